@@ -1,0 +1,1 @@
+"""The host: from pictures of good parts to a bundle."""

@@ -1,0 +1,1 @@
+"""Choosing frames, ranges and thresholds: what a detector needs to be calibrated."""

@@ -1,0 +1,1 @@
+"""Carrying bundles to devices: packing, signing, activating, rolling back."""

@@ -1,0 +1,109 @@
+"""Opening a bundle: every length and hash is checked before anything is parsed or served.
+
+bundle = open_bundle(Path("bundles/screw-1"))
+with OnnxruntimeEngine(bundle.graph(Precision.FP32)) as engine: ...
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydantic
+
+from edge_runtime.errors import BundleError
+from edge_runtime.manifest import GraphEntry, Manifest, Threshold
+from edge_runtime.prepare import PREPROCESSING
+from edge_runtime.records import Precision
+
+MANIFEST = "manifest.json"
+REBUILD = "build the bundle again or copy it again from where it was built"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are all there and unchanged. `folder` is where they are."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def label(self) -> str:
+        """Name and version, as verdicts and logs show them."""
+        return f"{self.manifest.name}-{self.manifest.version}"
+
+    def graph(self, precision: Precision) -> Path:
+        """The ONNX file of a precision. Raises BundleError when the bundle has no such graph."""
+        return self.folder / self._entry(precision).file
+
+    def threshold(self, precision: Precision) -> Threshold:
+        """The threshold that was set on that precision's own graph. Raises BundleError when there is no such graph."""
+        return self._entry(precision).threshold
+
+    def _entry(self, precision: Precision) -> GraphEntry:
+        entry = self.manifest.graphs.get(precision)
+        if entry is None:
+            found = ", ".join(p.value for p in self.manifest.graphs)
+            raise BundleError(f"bundle {self.label} has no {precision.value} graph, only {found}: choose one of these")
+        return entry
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Read the manifest and check every file against it. Raises BundleError."""
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest)
+    return Bundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json` alone, without looking at the other files. Raises BundleError."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {REBUILD}") from None
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
+        raise BundleError(f"{path} is not a manifest of schema version 1: {places}; {REBUILD}") from error
+    if manifest.preprocessing != PREPROCESSING:
+        raise BundleError(
+            f"{path}: the bundle was built with preprocessing {manifest.preprocessing!r}, this device has "
+            f"{PREPROCESSING!r}, and scores would differ: install the same version on host and device"
+        )
+    return manifest
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    needed = {g.file for g in manifest.graphs.values()} | {
+        f for g in manifest.golden for f in (g.picture, g.anomaly_map)
+    }
+    if unlisted := sorted(needed - manifest.files.keys()):
+        raise BundleError(
+            f"{folder / MANIFEST} uses {', '.join(unlisted)} but does not list them in `files`; {REBUILD}"
+        )
+    for name, entry in manifest.files.items():
+        path = folder / name
+        try:
+            length = path.stat().st_size
+            if length != entry.length:
+                raise BundleError(f"{path} has {length} bytes, the manifest says {entry.length}; {REBUILD}")
+            if sha256_of(path) != entry.sha256:
+                raise BundleError(f"{path} is not the file that was built: its SHA-256 differs; {REBUILD}")
+        except FileNotFoundError:
+            raise BundleError(f"{path} is missing; {REBUILD}") from None
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error

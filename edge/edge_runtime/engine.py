@@ -1,0 +1,31 @@
+"""The seam between judging and computing: one Protocol, one implementation per kind of hardware."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.records import Inspection
+
+
+class Engine(Protocol):
+    """A loaded detector. A context manager: leaving it frees the device."""
+
+    @property
+    def name(self) -> str:
+        """For people and logs: the backend and where it runs, e.g. `onnxruntime (CPU)`."""
+
+    def infer(self, image: NDArray[np.uint8]) -> Inspection:
+        """Measure one prepared picture, uint8 BGR (1, height, width, 3). The caller owns what is returned.
+
+        Raises EngineError when the backend fails.
+        """
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

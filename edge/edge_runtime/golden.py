@@ -1,0 +1,45 @@
+"""The self-test: an engine serves only after it reproduced the bundle's golden pictures."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.bundle import REBUILD, Bundle
+from edge_runtime.engine import Engine
+from edge_runtime.errors import BundleError, EngineError
+from edge_runtime.manifest import Golden
+from edge_runtime.records import Inspection, Precision
+
+
+def replay_golden(bundle: Bundle, engine: Engine, precision: Precision) -> float:
+    """Run every golden picture through the engine. Returns the largest deviation seen, as a share of the tolerance.
+
+    Raises EngineError when a score or map is off by more than the manifest's tolerance, BundleError when a golden
+    file is not a picture or a map.
+    """
+    threshold, tolerance = bundle.threshold(precision), bundle.manifest.tolerance
+    worst = 0.0
+    for golden in bundle.manifest.golden:
+        picture, expected = read_golden(bundle, golden)
+        found = engine.infer(picture)
+        score_off = abs(found.score - expected.score) / threshold.score / tolerance.score
+        map_off = float(np.abs(found.anomaly_map - expected.anomaly_map).max()) / threshold.map / tolerance.map
+        if not (score_off <= 1 and map_off <= 1):  # NaN fails as well
+            raise EngineError(
+                f"self-test failed: {engine.name} gives {found.score:.6g} for {golden.picture} where the bundle "
+                f"{bundle.label} says {expected.score:.6g} (deviation {score_off:.2f} of the tolerance in the score, "
+                f"{map_off:.2f} in the map): nothing is served; build the engine or the bundle again"
+            )
+        worst = max(worst, score_off, map_off)
+    return worst
+
+
+def read_golden(bundle: Bundle, golden: Golden) -> tuple[NDArray[np.uint8], Inspection]:
+    """A golden picture, uint8 BGR (1, height, width, 3), and what the FP32 graph measured on it."""
+    picture = cv2.imread(str(bundle.folder / golden.picture), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise BundleError(f"{bundle.folder / golden.picture} is not a picture; {REBUILD}")
+    anomaly_map = np.load(bundle.folder / golden.anomaly_map, allow_pickle=False)
+    return np.asarray(picture, np.uint8)[None], Inspection(golden.score, anomaly_map.astype(np.float32))

@@ -1,0 +1,121 @@
+"""From a frame to a decision, without any I/O: frame health, prepare, engine, threshold, regions.
+
+No fault reads as OK: whatever cannot be measured is an ERROR with a code of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.engine import Engine
+from edge_runtime.errors import EngineError
+from edge_runtime.manifest import Threshold
+from edge_runtime.prepare import prepare
+from edge_runtime.records import Decision, ErrorCode, Frame, Inspection, Outcome, Region, Timings
+
+MAX_REGIONS = 8
+BLACK_BELOW = 4  # a frame whose brightest pixel is darker than this has no light or no sensor
+SATURATED_ABOVE = 251  # a frame whose darkest pixel is brighter than this shows nothing
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A detector ready to decide: the engine, its threshold and the size that it wants."""
+
+    engine: Engine
+    threshold: Threshold
+    height: int
+    width: int
+    clock_ns: Callable[[], int] = time.perf_counter_ns
+
+    def __call__(self, frame: Frame) -> Decision:
+        """Decide on one frame. Never raises for what a frame or an engine can do: that is an ERROR decision."""
+        started = self.clock_ns()
+        fault = frame_fault(frame.image)
+        if fault is not None:
+            return Decision(Outcome.ERROR, fault[0], detail=fault[1])
+        picture = prepare(frame.image, self.height, self.width)
+        prepared = self.clock_ns()
+        try:
+            inspection = self.engine.infer(picture)
+        except EngineError as error:
+            return Decision(Outcome.ERROR, ErrorCode.ENGINE_FAILED, detail=str(error))
+        inferred = self.clock_ns()
+        decision = decide(inspection, self.threshold, frame.image.shape[0], frame.image.shape[1])
+        timings = Timings(
+            prepare_us=(prepared - started) // 1000,
+            infer_us=(inferred - prepared) // 1000,
+            decide_us=(self.clock_ns() - inferred) // 1000,
+        )
+        return replace(decision, timings=timings)
+
+
+def frame_fault(image: NDArray[np.uint8]) -> tuple[ErrorCode, str] | None:
+    """Why a frame must not be judged, or None."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        return ErrorCode.FRAME_WRONG_FORMAT, f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
+    darkest, brightest = int(image.min()), int(image.max())
+    if brightest < BLACK_BELOW:
+        return ErrorCode.FRAME_BLACK, f"the brightest pixel is {brightest}: check light, lens cap and exposure"
+    if darkest > SATURATED_ABOVE:
+        return ErrorCode.FRAME_SATURATED, f"the darkest pixel is {darkest}: check exposure and light"
+    return None
+
+
+def scaled_score(raw: float, raw_threshold: float) -> float:
+    """Raw score to 0..1 with the threshold at 0.5: raw / (raw + threshold). Monotonic, never saturates."""
+    raw = max(raw, 0.0)
+    return raw / (raw + raw_threshold)
+
+
+def decide(inspection: Inspection, threshold: Threshold, frame_height: int, frame_width: int) -> Decision:
+    """Compare a measurement with the threshold; NOK when the raw score is greater. Not finite is ERROR."""
+    if not math.isfinite(inspection.score) or not np.isfinite(inspection.anomaly_map).all():
+        return Decision(
+            Outcome.ERROR, ErrorCode.SCORE_NOT_FINITE, detail="the detector returned NaN or infinity: run the self-test"
+        )
+    nok = inspection.score > threshold.score
+    return Decision(
+        outcome=Outcome.NOK if nok else Outcome.OK,
+        score=scaled_score(inspection.score, threshold.score),
+        raw_score=inspection.score,
+        raw_threshold=threshold.score,
+        regions=regions(inspection.anomaly_map, threshold.map, frame_height, frame_width) if nok else (),
+    )
+
+
+def regions(
+    anomaly_map: NDArray[np.float32], map_threshold: float, frame_height: int, frame_width: int
+) -> tuple[Region, ...]:
+    """The connected areas (8-connected) of a NOK picture's map above its threshold, strongest first, eight at most.
+
+    A NOK whose map stays below the threshold still has a place to look at: what reaches 90 % of the map's peak.
+    Boxes and areas are in pixels of the frame.
+    """
+    level = min(map_threshold, 0.9 * float(anomaly_map.max()))
+    above = (anomaly_map > level).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    along_x, along_y = frame_width / anomaly_map.shape[1], frame_height / anomaly_map.shape[0]
+    found = []
+    for label in range(1, count):
+        x, y, width, height, area = (int(v) for v in stats[label])
+        inside = anomaly_map[y : y + height, x : x + width][labels[y : y + height, x : x + width] == label]
+        left, top = int(x * along_x), int(y * along_y)
+        found.append(
+            Region(
+                x=left,
+                y=top,
+                width=math.ceil((x + width) * along_x) - left,
+                height=math.ceil((y + height) * along_y) - top,
+                area=round(area * along_x * along_y),
+                peak=scaled_score(float(inside.max()), map_threshold),
+            )
+        )
+    return tuple(sorted(found, key=lambda region: region.peak, reverse=True)[:MAX_REGIONS])

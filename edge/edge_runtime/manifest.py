@@ -1,0 +1,118 @@
+"""`manifest.json`: what a bundle says of itself. The contract between host and device, schema version 1.
+
+Unknown keys are refused: a manifest that this version does not understand in full is not served.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_runtime.records import Precision
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Record(BaseModel):
+    """Frozen, strict, without unknown keys, NaN or infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FileEntry(Record):
+    """What a file of the bundle must be before it is parsed."""
+
+    length: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class Threshold(Record):
+    """Where OK ends, in the graph's own units, and how well the good pictures support it.
+
+    A picture is NOK when its raw score is greater than `score`. The interval of the score is the 95 % confidence
+    interval of the quantile from order statistics; the interval of the rate is what the share of rejected good parts
+    lies in with 95 % (Beta distribution of the conformal coverage; Vovk 2012, "Conditional validity").
+    """
+
+    score: Annotated[float, Field(gt=0)]
+    score_low: float
+    score_high: float | None  # None: so few pictures do not bound it
+    map: Annotated[float, Field(gt=0)]  # the same quantile of the maps' maxima: what a region must exceed
+    false_reject_rate: Share  # asked for by the recipe
+    false_reject_rate_guaranteed: Share  # what the conformal quantile guarantees on average
+    false_reject_rate_low: Share
+    false_reject_rate_high: Share
+    pictures: Annotated[int, Field(ge=1)]  # held-out good pictures that it rests on
+    method: Literal["cross-fitted", "held-out"]
+
+
+class GraphEntry(Record):
+    """One precision of the detector."""
+
+    file: FileName
+    threshold: Threshold
+
+
+class Golden(Record):
+    """A picture (PNG, already prepared) with what the FP32 graph measured on it."""
+
+    picture: FileName
+    anomaly_map: FileName  # .npy float32 (height, width)
+    score: float
+
+
+class Tolerance(Record):
+    """How far a backend may be from the golden figures, as a share of the threshold's score and map value."""
+
+    score: Annotated[float, Field(gt=0, lt=1)]
+    map: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Dataset(Record):
+    """What the detector learned from. The fingerprint is the SHA-256 over the sorted hashes of all pictures used."""
+
+    name: str
+    fingerprint: Sha256
+    train: int
+    calibration: int
+    threshold: int
+    test_good: int
+    test_defect: int
+
+
+class Figures(Record):
+    """Measured on test pictures that no choice was made on. None where the test set cannot tell."""
+
+    image_auroc: Share | None
+    pixel_auroc: Share | None
+    aupro: Share | None
+    pixel_ap: Share | None
+    false_rejects: int
+    missed_defects: int
+    good: int
+    defect: int
+
+
+class Manifest(Record):
+    """The whole of `manifest.json`. `files` names every other file of the bundle."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,19}$")]
+    detector: str
+    backbone: str
+    height: Annotated[int, Field(ge=32)]
+    width: Annotated[int, Field(ge=32)]
+    preprocessing: str
+    graphs: dict[Precision, GraphEntry]
+    golden: tuple[Golden, ...]
+    tolerance: Tolerance
+    dataset: Dataset
+    figures: dict[Precision, Figures]
+    recipe: str  # the YAML text, as built
+    seed: int
+    builder: str  # edge-build's version and those of the libraries that shape the result
+    files: dict[FileName, FileEntry]

@@ -1,0 +1,65 @@
+"""The reference engine: onnxruntime on the CPU. It runs on every machine, and its scores are the ones to reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edge_runtime.errors import EngineError
+from edge_runtime.records import Inspection
+
+
+class OnnxruntimeEngine:
+    """Runs a bundle's graph (input `image`, outputs `score` and `anomaly_map`) on the CPU.
+
+    threads: how many the graph may use; 0 lets onnxruntime take one per physical core.
+    Raises EngineError when the graph does not load or does not follow the graph contract.
+    """
+
+    def __init__(self, graph: Path | bytes, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # errors only: the rest is about the graph's internals
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(graph) if isinstance(graph, Path) else graph, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own exceptions share no base class
+            where = graph if isinstance(graph, Path) else f"{len(graph)} bytes"
+            raise EngineError(f"onnxruntime does not load the graph {where}: {error}") from error
+        self._check_contract()
+
+    @property
+    def name(self) -> str:
+        """The backend, its version and where it runs."""
+        return f"onnxruntime {onnxruntime.__version__} (CPU)"
+
+    def infer(self, image: NDArray[np.uint8]) -> Inspection:
+        """Measure one prepared picture, uint8 BGR (1, height, width, 3). The caller owns what is returned."""
+        try:
+            score, anomaly_map = self._session.run(["score", "anomaly_map"], {"image": image})
+        except Exception as error:  # likewise
+            raise EngineError(f"onnxruntime failed on a picture {image.dtype} {image.shape}: {error}") from error
+        return Inspection(float(score[0]), anomaly_map[0])
+
+    def __enter__(self) -> OnnxruntimeEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del self._session
+
+    def _check_contract(self) -> None:
+        inputs = {i.name: i.type for i in self._session.get_inputs()}
+        outputs = {o.name: o.type for o in self._session.get_outputs()}
+        wanted = {"score": "tensor(float)", "anomaly_map": "tensor(float)"}
+        if inputs != {"image": "tensor(uint8)"} or outputs != wanted:
+            raise EngineError(
+                f"the graph does not follow the contract (uint8 `image` in; float32 `score` and `anomaly_map` out): "
+                f"it has inputs {inputs} and outputs {outputs}; build the bundle again with this version"
+            )

@@ -1,0 +1,30 @@
+"""The one resize of the product: training, calibration, evaluation and the daemon all call `prepare`.
+
+A model only sees pictures that went through here, so scores cannot drift apart between host and device. The name of
+this exact procedure stands in every manifest; a change of a single pixel's value is a new name.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PREPROCESSING = "bgr8-area-1"
+
+
+def prepare(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Bring a picture to the model's size.
+
+    image: uint8 BGR (h, w, 3). Returns uint8 BGR (1, height, width, 3), contiguous; the picture is stretched when the
+    aspect ratios differ. An axis that shrinks is averaged over the pixels it covers (antialiased, cv2.INTER_AREA);
+    a picture that grows along both axes is interpolated linearly.
+    Raises ValueError for anything that is not uint8 (h, w, 3).
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"expected a uint8 picture (height, width, 3), got {image.dtype} {image.shape}")
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)[None]
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)[None]

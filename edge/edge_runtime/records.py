@@ -1,0 +1,141 @@
+"""The records that flow through the device: Frame -> Inspection -> Verdict.
+
+A Frame was captured; an Inspection was measured on it and decides nothing; a Verdict is decided, numbered and final.
+
+    frame = Frame("cam0", 7, captured_ns, image)
+    inspection = Inspection(score, anomaly_map)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Outcome(IntEnum):
+    """The verdict byte of the binary record. NONE is what a zeroed buffer reads as."""
+
+    NONE = 0
+    OK = 1
+    NOK = 2
+    ERROR = 3
+
+
+class ErrorCode(IntEnum):
+    """Why a verdict is ERROR or a state is a fault. Three digits in the ASCII record; docs/mqtt.md lists them."""
+
+    NONE = 0
+    # 1xx: the frame
+    FRAME_MISSING = 101
+    FRAME_UNREADABLE = 102
+    FRAME_WRONG_FORMAT = 103
+    FRAME_BLACK = 104
+    FRAME_SATURATED = 105
+    # 2xx: the measurement
+    ENGINE_FAILED = 201
+    SCORE_NOT_FINITE = 202
+    SELF_TEST_FAILED = 203
+    # 3xx: the station
+    DEADLINE_MISSED = 301
+    INTERRUPTED = 302
+    STORAGE_FAILED = 303
+
+
+class Precision(str, Enum):
+    """The number format of a graph's heavy layers."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture from a source. `image` is uint8 BGR (height, width, 3); `captured_ns` is time.monotonic_ns()."""
+
+    camera: str
+    sequence: int
+    captured_ns: int
+    image: NDArray[np.uint8]
+    name: str = ""  # the file that it came from, relative to its source; empty for a camera
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the detector measured: a raw score, and a raw float32 map (height, width) at the model's input size."""
+
+    score: float
+    anomaly_map: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected area of the map above its threshold: box and area in pixels of the frame, peak as a scaled score."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    peak: float
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where a picture's time went, in microseconds."""
+
+    capture_us: int = 0
+    prepare_us: int = 0
+    infer_us: int = 0
+    decide_us: int = 0
+    commit_us: int = 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """OK, NOK or ERROR, with its reason. Scores are scaled (the threshold is 0.5); raw ones are the graph's own."""
+
+    outcome: Outcome
+    error: ErrorCode = ErrorCode.NONE
+    score: float = 0.0
+    threshold: float = 0.5
+    raw_score: float = 0.0
+    raw_threshold: float = 0.0
+    regions: tuple[Region, ...] = ()
+    timings: Timings = Timings()
+    detail: str = ""  # for people: what was found and what to do; never decides anything
+
+
+class Flag(IntEnum):
+    """Bits of a verdict's flags byte."""
+
+    LATE = 1
+    REPLAY = 2
+    SIMULATED = 4
+    SHADOW = 8
+    GOLDEN = 16
+    DEGRADED = 32
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision with its number: committed to disk once, published as often as needed, never changed.
+
+    seq is unique for the station's life. unix_ns is UTC. recipe, trigger_id and part_id come from the trigger; without
+    a trigger, trigger_id is 0. latency_us counts from the capture (or the trigger) to the commit.
+    """
+
+    seq: int
+    decision: Decision
+    bundle: str  # name-version
+    unix_ns: int
+    boot_id: int
+    latency_us: int = 0
+    trigger_id: int = 0
+    recipe: int = 0
+    part_id: str = ""
+    flags: int = 0
+    source: str = ""  # Frame.name
