@@ -1,4 +1,4 @@
-"""Progress of long steps: a rich bar on a terminal, plain lines otherwise. Builders get one passed in; they never print.
+"""Progress of long steps: a rich bar on a terminal, plain lines otherwise. Builders get one passed in.
 
 for batch in progress.track("features", batches):
     ...

@@ -1,0 +1,122 @@
+"""PatchCore as one module: a prepared picture in, score and anomaly map out, the memory bank as a buffer.
+
+Source: Roth et al. 2022, "Towards Total Recall in Industrial Anomaly Detection" (section 3.1 features, 3.2 bank,
+3.3 score). What is computed once at build time is folded into constants: the bank's norms, the bank neighbours of each
+entry, and upsampling and blur of the map, which are linear and become one matrix for each axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge_build.efficientnet import Backbone
+
+BLUR_SIGMA = 4.0  # pixels of the model's input, section 3.3
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Where features are centred and, if asked for, reduced: y = (x - mean) @ axes."""
+
+    mean: Tensor  # (d,)
+    axes: Tensor | None  # (d, reduced), orthonormal columns; None keeps all dimensions
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(n, d) -> (n, reduced)."""
+        centred = features - self.mean
+        return centred if self.axes is None else centred @ self.axes
+
+
+class PatchFeatures(nn.Module):
+    """The locally aware patch features of two stages (section 3.1)."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Uint8 BGR (n, H, W, 3) -> (n, d, h, w) at the finer stage's resolution.
+
+        Each map is averaged over 3x3 cells (what lies outside the picture is not counted); the coarser one is resized
+        bilinearly.
+        """
+        fine, coarse = (F.avg_pool2d(m, 3, 1, 1, count_include_pad=False) for m in self.backbone(images))
+        if coarse.shape != fine.shape:
+            coarse = F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False)
+        return torch.cat([fine, coarse], 1)
+
+
+class PatchCore(nn.Module):
+    """The whole detector of one picture.
+
+    features: the frozen extractor. projection: how features are centred and reduced. bank: (m, d) projected features.
+    size: (H, W) of the prepared picture. neighbors: b of the re-weighting; 1 leaves the score as the largest distance.
+    """
+
+    def __init__(
+        self, features: PatchFeatures, projection: Projection, bank: Tensor, size: tuple[int, int], neighbors: int
+    ) -> None:
+        super().__init__()
+        self.features, self.projection = features, projection
+        self.neighbors = min(neighbors, len(bank))
+        with torch.inference_mode():
+            grid = features(torch.zeros(1, *size, 3, dtype=torch.uint8)).shape[2:]
+        self.register_buffer("bank", bank)
+        self.register_buffer("lengths", bank.square().sum(1))
+        self.register_buffer("adjacent", bank_neighbors(bank, self.neighbors))
+        self.register_buffer("rows", smooth_upsampling(grid[0], size[0]))
+        self.register_buffer("columns", smooth_upsampling(grid[1], size[1]))
+        self.grid = (int(grid[0]), int(grid[1]))
+        self.eval()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in units of feature distance."""
+        return self.measure(self.features(image))
+
+    def measure(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Patch features (1, d, h, w), unprojected -> score (1,), anomaly map (1, H, W)."""
+        patches = self.projection(features[0].flatten(1).T)
+        squared = torch.addmm(self.lengths, patches, self.bank.T, alpha=-2)  # |p - m|^2 - |p|^2, (patches, m)
+        distances = torch.sqrt(torch.clamp(squared.amin(1) + patches.square().sum(1), min=0))
+        anomaly_map = self.rows @ distances.view(self.grid) @ self.columns.T
+        return self._score(patches, squared, distances), anomaly_map[None]
+
+    def _score(self, patches: Tensor, squared: Tensor, distances: Tensor) -> Tensor:
+        """Section 3.3, equations 6 and 7: the largest distance, less where the bank is dense."""
+        worst = distances.argmax(0, keepdim=True)
+        largest = distances[worst]
+        if self.neighbors == 1:
+            return largest
+        match = squared[worst].argmin(1)
+        around = self.bank[self.adjacent[match[0]]]  # the neighbours of m* in the bank, itself first
+        spread = torch.sqrt((around - patches[worst]).square().sum(1))
+        return largest * (1 - torch.softmax(spread, 0)[:1])
+
+
+def bank_neighbors(bank: Tensor, count: int) -> Tensor:
+    """For each bank entry (m, d) the indices (m, count) int64 of its nearest entries, itself first."""
+    parts = []
+    for part in bank.split(1024):
+        distances = torch.cdist(part, bank)
+        parts.append(distances.topk(count, largest=False).indices)
+    return torch.cat(parts)
+
+
+def smooth_upsampling(cells: int, pixels: int) -> Tensor:
+    """The matrix (pixels, cells) that resizes bilinearly (half-pixel centres) and then blurs with a Gaussian.
+
+    The blur reaches four sigma and reflects at the picture's edge. Applied along both axes it is what resizing and
+    blurring the map would give, at a hundredth of the cost.
+    """
+    upsample = F.interpolate(torch.eye(cells)[None], pixels, mode="linear", align_corners=False)[0].T
+    reach = min(int(4 * BLUR_SIGMA), pixels - 1)
+    offsets = torch.arange(-reach, reach + 1)
+    kernel = torch.exp(-0.5 * (offsets / BLUR_SIGMA).square())
+    kernel = kernel / kernel.sum()
+    padded = F.pad(torch.eye(pixels)[None], (reach, reach), mode="reflect")
+    blur = F.conv1d(padded.transpose(0, 1), kernel[None, None])[:, 0].T
+    return (blur @ upsample).contiguous()
