@@ -50,7 +50,7 @@ def draw_outline(
     height, width = picture.shape[:2]
     full = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     grown = {n: cv2.dilate(full, np.ones((n, n), np.uint8)).astype(bool) for n in (3, 7, 9)}
-    drawn = picture.copy()
+    drawn: NDArray[np.uint8] = picture.copy()
     drawn[grown[9] & ~full.astype(bool)] = 0  # a dark line of one pixel on both sides of the coloured one of two
     drawn[grown[7] & ~grown[3]] = colour
     return drawn

@@ -1,0 +1,91 @@
+"""Measuring a detector on pictures, decided as the daemon decides: same reader, same `prepare`, same `decide`.
+
+judge = Judge(engine, bundle.threshold(precision), manifest.height, manifest.width)
+evaluation = evaluate(judge, dataset.test, progress)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from edge_runtime.bundle import open_bundle
+from edge_runtime.engine import Engine
+from edge_runtime.errors import EngineError
+from edge_runtime.judge import Judge, decide, frame_fault
+from edge_runtime.picture_file import read_picture
+from edge_runtime.prepare import prepare
+from edge_runtime.records import Outcome, Precision
+from numpy.typing import NDArray
+
+from edge_build.dataset import Picture, read_mask, scan_dataset
+from edge_build.evaluation import Evaluation, save_scores, write_at_once
+from edge_build.progress import Progress
+from edge_build.summary import Summary, summarize, summary_json
+
+LEARNED_FROM = (
+    "There are no test pictures: the good ones were measured. If the detector learned from them, false rejects are "
+    "fewer here than they will be on the line."
+)
+
+
+def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress) -> Evaluation:
+    """Measure and decide every picture, one at a time, as a line would.
+
+    The first picture is measured once before, so that no latency contains the engine's warm-up.
+    Raises PictureError for a picture or mask that cannot be read, EngineError when the engine fails or measures NaN.
+    """
+    scores, latencies = np.zeros(len(pictures)), np.zeros(len(pictures))
+    maps = np.zeros((len(pictures), judge.height, judge.width), np.float32)
+    masks: list[NDArray[np.bool_] | None] = []
+    outcomes: list[Outcome] = []
+    for picture in pictures[:1]:
+        judge.engine.infer(prepare(read_picture(picture.path), judge.height, judge.width))
+    for index, picture in enumerate(progress.track("evaluate", pictures)):
+        image = read_picture(picture.path)
+        started = judge.clock_ns()
+        inspection = judge.engine.infer(prepare(image, judge.height, judge.width))
+        latencies[index] = (judge.clock_ns() - started) / 1e6
+        decision = decide(inspection, judge.threshold, image.shape[0], image.shape[1])
+        if decision.outcome is Outcome.ERROR:
+            raise EngineError(f"{judge.engine.name} on {picture.path}: {decision.detail}")
+        if inspection.anomaly_map.shape != maps.shape[1:]:
+            raise EngineError(
+                f"{judge.engine.name} gives a map {inspection.anomaly_map.shape} for a picture {maps.shape[1:]}: "
+                f"build the bundle again with this version"
+            )
+        scores[index], maps[index] = inspection.score, inspection.anomaly_map
+        outcomes.append(Outcome.ERROR if frame_fault(image) else decision.outcome)
+        masks.append(read_mask(picture, judge.height, judge.width))
+    return Evaluation(
+        tuple(pictures), scores, maps, tuple(masks), latencies, tuple(outcomes), judge.threshold, judge.engine.name
+    )
+
+
+def run_evaluate(
+    bundle_folder: Path,
+    dataset_root: Path,
+    open_engine: Callable[[Path], Engine],
+    precision: Precision,
+    progress: Progress,
+    json_file: Path | None = None,
+    scores_file: Path | None = None,
+) -> Summary:
+    """All of `edge-build evaluate`: check the bundle, measure the dataset's test pictures, write what was asked for.
+
+    open_engine: loads a graph, given its file. Without test pictures the good ones are measured, and the summary says
+    so. Raises EdgeError of the kind that fits.
+    """
+    bundle = open_bundle(bundle_folder)
+    dataset = scan_dataset(dataset_root, progress)
+    pictures, notes = (dataset.test, dataset.notes) if dataset.test else (dataset.good, (LEARNED_FROM, *dataset.notes))
+    with open_engine(bundle.graph(precision)) as engine:
+        judge = Judge(engine, bundle.threshold(precision), bundle.manifest.height, bundle.manifest.width)
+        evaluation = evaluate(judge, pictures, progress)
+    if scores_file is not None:
+        save_scores(scores_file, evaluation, dataset_root)
+    summary = summarize(evaluation, bundle.label, precision, dataset_root, notes)
+    if json_file is not None:
+        write_at_once(json_file, summary_json(summary).encode())
+    return summary
