@@ -1,0 +1,238 @@
+"""The recipe: one YAML file that says what to build, and from what. Strict, and all that is wrong is said at once.
+
+    recipe = read_recipe(Path("screw.yaml"))
+    height, width = recipe.size
+
+To add a key, add a field: its description is the comment in new recipes, the text in the JSON Schema and, from
+"allowed" on, the help in errors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from edge_runtime.errors import ConfigError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from edge_build.recipe_problems import problems_from_error
+from edge_build.recipe_text import YamlError, values_from_yaml
+
+SIDE_STEP, SIDE_MIN, SIDE_MAX = 32, 64, 1024
+
+
+class Settings(BaseModel):
+    """Frozen, without conversions, unknown keys, NaN or infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _height_and_width(size: object) -> object:
+    sides = size if isinstance(size, tuple) else (size, size)
+    if len(sides) != 2 or not all(type(side) is int for side in sides):
+        raise ValueError("no side or pair of sides")
+    if not all(SIDE_MIN <= side <= SIDE_MAX and side % SIDE_STEP == 0 for side in sides):
+        raise ValueError("a side that does not fit")
+    return sides
+
+
+def _two_stages(stages: tuple[int, int]) -> tuple[int, int]:
+    if stages[0] >= stages[1]:
+        raise ValueError("not ascending")
+    return stages
+
+
+def _dimensions(dimensions: object) -> object:
+    whole = type(dimensions) is int and dimensions >= 8
+    share = type(dimensions) is float and 0 < dimensions < 1
+    if not (dimensions is None or whole or share):
+        raise ValueError("neither")
+    return dimensions
+
+
+_SIDE_SCHEMA = {"type": "integer", "minimum": SIDE_MIN, "maximum": SIDE_MAX, "multipleOf": SIDE_STEP}
+Size = Annotated[
+    tuple[int, int],
+    BeforeValidator(_height_and_width),
+    WithJsonSchema({"anyOf": [_SIDE_SCHEMA, {"type": "array", "items": _SIDE_SCHEMA, "minItems": 2, "maxItems": 2}]}),
+]
+Stage = Annotated[int, Field(ge=1, le=7)]
+Dimensions = Annotated[
+    int | float | None,
+    BeforeValidator(_dimensions),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 8},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+
+class ThresholdSettings(Settings):
+    """Where OK ends, found on good pictures that the detector did not learn from."""
+
+    false_reject_rate: float = Field(
+        default=0.01,
+        gt=0,
+        le=0.5,
+        description="share of good parts that may be rejected; allowed: above 0, at most 0.5",
+    )
+    method: Literal["cross-fitted", "held-out"] = Field(
+        default="cross-fitted",
+        description="cross-fitted learns from all good pictures, held-out keeps a share; "
+        "allowed: cross-fitted or held-out",
+    )
+    folds: int = Field(
+        default=5,
+        ge=2,
+        le=20,
+        description="cross-fitted: how many detectors judge for one another; allowed: a whole number, 2 to 20",
+    )
+    share: float = Field(
+        default=0.2,
+        gt=0,
+        le=0.5,
+        description="held-out: share of the good pictures to keep; allowed: above 0, at most 0.5",
+    )
+
+
+class CalibrationSettings(Settings):
+    """The good pictures that INT8 ranges are measured on. The threshold never uses them."""
+
+    pictures: int = Field(
+        default=32,
+        ge=1,
+        description="at most this many, and at most a tenth of the good ones; allowed: a whole number, 1 or more",
+    )
+
+
+class BankSettings(Settings):
+    """How many patches the detector remembers: a share of all, or a number."""
+
+    ratio: float | None = Field(
+        default=None, gt=0, le=1, description="share of all patches; allowed: above 0, at most 1"
+    )
+    entries: int | None = Field(
+        default=None, ge=1, description="number of patches, instead of ratio; allowed: a whole number, 1 or more"
+    )
+
+    @model_validator(mode="after")
+    def _check_one(self) -> BankSettings:
+        if (self.ratio is None) == (self.entries is None):
+            raise ValueError("exactly one")
+        return self
+
+    def entries_for(self, patches: int) -> int:
+        """The bank's size when there are so many patches to choose from: at least 1, at most all."""
+        wanted = self.entries if self.ratio is None else round(self.ratio * patches)
+        return min(max(wanted or 1, 1), patches)
+
+
+class PatchcoreSettings(Settings):
+    """PatchCore: distance of every patch to the nearest one that good pictures have."""
+
+    backbone: Literal["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"] = Field(
+        default="efficientnet-lite0",
+        description="network that sees; allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2",
+    )
+    stages: Annotated[tuple[Stage, Stage], AfterValidator(_two_stages)] = Field(
+        default=(3, 5),
+        description="its two stages that are compared, fine and coarse; allowed: two of 1 to 7, ascending",
+    )
+    bank: BankSettings = Field(
+        default=BankSettings(ratio=0.01),
+        description="what is remembered; allowed: ratio or entries, exactly one of them",
+    )
+    neighbors: int = Field(
+        default=9,
+        ge=1,
+        description="bank neighbours that weight a picture's score, 1 for no weighting; "
+        "allowed: a whole number, 1 or more",
+    )
+    dimensions: Dimensions = Field(
+        default=None,
+        description="reduce features by PCA before the bank; "
+        "allowed: null (all), a number of 8 or more, or a share of variance kept such as 0.95",
+    )
+
+
+class GoldenSettings(Settings):
+    """Pictures in the bundle whose scores every device must reproduce before it serves."""
+
+    pictures: int = Field(default=4, ge=1, le=16, description="how many; allowed: a whole number, 1 to 16")
+
+
+class Recipe(Settings):
+    """All that decides what `edge-build build` makes. `size` is (height, width)."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$",
+        description="name of the bundle; allowed: 1 to 40 letters, digits, _ and -, starting with a letter or digit",
+    )
+    version: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,19}$",
+        description="its version; allowed: 1 to 20 letters, digits, _ . and -, starting with a letter or digit",
+    )
+    dataset: Annotated[Path, Field(strict=False)] = Field(
+        description="folder of pictures; allowed: a path, as seen from the recipe's own folder"
+    )
+    detector: Literal["patchcore"] = Field(default="patchcore", description="what learns; allowed: patchcore")
+    size: Size = Field(
+        default=(256, 256),
+        description="pictures are resized to N or [height, width]; "
+        f"allowed: one or two multiples of {SIDE_STEP} from {SIDE_MIN} to {SIDE_MAX}",
+    )
+    seed: int = Field(
+        default=0, ge=0, description="same recipe, pictures and seed: same scores; allowed: a whole number, 0 or more"
+    )
+    threshold: ThresholdSettings = Field(
+        default=ThresholdSettings(), description="where OK ends, found on good pictures alone; allowed: its own keys"
+    )
+    calibration: CalibrationSettings = Field(
+        default=CalibrationSettings(),
+        description="good pictures that INT8 ranges are measured on; allowed: its own keys",
+    )
+    patchcore: PatchcoreSettings = Field(
+        default=PatchcoreSettings(), description="settings of the detector; allowed: its own keys"
+    )
+    golden: GoldenSettings = Field(
+        default=GoldenSettings(), description="pictures that prove a device's engine; allowed: its own keys"
+    )
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; its `dataset` is then a path from where the program runs. Raises ConfigError with all problems."""
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; `edge-build init` writes a recipe") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    recipe = recipe_from_yaml(text, path)
+    return recipe.model_copy(update={"dataset": path.parent / recipe.dataset.expanduser()})
+
+
+def recipe_from_yaml(text: str, path: Path) -> Recipe:
+    """`read_recipe` for text; `path` is for messages. Raises ConfigError with all problems."""
+    try:
+        values, lines = values_from_yaml(text)
+    except YamlError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no keys; `edge-build init` writes a recipe")
+    try:
+        return Recipe.model_validate(values)
+    except pydantic.ValidationError as error:
+        problems = problems_from_error(error, Recipe, lines)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError("\n  ".join([f"{path} cannot be followed, {count}:", *problems])) from error
+
+
+def recipe_json_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, for editors that check while one types."""
+    return Recipe.model_json_schema()
