@@ -37,6 +37,10 @@ class SourceError(EdgeError):
     """A camera, folder or video that does not deliver frames."""
 
 
+class RecordError(EdgeError):
+    """A received record (verdict, trigger, command) that is not whole or not by the contract."""
+
+
 class StorageError(EdgeError):
     """A disk that is full, missing or read-only."""
 

@@ -38,6 +38,7 @@ class ErrorCode(IntEnum):
     ENGINE_FAILED = 201
     SCORE_NOT_FINITE = 202
     SELF_TEST_FAILED = 203
+    JUDGING_FAILED = 204
     # 3xx: the station
     DEADLINE_MISSED = 301
     INTERRUPTED = 302
@@ -64,6 +65,16 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class LostFrame:
+    """A picture that a source should have delivered and could not. It becomes an ERROR verdict, never silence."""
+
+    name: str
+    captured_ns: int
+    error: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What the detector measured: a raw score, and a raw float32 map (height, width) at the model's input size."""
 
@@ -85,7 +96,10 @@ class Region:
 
 @dataclass(frozen=True)
 class Timings:
-    """Where a picture's time went, in microseconds."""
+    """Where a picture's time went, in microseconds. Capture counts from Frame.captured_ns to having the frame in hand.
+
+    The commit's own time is known only after what was committed: it is in the live `/verdict/json`, and 0 in the spool.
+    """
 
     capture_us: int = 0
     prepare_us: int = 0
@@ -124,14 +138,16 @@ class Flag(IntEnum):
 class Verdict:
     """A decision with its number: committed to disk once, published as often as needed, never changed.
 
-    seq is unique for the station's life. unix_ns is UTC. recipe, trigger_id and part_id come from the trigger; without
-    a trigger, trigger_id is 0. latency_us counts from the capture (or the trigger) to the commit.
+    seq is unique for the station's life. unix_ms is UTC. recipe, trigger_id and part_id come from the trigger; without
+    a trigger, trigger_id is 0. latency_us counts from the capture (or the trigger) to the commit. boot_id counts the
+    starts of the station.
     """
 
     seq: int
     decision: Decision
-    bundle: str  # name-version
-    unix_ns: int
+    bundle: str  # its name
+    bundle_version: str
+    unix_ms: int
     boot_id: int
     latency_us: int = 0
     trigger_id: int = 0

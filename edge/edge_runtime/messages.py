@@ -1,0 +1,96 @@
+"""What others send to the station, read strictly. A message that is not by the contract raises RecordError.
+
+>>> trigger_from_payload(b"41;12;PART-7")
+Trigger(trigger_id=41, recipe=12, part_id='PART-7')
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from edge_runtime.errors import RecordError
+
+U32 = (1 << 32) - 1
+
+_TRIGGER = re.compile(rb"(\d{1,10});(\d{1,5});([ -:<-~]{0,64})")
+_NUMBER = re.compile(rb"\d{1,10}")
+_RANGE = re.compile(rb"(\d{1,10});(\d{1,10})")
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A PLC's order for one verdict. trigger_id is 1 to 2^32 - 1."""
+
+    trigger_id: int
+    recipe: int
+    part_id: str
+
+
+class Command(Enum):
+    """What `/command` takes."""
+
+    SELFTEST = "SELFTEST"
+    PAUSE = "PAUSE"
+    RESUME = "RESUME"
+    RELOAD = "RELOAD"
+
+
+class Reply(Enum):
+    """What `/trigger/ack` says."""
+
+    ACCEPTED = "ACCEPTED"
+    BUSY = "BUSY"
+    NOTREADY = "NOTREADY"
+    DUPLICATE = "DUPLICATE"
+    BADREQUEST = "BADREQUEST"
+
+
+@dataclass(frozen=True)
+class SeqRange:
+    """Verdicts that a consumer wants again, both ends included."""
+
+    first: int
+    last: int
+
+
+def trigger_from_payload(payload: bytes) -> Trigger:
+    """`trigger_id;recipe;part_id`."""
+    found = _TRIGGER.fullmatch(payload)
+    if found is None or not 0 < int(found[1]) <= U32:
+        raise RecordError(
+            f"{payload[:80]!r} is no trigger: `trigger_id;recipe;part_id` with a trigger_id from 1 to {U32} "
+            "and a part_id of at most 64 printable ASCII characters"
+        )
+    return Trigger(int(found[1]), int(found[2]), found[3].decode("ascii"))
+
+
+def trigger_id_of(payload: bytes) -> int:
+    """The id with which to answer a bad trigger: what it starts with if that is an id, otherwise 0."""
+    found = _NUMBER.match(payload)
+    return int(found[0]) if found is not None and int(found[0]) <= U32 else 0
+
+
+def seq_from_payload(payload: bytes) -> int:
+    """The highest contiguous seq that a consumer stored, as a decimal number."""
+    if _NUMBER.fullmatch(payload) is None or int(payload) > U32:
+        raise RecordError(f"{payload[:80]!r} is no acknowledgement: one decimal seq up to {U32}")
+    return int(payload)
+
+
+def seq_range_from_payload(payload: bytes) -> SeqRange:
+    """`from;to`, both ends included."""
+    found = _RANGE.fullmatch(payload)
+    if found is None or not int(found[1]) <= int(found[2]) <= U32:
+        raise RecordError(f"{payload[:80]!r} is no replay request: `from;to` with from <= to <= {U32}")
+    return SeqRange(int(found[1]), int(found[2]))
+
+
+def command_from_payload(payload: bytes) -> Command:
+    """One word of Command."""
+    try:
+        return Command(payload.decode("ascii"))
+    except ValueError:
+        known = ", ".join(command.value for command in Command)
+        raise RecordError(f"{payload[:40]!r} is no command: {known}") from None

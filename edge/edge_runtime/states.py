@@ -1,0 +1,81 @@
+"""The station's state, as `/state` shows it. One pure function decides it from the conditions that hold.
+
+There are no transitions to forget: whatever happens changes a condition, and the same conditions always give the same
+state. The first rule of `report_from` that applies wins; docs/mqtt.md has them as a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from edge_runtime.records import ErrorCode
+
+STATE_LENGTH = 80
+
+
+class State(Enum):
+    """The first field of `/state`."""
+
+    OFFLINE = "OFFLINE"
+    STARTING = "STARTING"
+    NOTREADY = "NOTREADY"
+    READY = "READY"
+    BUSY = "BUSY"
+    DEGRADED = "DEGRADED"
+    FAULT = "FAULT"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is true of the station now."""
+
+    started: bool = False  # the first self-test has ended
+    stopped: bool = False
+    storage_failed: bool = False
+    self_test_passed: bool = False
+    exhausted: bool = False  # the source has no more pictures
+    paused: bool = False
+    judging: bool = False  # a trigger is in hand
+    last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
+
+
+@dataclass(frozen=True)
+class StateReport:
+    """A state with its reason."""
+
+    state: State
+    error: ErrorCode = ErrorCode.NONE
+    text: str = ""
+
+    @property
+    def accepts_triggers(self) -> bool:
+        """Whether a trigger would be judged now, were none in hand."""
+        return self.state in (State.READY, State.DEGRADED, State.BUSY)
+
+    def payload(self) -> bytes:
+        """`state;error_code;text`, at most 80 ASCII bytes."""
+        text = "".join(c if " " <= c <= "~" and c != ";" else "_" for c in self.text)
+        return f"{self.state.value};{self.error:03d};{text}".encode("ascii")[:STATE_LENGTH]
+
+
+def report_from(conditions: Conditions) -> StateReport:
+    """The state that these conditions give."""
+    c = conditions
+    if c.stopped:
+        return StateReport(State.OFFLINE, ErrorCode.NONE, "stopped")
+    if c.storage_failed:
+        return StateReport(State.FAULT, ErrorCode.STORAGE_FAILED, "the spool cannot be written")
+    if not c.started:
+        return StateReport(State.STARTING, ErrorCode.NONE, "self-test")
+    if not c.self_test_passed:
+        return StateReport(State.NOTREADY, ErrorCode.SELF_TEST_FAILED, "the self-test failed")
+    if c.paused:
+        return StateReport(State.NOTREADY, ErrorCode.NONE, "paused")
+    if c.judging:
+        return StateReport(State.BUSY, ErrorCode.NONE, "judging")
+    if c.exhausted:
+        return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the source has no more pictures")
+    if c.last_error is not ErrorCode.NONE:
+        return StateReport(State.DEGRADED, c.last_error, "the last verdict was ERROR")
+    return StateReport(State.READY, ErrorCode.NONE, "")

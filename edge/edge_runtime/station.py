@@ -1,0 +1,165 @@
+"""`station.yaml`: what one station inspects with, where its pictures come from and whom it tells.
+
+    station = read_station(Path("station.yaml"))
+
+Strict: unknown keys and wrong types are refused, all problems at once. Relative paths count from the file's folder.
+The field descriptions are the comments that `edge-daemon init` writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edge_runtime.records import Precision
+from edge_runtime.source import SCHEMES
+from edge_runtime.strict_yaml import model_from_yaml
+from edge_runtime.topics import Topics
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
+AnyPath = Annotated[Path, Field(strict=False)]  # YAML has strings
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class SourceSettings(_Part):
+    """Where the pictures come from."""
+
+    uri: str = Field(description="folder://DIR (recursive, in name order) or video://FILE")
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        default=None, description="frames a second in free-running mode; null: as fast as they are judged"
+    )
+    loop: bool = Field(default=False, description="begin again after the last picture")
+
+    @field_validator("uri")
+    @classmethod
+    def _known_scheme(cls, uri: str) -> str:
+        if not any(uri.startswith(scheme) and len(uri) > len(scheme) for scheme in SCHEMES):
+            raise ValueError(f"found {uri!r}: must be one of {', '.join(SCHEMES)} followed by a path")
+        return uri
+
+    def below(self, folder: Path) -> SourceSettings:
+        """The same with a relative path made absolute."""
+        scheme, _, path = self.uri.partition("://")
+        return self.model_copy(update={"uri": f"{scheme}://{folder / path}"})
+
+
+class TlsSettings(_Part):
+    """How the broker proves itself, and how the station does."""
+
+    ca: AnyPath = Field(description="the authority that signed the broker's certificate (PEM)")
+    cert: AnyPath | None = Field(
+        default=None, description="the station's own certificate (PEM), if the broker asks for one"
+    )
+    key: AnyPath | None = Field(default=None, description="the private key of that certificate (PEM)")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> TlsSettings:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together: give both or none")
+        return self
+
+
+class MqttSettings(_Part):
+    """The broker."""
+
+    host: Annotated[str, Field(min_length=1)] = Field(description="the broker's name or address")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(default=1883, description="1883, or 8883 with TLS")
+    protocol: Literal["3.1.1", "5"] = Field(default="3.1.1", description='"3.1.1" or "5"')
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = Field(
+        default=None, description="null: edge-LINE-CELL; two clients with one id throw each other out"
+    )
+    user: str | None = Field(default=None, description="the user's name at the broker, if it asks for one")
+    password_file: AnyPath | None = Field(default=None, description="a file that holds the password and nothing else")
+    tls: TlsSettings | None = Field(
+        default=None, description="null: not encrypted; or {ca: FILE, cert: FILE, key: FILE}"
+    )
+    heartbeat_ms: Annotated[int, Field(ge=50, le=60_000)] = Field(
+        default=500, description="how often /heartbeat counts"
+    )
+
+    @model_validator(mode="after")
+    def _user_with_password(self) -> MqttSettings:
+        if self.password_file is not None and self.user is None:
+            raise ValueError("password_file without user: give both or none")
+        return self
+
+
+class SpoolSettings(_Part):
+    """How long verdicts wait for a consumer's acknowledgement."""
+
+    max_days: Annotated[int, Field(ge=1, le=3650)] = Field(default=30, description="older verdicts are dropped")
+    max_verdicts: Annotated[int, Field(ge=1000, le=100_000_000)] = Field(
+        default=1_000_000, description="with more than these, the oldest are dropped"
+    )
+
+
+class Station(_Part):
+    """One camera, one detector, one cell of a line."""
+
+    line: Name = Field(description="the first part of every topic: ev1/LINE/CELL/...")
+    cell: Name = Field(description="the second part")
+    bundle: AnyPath = Field(description="the folder that edge-build made")
+    precision: Annotated[Precision, Field(strict=False)] = Field(
+        default=Precision.FP32, description="fp32, fp16 or int8, as far as the bundle has it"
+    )
+    engine: Literal["onnxruntime"] = Field(default="onnxruntime", description="onnxruntime (CPU)")
+    threads: Annotated[int, Field(ge=0, le=256)] = Field(default=0, description="of the engine; 0: one for each core")
+    source: SourceSettings
+    mode: Literal["free-running", "triggered"] = Field(
+        default="free-running",
+        description="free-running: every frame is judged; triggered: one frame for each /trigger",
+    )
+    recipe: Annotated[int, Field(ge=0, le=9999)] = Field(
+        default=0, description="the number that a trigger must name, and that every verdict carries"
+    )
+    deadline_ms: Annotated[int, Field(ge=1, le=600_000)] = Field(
+        default=1000,
+        description="a trigger answered later than this is ERROR; a free-running verdict is flagged as late",
+    )
+    duplicate_window_s: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=10, description="the same trigger again within this time gets the same verdict again"
+    )
+    state_dir: AnyPath = Field(description="where verdicts are kept; one station, one folder, on a disk that lasts")
+    mqtt: MqttSettings
+    spool: SpoolSettings = SpoolSettings()
+
+    @model_validator(mode="after")
+    def _paced_only_when_free(self) -> Station:
+        if self.mode == "triggered" and self.source.fps is not None:
+            raise ValueError("source.fps has no meaning in triggered mode, the triggers set the pace: make it null")
+        return self
+
+    @property
+    def topics(self) -> Topics:
+        """The station's MQTT topics."""
+        return Topics(self.line, self.cell)
+
+    @property
+    def client_id(self) -> str:
+        """The name at the broker."""
+        return self.mqtt.client_id or f"edge-{self.line}-{self.cell}"
+
+
+def read_station(path: Path) -> Station:
+    """Read a station's file; relative paths in it count from its folder. Raises ConfigError."""
+    station = model_from_yaml(path, Station)
+    folder = path.absolute().parent
+    mqtt, tls = station.mqtt, station.mqtt.tls
+    if tls is not None:
+        files = {name: folder / file for name in ("ca", "cert", "key") if (file := getattr(tls, name)) is not None}
+        mqtt = mqtt.model_copy(update={"tls": tls.model_copy(update=files)})
+    if mqtt.password_file is not None:
+        mqtt = mqtt.model_copy(update={"password_file": folder / mqtt.password_file})
+    return station.model_copy(
+        update={
+            "bundle": folder / station.bundle,
+            "state_dir": folder / station.state_dir,
+            "source": station.source.below(folder),
+            "mqtt": mqtt,
+        }
+    )

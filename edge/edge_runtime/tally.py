@@ -1,0 +1,60 @@
+"""The station's totals since its start, as `/counters` shows them.
+
+A trigger is counted together with its outcome, when its verdict is on disk; so triggers = ok + nok + error in every
+sample, whatever is in hand. A free-running frame counts as a trigger.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from edge_runtime.records import Flag, Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Counters:
+    """One sample."""
+
+    ok: int = 0
+    nok: int = 0
+    error: int = 0
+    missed: int = 0  # triggers that were not accepted: BUSY or NOTREADY
+    late: int = 0  # verdicts after their deadline
+    spooled: int = 0  # verdicts that the broker has not confirmed yet
+
+    @property
+    def triggers(self) -> int:
+        """How many triggers were answered by a verdict."""
+        return self.ok + self.nok + self.error
+
+    def payload(self) -> bytes:
+        """`triggers;ok;nok;error;missed;late;spooled`."""
+        numbers = (self.triggers, self.ok, self.nok, self.error, self.missed, self.late, self.spooled)
+        return ";".join(map(str, numbers)).encode("ascii")
+
+
+class Tally:
+    """Counts; may be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outcomes = dict.fromkeys((Outcome.OK, Outcome.NOK, Outcome.ERROR), 0)
+        self._missed = self._late = 0
+
+    def count(self, verdict: Verdict) -> None:
+        """A verdict is on disk."""
+        with self._lock:
+            self._outcomes[verdict.decision.outcome] += 1
+            self._late += bool(verdict.flags & Flag.LATE)
+
+    def count_missed(self) -> None:
+        """A trigger was turned away."""
+        with self._lock:
+            self._missed += 1
+
+    def sample(self, spooled: int) -> Counters:
+        """The totals now."""
+        with self._lock:
+            ok, nok, error = self._outcomes.values()
+            return Counters(ok, nok, error, self._missed, self._late, spooled)

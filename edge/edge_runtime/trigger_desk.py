@@ -1,0 +1,83 @@
+"""Who may trigger: one trigger in hand at a time, duplicates recognised, everything else turned away with a reason.
+
+The network thread offers triggers; the serving thread opens the desk, and settles each accepted one exactly once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from edge_runtime.messages import Reply, Trigger
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to reply. For a duplicate, `seq` is the verdict to send again; None while it is still being judged."""
+
+    reply: Reply
+    seq: int | None = None
+
+
+@dataclass
+class _Known:
+    trigger: Trigger
+    arrived: float
+    seq: int | None = None
+
+
+class TriggerDesk:
+    """Decides on triggers; may be used from any thread.
+
+    The same trigger (id, recipe and part) within `window_s` is a duplicate; the same id for another part is refused,
+    for its verdict would be taken for the other's. `remembered` are triggers answered before a restart, with their seq.
+    """
+
+    def __init__(
+        self, recipe: int, window_s: float, clock: Callable[[], float], remembered: Iterable[tuple[Trigger, int]] = ()
+    ) -> None:
+        self._recipe, self._window_s, self._clock = recipe, window_s, clock
+        self._lock = threading.Lock()
+        self._open = False
+        self._in_hand: int | None = None
+        self._known = {t.trigger_id: _Known(t, clock(), seq) for t, seq in remembered}
+
+    def open(self, accepts: bool) -> None:
+        """Whether new triggers are taken from now on."""
+        with self._lock:
+            self._open = accepts
+
+    def offer(self, trigger: Trigger) -> Answer:
+        """Take a trigger or turn it away. After ACCEPTED, exactly one `settle` must follow."""
+        with self._lock:
+            now = self._clock()
+            self._forget(now)
+            known = self._known.get(trigger.trigger_id)
+            if known is not None:
+                return Answer(Reply.DUPLICATE, known.seq) if known.trigger == trigger else Answer(Reply.BADREQUEST)
+            if trigger.recipe != self._recipe:
+                return Answer(Reply.BADREQUEST)
+            if not self._open:
+                return Answer(Reply.NOTREADY)
+            if self._in_hand is not None:
+                return Answer(Reply.BUSY)
+            self._in_hand = trigger.trigger_id
+            self._known[trigger.trigger_id] = _Known(trigger, now)
+            return Answer(Reply.ACCEPTED)
+
+    def settle(self, trigger_id: int, seq: int) -> None:
+        """The trigger in hand has its verdict, on disk."""
+        with self._lock:
+            if self._in_hand != trigger_id:
+                raise ValueError(f"trigger {trigger_id} is settled, but {self._in_hand} is in hand")
+            self._in_hand = None
+            self._known[trigger_id].seq = seq
+
+    def _forget(self, now: float) -> None:
+        """Drop what is older than the window; the order of arrival is the dictionary's order."""
+        while self._known:
+            oldest, known = next(iter(self._known.items()))
+            if now - known.arrived <= self._window_s or oldest == self._in_hand:
+                return
+            del self._known[oldest]
