@@ -1,0 +1,71 @@
+"""The command, as docs/deploy.md shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+def test_a_tour_from_the_keys_to_a_rollback(edge_deploy: Run, make_bundle: Callable[..., Path], tmp_path: Path) -> None:
+    keys, store = tmp_path / "keys", tmp_path / "store"
+    made = edge_deploy("keygen", keys)
+    assert made.code == 0
+    assert f"{keys}/public.pem: copy it to every device" in made.out
+
+    for version in "123":
+        out = tmp_path / f"{version}.edgebundle"
+        packed = edge_deploy("pack", make_bundle(version), "--key", keys / "private.pem", "--out", out)
+        assert packed.out.startswith(f"packed screw-{version} into {out}: 3 files, 0.0 MB\nsigned with key ")
+        installed = edge_deploy("install", out, "--store", store, "--trust", keys / "public.pem")
+        assert installed.out == f"screw-{version} installed\n"
+        again = edge_deploy("install", out, "--store", store, "--trust", keys / "public.pem")
+        assert again.out == f"screw-{version} already installed\n"
+        assert edge_deploy("activate", f"screw-{version}", "--store", store).out == f"screw-{version} is active\n"
+    assert edge_deploy("activate", "screw-3", "--store", store).out == "screw-3 was active already\n"
+    assert edge_deploy("rollback", "--store", store).out == "screw-2 is active\n"
+    assert edge_deploy("remove", "screw-3", "--store", store).out == "screw-3 removed\n"
+
+    listed = edge_deploy("list", "--store", store)
+    assert listed.code == 0
+    assert [line.split() for line in listed.out.splitlines()] == [
+        ["screw-1", "previous", "whole"],
+        ["screw-2", "active", "whole"],
+    ]
+
+
+def test_a_damaged_bundle_is_listed_with_its_reason_and_an_exit_code(
+    edge_deploy: Run, pack: Callable[..., Path], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    edge_deploy("install", pack("1"), "--store", store, "--trust", tmp_path / "keys" / "public.pem")
+    (store / "bundles" / "screw-1" / "golden" / "0.png").unlink()
+
+    listed = edge_deploy("list", "--store", store)
+
+    assert listed.code == 78
+    assert "damaged: " in listed.out
+    assert "golden/0.png is missing" in listed.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("list", "--store", "nowhere"), 74, "edge-deploy: nowhere is no store, it has no folder `bundles`"),
+        (("pack", "x", "--key", "gone.pem", "--out", "y"), 78, "edge-deploy: the key gone.pem cannot be read"),
+        (("install", "x", "--store", "s"), 2, "Missing option '--trust'"),
+    ],
+)
+def test_an_error_is_one_message_on_stderr_and_an_exit_code(
+    edge_deploy: Run, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    ran = edge_deploy(*arguments)
+
+    assert ran.code == code
+    assert message in ran.err
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
