@@ -1,6 +1,6 @@
 """The 512 bytes before each member of a tar (POSIX ustar): one form only, a plain file of owner 0 and time 0.
 
-Written here and not by `tarfile`, whose bytes for the same member changed between Python versions: these bytes are
+Written here and not by `tarfile`, whose bytes for the same member changed with Python 3.9: these bytes are
 compared, so they are part of the format.
 """
 
