@@ -16,8 +16,11 @@ MASK_COLOUR = (255, 200, 0)  # BGR: a blue that the heat's colours, dark red to 
 
 
 def scale_from_threshold(map_threshold: float) -> tuple[float, float]:
-    """The ends of the colour scale, raw: nothing is drawn up to half the threshold, and twice of it is hottest."""
-    return 0.5 * map_threshold, 2.0 * map_threshold
+    """The ends of the colour scale, raw: nothing is drawn below 0.75 of the threshold, and 1.5 times it is hottest.
+
+    The ground of a good picture's map lies well above zero, so that a scale from zero would tint all of it.
+    """
+    return 0.75 * map_threshold, 1.5 * map_threshold
 
 
 def heat_overlay(
@@ -36,7 +39,7 @@ def heat_overlay(
     heat = np.clip((full - low) / (high - low), 0.0, 1.0)
     colour = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    cover = (STRONGEST * np.sqrt(heat))[:, :, None]  # the root: what is just above the threshold is seen well
+    cover = (STRONGEST * heat**0.75)[:, :, None]  # steeper than the heat: what is just above the threshold is seen
     return np.asarray(np.rint(grey * (1 - cover) + colour * cover), dtype=np.uint8)
 
 
@@ -49,10 +52,10 @@ def draw_outline(
     """
     height, width = picture.shape[:2]
     full = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    grown = {n: cv2.dilate(full, np.ones((n, n), np.uint8)).astype(bool) for n in (3, 7, 9)}
+    grown = {n: cv2.dilate(full, np.ones((n, n), np.uint8)).astype(bool) for n in (3, 5, 7)}
     drawn: NDArray[np.uint8] = picture.copy()
-    drawn[grown[9] & ~full.astype(bool)] = 0  # a dark line of one pixel on both sides of the coloured one of two
-    drawn[grown[7] & ~grown[3]] = colour
+    drawn[grown[7] & ~full.astype(bool)] = 0  # a dark pixel on both sides of the coloured one
+    drawn[grown[5] & ~grown[3]] = colour
     return drawn
 
 

@@ -81,8 +81,8 @@ def shortage(threshold: Threshold) -> str | None:
     needed = pictures_needed(threshold.false_reject_rate)
     return (
         f"{threshold.pictures} held-out good pictures are too few for a false reject rate of "
-        f"{threshold.false_reject_rate:.4g}: the threshold is the largest of their scores, and up to "
-        f"{threshold.false_reject_rate_guaranteed:.2g} of the good parts will be rejected on average; "
+        f"{_percent(threshold.false_reject_rate)}: the threshold is the largest of their scores, and up to "
+        f"{_percent(threshold.false_reject_rate_guaranteed)} of the good parts will be rejected on average; "
         + ("no number of pictures guarantees a rate of 0" if needed is None else f"{needed} pictures guarantee it")
     )
 
@@ -97,6 +97,10 @@ def pictures_needed(false_reject_rate: float) -> int | None:
 def _exact(rate: float) -> Fraction:
     """The rate as it was written: 0.1, not the binary fraction next to it, which would move the rank by one."""
     return Fraction(str(float(rate)))
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.2g} %"
 
 
 def _sorted(values: NDArray[np.floating], what: str) -> NDArray[np.float64]:

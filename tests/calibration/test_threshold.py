@@ -51,8 +51,8 @@ def test_too_few_pictures_give_the_largest_score_and_say_how_many_are_needed() -
     assert threshold.false_reject_rate_guaranteed == pytest.approx(1 / 21)
     text = shortage(threshold)
     assert text is not None
-    assert text.startswith("20 held-out good pictures are too few for a false reject rate of 0.001")
-    assert "up to 0.048 of the good parts" in text
+    assert text.startswith("20 held-out good pictures are too few for a false reject rate of 0.1 %:")
+    assert "up to 4.8 % of the good parts" in text
     assert text.endswith("999 pictures guarantee it")
 
 

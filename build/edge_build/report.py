@@ -1,0 +1,137 @@
+"""`report.html`: what a bundle can do and what it was made from, on one page that needs nothing else.
+
+No script, no font, no picture from elsewhere: it opens from a USB stick, mails, prints, and is the same in ten years.
+
+    write_report(folder / "report.html", Story(manifest, held_out, evaluations, parity, notes, dataset.root))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from edge_calibration.threshold import shortage
+from edge_runtime.manifest import Manifest
+from edge_runtime.records import Precision
+from numpy.typing import NDArray
+
+from edge_build.evaluation import Evaluation, write_at_once
+from edge_build.report_gallery import colour_scale, gallery
+from edge_build.report_histogram import Histogram, Series, histogram
+from edge_build.summary import share_interval, summarize
+
+TEMPLATES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far onnxruntime was from torch at most on the golden pictures, as a share of the threshold's values."""
+
+    pictures: int
+    score: float
+    map: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that a report tells.
+
+    manifest: of the bundle; its `files` may still be empty. held_out: for every precision, the raw scores of the good
+    pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
+    when there are none. headline: the precision that is told of first. root: the dataset's folder.
+    """
+
+    manifest: Manifest
+    held_out: Mapping[Precision, NDArray[np.float64]]
+    evaluations: Mapping[Precision, Evaluation]
+    parity: Parity
+    notes: tuple[str, ...]
+    root: Path
+    headline: Precision = Precision.FP32
+
+
+def write_report(path: Path, story: Story) -> None:
+    """Render the report and write it at once. Raises PictureError for a picture that is gone, StorageError."""
+    write_at_once(path, report_html(story).encode())
+
+
+def report_html(story: Story) -> str:
+    """The whole page. Raises PictureError when a test picture cannot be read any more."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "share": share, "figure": figure}
+    manifest, evaluation = story.manifest, story.evaluations.get(story.headline)
+    summaries = {
+        precision: summarize(one, f"{manifest.name}-{manifest.version}", precision, story.root)
+        for precision, one in story.evaluations.items()
+    }
+    threshold = manifest.graphs[story.headline].threshold
+    return environment.get_template("report.html.j2").render(
+        m=manifest,
+        t=threshold,
+        headline=story.headline,
+        summary=summaries.get(story.headline),
+        summaries=summaries,
+        intervals=_intervals(evaluation),
+        chart=_chart(story, evaluation),
+        walls=gallery(evaluation, story.root) if evaluation is not None else (),
+        scale=colour_scale(),
+        parity=story.parity,
+        notes=story.notes,
+        shortage=shortage(threshold),
+    )
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.123 as `12.3 %`, with a narrow space that does not break."""
+    return f"{100 * value:.{digits}f}\u202f%"
+
+
+def share(value: float | None) -> str:
+    """A metric between 0 and 1 as `98.7`, as papers print it; a dash where it is undefined."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def figure(value: float) -> str:
+    """A raw score with four significant digits."""
+    return f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """Of pictures that were NOK: how many, of how many, and the 95 % interval of their share."""
+
+    nok: int
+    pictures: int
+    low: float
+    high: float
+
+
+def _intervals(evaluation: Evaluation | None) -> dict[str, _Interval]:
+    """For `good` and `defect`, where there are such pictures."""
+    found = {}
+    if evaluation is not None:
+        for name, chosen in (("good", ~evaluation.defect), ("defect", evaluation.defect)):
+            pictures = int(chosen.sum())
+            nok = sum(evaluation.outcomes[i].name == "NOK" for i in np.flatnonzero(chosen))
+            if pictures:
+                found[name] = _Interval(nok, pictures, *share_interval(nok, pictures))
+    return found
+
+
+def _chart(story: Story, evaluation: Evaluation | None) -> Histogram:
+    series = [Series("Held-out good", "held-out", story.held_out[story.headline])]
+    if evaluation is not None:
+        series += [
+            Series("Test good", "good", evaluation.scores[~evaluation.defect]),
+            Series("Test defect", "defect", evaluation.scores[evaluation.defect]),
+        ]
+    return histogram(series, story.manifest.graphs[story.headline].threshold)
