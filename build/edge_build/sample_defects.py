@@ -119,11 +119,13 @@ DEFECTS: dict[str, Defect] = {
 
 
 def _swarf(surface: Surface, x: float, y: float, severity: float, random: np.random.Generator) -> Plane:
-    turns, grow, start = random.uniform(0.7, 1.8), (2.0 + 3.5 * severity), random.uniform(0, 2 * math.pi)
+    turns, grow, start = random.uniform(0.7, 1.7), (2.0 + 3.5 * severity), random.uniform(0, 2 * math.pi)
+    squeeze, drift_x, drift_y = random.uniform(0.45, 0.9), *random.uniform(-0.35, 0.35, 2)
     points = []
     for step in np.linspace(0, turns * 2 * math.pi, 60).tolist():
-        reach = grow * (0.6 + 0.22 * step)
-        points.append((x + reach * math.cos(start + step), y + 0.8 * reach * math.sin(start + step)))
+        reach, turn = grow * (0.6 + 0.22 * step), start + step
+        along, across = reach * math.cos(turn) + grow * drift_x * step, squeeze * reach * math.sin(turn)
+        points.append((x + along, y + across + grow * drift_y * step))
     curl = _line(points, 1.1 + 0.9 * severity, surface)
     moved = np.array([[1, 0, 2.0 * SCALE], [0, 1, 2.5 * SCALE]], dtype=np.float32)
     shadow = _soften(np.asarray(cv2.warpAffine(curl, moved, curl.shape[::-1]), dtype=np.float32), 1.0)
