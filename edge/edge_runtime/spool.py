@@ -115,19 +115,21 @@ class Spool:
                 with self._transaction():
                     self._write_delivered()
 
-    def acknowledge(self, upto: int) -> int:
+    def acknowledge(self, upto: int, keep_triggered_ms: int) -> int:
         """A consumer stored every verdict up to this seq: they leave. Returns how many did.
 
-        Raises ValueError for a seq that has not been given out yet.
+        Answers to triggers at or after keep_triggered_ms stay until a later acknowledgement: the same trigger may come
+        again. Raises ValueError for a seq that has not been given out yet.
         """
         if upto >= self.next_seq:
             raise ValueError(f"seq {upto} has not been given out yet: the last one is {self.next_seq - 1}")
         with self._lock, self._transaction():
             self._write_delivered()
-            undelivered = self._number("SELECT COUNT(*) FROM verdict WHERE delivered = 0 AND seq <= ?", upto)
-            gone = self._db.execute("DELETE FROM verdict WHERE seq <= ?", (upto,)).rowcount
-            self._waiting -= undelivered
-        return gone
+            stored = self._db.execute("UPDATE verdict SET delivered = 1 WHERE delivered = 0 AND seq <= ?", (upto,))
+            self._waiting -= stored.rowcount
+            return self._db.execute(
+                "DELETE FROM verdict WHERE seq <= ? AND (trigger_id = 0 OR unix_ms < ?)", (upto, keep_triggered_ms)
+            ).rowcount
 
     def apply_retention(self, now_ms: int) -> None:
         """Drop what is older or more than configured, oldest first, and say so."""

@@ -53,7 +53,7 @@ class TlsSettings(_Part):
 
     ca: AnyPath = Field(description="the authority that signed the broker's certificate (PEM)")
     cert: AnyPath | None = Field(
-        default=None, description="the station's own certificate (PEM), if the broker asks for one"
+        default=None, description="the station's certificate (PEM), if the broker asks for one"
     )
     key: AnyPath | None = Field(default=None, description="the private key of that certificate (PEM)")
 
@@ -78,9 +78,7 @@ class MqttSettings(_Part):
     tls: TlsSettings | None = Field(
         default=None, description="null: not encrypted; or {ca: FILE, cert: FILE, key: FILE}"
     )
-    heartbeat_ms: Annotated[int, Field(ge=50, le=60_000)] = Field(
-        default=500, description="how often /heartbeat counts"
-    )
+    heartbeat_ms: Annotated[int, Field(ge=50, le=60_000)] = Field(default=500, description="the period of /heartbeat")
 
     @model_validator(mode="after")
     def _user_with_password(self) -> MqttSettings:
@@ -112,14 +110,14 @@ class Station(_Part):
     source: SourceSettings
     mode: Literal["free-running", "triggered"] = Field(
         default="free-running",
-        description="free-running: every frame is judged; triggered: one frame for each /trigger",
+        description="free-running: every frame is judged; triggered: one for each /trigger",
     )
     recipe: Annotated[int, Field(ge=0, le=9999)] = Field(
         default=0, description="the number that a trigger must name, and that every verdict carries"
     )
     deadline_ms: Annotated[int, Field(ge=1, le=600_000)] = Field(
         default=1000,
-        description="a trigger answered later than this is ERROR; a free-running verdict is flagged as late",
+        description="a later answer to a trigger is ERROR; a later free-running verdict is flagged late",
     )
     duplicate_window_s: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=10, description="the same trigger again within this time gets the same verdict again"

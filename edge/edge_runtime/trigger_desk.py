@@ -10,38 +10,39 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edge_runtime.messages import Reply, Trigger
+from edge_runtime.records import Verdict
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What to reply. For a duplicate, `seq` is the verdict to send again; None while it is still being judged."""
+    """What to reply. For a duplicate, `verdict` is to be sent again; None while it is still being judged."""
 
     reply: Reply
-    seq: int | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass
 class _Known:
     trigger: Trigger
     arrived: float
-    seq: int | None = None
+    verdict: Verdict | None = None
 
 
 class TriggerDesk:
     """Decides on triggers; may be used from any thread.
 
     The same trigger (id, recipe and part) within `window_s` is a duplicate; the same id for another part is refused,
-    for its verdict would be taken for the other's. `remembered` are triggers answered before a restart, with their seq.
+    for its verdict would be taken for the other's. `remembered` are verdicts given before a restart.
     """
 
     def __init__(
-        self, recipe: int, window_s: float, clock: Callable[[], float], remembered: Iterable[tuple[Trigger, int]] = ()
+        self, recipe: int, window_s: float, clock: Callable[[], float], remembered: Iterable[Verdict] = ()
     ) -> None:
         self._recipe, self._window_s, self._clock = recipe, window_s, clock
         self._lock = threading.Lock()
         self._open = False
         self._in_hand: int | None = None
-        self._known = {t.trigger_id: _Known(t, clock(), seq) for t, seq in remembered}
+        self._known = {v.trigger_id: _Known(_trigger_of(v), clock(), v) for v in remembered}
 
     def open(self, accepts: bool) -> None:
         """Whether new triggers are taken from now on."""
@@ -55,7 +56,7 @@ class TriggerDesk:
             self._forget(now)
             known = self._known.get(trigger.trigger_id)
             if known is not None:
-                return Answer(Reply.DUPLICATE, known.seq) if known.trigger == trigger else Answer(Reply.BADREQUEST)
+                return Answer(Reply.DUPLICATE, known.verdict) if known.trigger == trigger else Answer(Reply.BADREQUEST)
             if trigger.recipe != self._recipe:
                 return Answer(Reply.BADREQUEST)
             if not self._open:
@@ -66,13 +67,13 @@ class TriggerDesk:
             self._known[trigger.trigger_id] = _Known(trigger, now)
             return Answer(Reply.ACCEPTED)
 
-    def settle(self, trigger_id: int, seq: int) -> None:
+    def settle(self, verdict: Verdict) -> None:
         """The trigger in hand has its verdict, on disk."""
         with self._lock:
-            if self._in_hand != trigger_id:
-                raise ValueError(f"trigger {trigger_id} is settled, but {self._in_hand} is in hand")
+            if self._in_hand != verdict.trigger_id:
+                raise ValueError(f"trigger {verdict.trigger_id} is settled, but {self._in_hand} is in hand")
             self._in_hand = None
-            self._known[trigger_id].seq = seq
+            self._known[verdict.trigger_id].verdict = verdict
 
     def _forget(self, now: float) -> None:
         """Drop what is older than the window; the order of arrival is the dictionary's order."""
@@ -81,3 +82,7 @@ class TriggerDesk:
             if now - known.arrived <= self._window_s or oldest == self._in_hand:
                 return
             del self._known[oldest]
+
+
+def _trigger_of(verdict: Verdict) -> Trigger:
+    return Trigger(verdict.trigger_id, verdict.recipe, verdict.part_id)

@@ -1,0 +1,106 @@
+"""`edge-daemon`: the command line of the device. `main` alone turns errors into exit codes."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+import typer
+
+from edge_runtime.bundle import read_manifest
+from edge_runtime.errors import ConfigError, EdgeError
+from edge_runtime.inbox import Inbox
+from edge_runtime.records import Precision
+from edge_runtime.station import MqttSettings, SourceSettings, Station, read_station
+from edge_runtime.station_template import text_from_station
+
+app = typer.Typer(
+    help="Judges every part at the line: pictures in, verdicts on MQTT out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+StationFile = Annotated[Path, typer.Argument(metavar="STATION.yaml", help="what `edge-daemon init` wrote")]
+log = logging.getLogger("edge_daemon")
+
+
+@app.command()
+def init(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder that edge-build made")],
+    source: Annotated[str, typer.Option(help="folder://DIR or video://FILE")],
+    broker: Annotated[str, typer.Option(metavar="HOST:PORT", help="where the MQTT broker listens")],
+    line: Annotated[str, typer.Option(help="first part of the topics: letters, digits, - and _")],
+    cell: Annotated[str, typer.Option(help="second part of the topics")],
+    state_dir: Annotated[Path, typer.Option(help="where verdicts are kept")] = Path("state"),
+) -> None:
+    """Write a commented station.yaml to standard output."""
+    manifest = read_manifest(bundle)
+    host, _, port = broker.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"--broker {broker!r}: must be HOST:PORT, for example 192.168.0.10:1883")
+    try:
+        station = Station(
+            line=line,
+            cell=cell,
+            bundle=bundle.absolute(),
+            precision=Precision.FP32 if Precision.FP32 in manifest.graphs else next(iter(manifest.graphs)),
+            source=SourceSettings(uri=source).below(Path.cwd()),
+            state_dir=state_dir.absolute(),
+            mqtt=MqttSettings(host=host.strip("[]"), port=int(port)),
+        )
+    except pydantic.ValidationError as error:
+        problems = "; ".join(
+            f"{d['loc'][-1] if d['loc'] else 'option'} {d['input']!r}: {d['msg']}" for d in error.errors()
+        )
+        raise ConfigError(f"this is no station: {problems}") from error
+    print(text_from_station(station), end="")
+
+
+@app.command()
+def run(
+    station_file: StationFile,
+    once: Annotated[
+        bool, typer.Option("--once", help="end when the source is exhausted and the broker has every verdict")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="one line for each verdict, with its times")] = False,
+) -> None:
+    """Judge every picture and publish the verdicts, until SIGTERM or Ctrl-C."""
+    from edge_runtime.serve import serve  # the engine takes a while to import, and `init` does not need it
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr
+    )
+    station, inbox = read_station(station_file), Inbox()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: inbox.stop())
+    counters = serve(station, inbox, once)
+    log.info(
+        "stopped after %d verdicts: %d OK, %d NOK, %d ERROR; %d wait for the broker",
+        *(counters.triggers, counters.ok, counters.nok, counters.error, counters.spooled),
+    )
+
+
+@app.command()
+def check(station_file: StationFile) -> None:
+    """Say everything that is wrong with a configuration, its bundle, its source and its broker; exit 0 or 78."""
+    from edge_runtime.preflight import findings
+
+    wrong = 0
+    for finding in findings(read_station(station_file)):
+        wrong += bool(finding.problem)
+        print(f"WRONG  {finding.problem}" if finding.problem else f"ok     {finding.what}", flush=True)
+    if wrong:
+        raise ConfigError(f"{station_file}: {wrong} of the things checked are wrong, see above")
+
+
+def main() -> None:
+    """Run a command. An EdgeError becomes a message on standard error and its exit code."""
+    try:
+        app()
+    except EdgeError as error:
+        print(f"edge-daemon: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

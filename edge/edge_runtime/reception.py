@@ -1,0 +1,85 @@
+"""Where messages for the station arrive: answers triggers at once, and passes everything else on.
+
+Runs in the network thread: nothing here blocks or raises.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from edge_runtime.errors import RecordError
+from edge_runtime.inbox import Inbox, Order
+from edge_runtime.messages import (
+    Reply,
+    command_from_payload,
+    seq_from_payload,
+    seq_range_from_payload,
+    trigger_from_payload,
+    trigger_id_of,
+)
+from edge_runtime.publisher import Publisher
+from edge_runtime.tally import Tally
+from edge_runtime.topics import Topics
+from edge_runtime.trigger_desk import TriggerDesk
+
+log = logging.getLogger(__name__)
+
+
+class Reception:
+    """Reads a message by its topic and hands it to whom it concerns."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        desk: TriggerDesk,
+        inbox: Inbox,
+        publisher: Publisher,
+        tally: Tally,
+        duplicate_window_s: float,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._topics, self._desk, self._inbox, self._publisher, self._tally = topics, desk, inbox, publisher, tally
+        self._window_ms, self._clock_ns, self._unix_ms = round(duplicate_window_s * 1000), clock_ns, unix_ms
+
+    def receive(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Handle one message."""
+        if retained:
+            # An order that the broker kept was meant for another time, and another part.
+            log.warning("%s: a retained message is ignored; send it without the retain flag", topic)
+            return
+        try:
+            if topic == self._topics.trigger:
+                self._take_trigger(payload)
+            elif topic == self._topics.command:
+                self._inbox.put(command_from_payload(payload))
+            elif topic == self._topics.verdict_ack:
+                self._publisher.acknowledged(seq_from_payload(payload), self._unix_ms() - self._window_ms)
+            elif topic == self._topics.replay:
+                self._publisher.replay(seq_range_from_payload(payload))
+        except RecordError as error:
+            log.warning("%s: %s", topic, error)
+            if topic == self._topics.command:
+                word = payload[:20].decode("ascii", "replace").encode("ascii", "replace").replace(b";", b"_")
+                self._publisher.say(self._topics.command_ack, word + b";REFUSED;unknown command")
+
+    def _take_trigger(self, payload: bytes) -> None:
+        arrived_ns = self._clock_ns()
+        try:
+            trigger = trigger_from_payload(payload)
+        except RecordError:
+            self._reply(trigger_id_of(payload), Reply.BADREQUEST)
+            raise
+        answer = self._desk.offer(trigger)
+        self._reply(trigger.trigger_id, answer.reply)  # first, so that ACCEPTED comes before the verdict
+        if answer.reply is Reply.ACCEPTED:
+            self._inbox.put(Order(trigger, arrived_ns))
+        elif answer.verdict is not None:
+            self._publisher.publish_again(answer.verdict)
+        elif answer.reply in (Reply.BUSY, Reply.NOTREADY):
+            self._tally.count_missed()
+
+    def _reply(self, trigger_id: int, reply: Reply) -> None:
+        self._publisher.say(self._topics.trigger_ack, f"{trigger_id};{reply.value}".encode("ascii"))
