@@ -73,6 +73,11 @@ def split(good: Sequence[Picture], threshold: ThresholdSettings, calibration: in
     )
 
 
+def calibration_count(pictures: int, wanted: int) -> int:
+    """How many of so many pictures calibrate: as wanted, but at most a tenth, and at least one."""
+    return max(1, min(wanted, int(pictures * CALIBRATION_SHARE)))
+
+
 def _groups(pictures: Sequence[Picture]) -> list[Group]:
     """Copies together, where the first of them stands."""
     groups: dict[str, list[Picture]] = {}
@@ -83,7 +88,7 @@ def _groups(pictures: Sequence[Picture]) -> list[Group]:
 
 def _some(groups: Sequence[Group], wanted: int, random: np.random.Generator) -> set[int]:
     """The places of the calibration pictures: any, as they only need to cover what good pictures look like."""
-    count = max(1, min(wanted, int(len(groups) * CALIBRATION_SHARE)))
+    count = calibration_count(len(groups), wanted)
     return set(random.choice(len(groups), size=count, replace=False).tolist())
 
 
