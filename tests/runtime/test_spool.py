@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from edge_runtime.errors import StorageError
+from edge_runtime.records import Outcome
+from edge_runtime.spool import FILE, Spool
+from sample_verdict import sample_verdict
+
+DAY_MS = 86_400_000
+NOW_MS = 1_750_000_000_000
+ALL = 1 << 32
+
+
+def fill(spool, count, **fields):
+    for _ in range(count):
+        spool.commit(sample_verdict(seq=spool.next_seq, **fields))
+
+
+def seqs(verdicts):
+    return [v.seq for v in verdicts]
+
+
+def test_a_committed_verdict_comes_back_as_it_was(tmp_path):
+    with Spool(tmp_path) as spool:
+        verdict = sample_verdict(seq=spool.next_seq)
+        spool.commit(verdict)
+        assert spool.undelivered(1, ALL, 10) == [verdict]
+
+
+def test_numbers_go_on_after_a_restart_even_when_every_verdict_has_left(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 3, trigger_id=0)
+        spool.acknowledge(3, keep_triggered_ms=0)
+        assert spool.between(1, ALL, 10) == []
+    with Spool(tmp_path) as spool:
+        assert spool.next_seq == 4
+
+
+def test_each_start_has_its_own_boot_id(tmp_path):
+    boots = []
+    for _ in range(3):
+        with Spool(tmp_path) as spool:
+            boots.append(spool.boot_id)
+    assert boots == [1, 2, 3]
+
+
+def test_a_number_out_of_turn_is_a_mistake_of_ours(tmp_path):
+    with Spool(tmp_path) as spool, pytest.raises(ValueError, match="verdict 5 is out of turn: the next seq is 1"):
+        spool.commit(sample_verdict(seq=5))
+
+
+def test_what_the_broker_confirmed_is_not_sent_again_after_a_restart(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 4)
+        spool.mark_delivered(1)
+        spool.mark_delivered(3)
+        assert spool.waiting == 2
+        assert seqs(spool.undelivered(1, ALL, 10)) == [2, 4]
+        spool.mark_delivered(2)
+    with Spool(tmp_path) as spool:
+        assert spool.waiting == 1
+        assert seqs(spool.undelivered(1, ALL, 10)) == [4]
+        assert seqs(spool.between(2, 3, 10)) == [2, 3]
+
+
+def test_marking_twice_counts_once(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 2)
+        for _ in range(2):
+            spool.mark_delivered(1)
+            spool.flush()
+        assert spool.waiting == 1
+
+
+def test_an_acknowledgement_lets_verdicts_leave_delivered_or_not(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 5, trigger_id=0)
+        spool.mark_delivered(1)
+        assert spool.acknowledge(3, keep_triggered_ms=0) == 3
+        assert seqs(spool.between(1, ALL, 10)) == [4, 5]
+        assert spool.waiting == 2
+
+
+def test_an_acknowledged_answer_to_a_recent_trigger_stays_for_its_duplicate(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 1, trigger_id=7, unix_ms=NOW_MS - 20_000)
+        fill(spool, 1, trigger_id=8, unix_ms=NOW_MS)
+        assert spool.acknowledge(2, keep_triggered_ms=NOW_MS - 10_000) == 1
+        assert seqs(spool.triggered_since(NOW_MS - 10_000)) == [2]
+        assert spool.waiting == 0
+        assert spool.acknowledge(2, keep_triggered_ms=NOW_MS + 1) == 1
+
+
+def test_an_acknowledgement_of_the_future_is_refused(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 2)
+        with pytest.raises(ValueError, match="seq 3 has not been given out yet: the last one is 2"):
+            spool.acknowledge(3, 0)
+        assert spool.waiting == 2
+
+
+def test_retention_drops_the_old_and_the_too_many_and_says_how_many(tmp_path):
+    dropped = []
+    with Spool(tmp_path, max_days=30, max_verdicts=4, on_dropped=dropped.append) as spool:
+        fill(spool, 2, unix_ms=NOW_MS - 31 * DAY_MS)
+        fill(spool, 3, unix_ms=NOW_MS)
+        spool.apply_retention(NOW_MS)
+        assert seqs(spool.between(1, ALL, 10)) == [3, 4, 5]
+        fill(spool, 3, unix_ms=NOW_MS)
+        spool.apply_retention(NOW_MS)
+        assert seqs(spool.between(1, ALL, 10)) == [5, 6, 7, 8]
+        assert spool.waiting == 4
+        spool.apply_retention(NOW_MS)
+    assert dropped == [2, 2]
+
+
+def test_retention_runs_by_itself_every_thousand_commits(tmp_path):
+    dropped = []
+    with Spool(tmp_path, max_verdicts=900, on_dropped=dropped.append) as spool:
+        fill(spool, 1000)
+    assert dropped == [100]
+
+
+def test_a_second_daemon_with_the_same_folder_is_refused(tmp_path):
+    with Spool(tmp_path), pytest.raises(StorageError, match="two daemons must not share a state_dir"):
+        Spool(tmp_path)
+
+
+def test_a_file_that_is_no_spool_is_an_error_that_names_it(tmp_path):
+    (tmp_path / FILE).write_bytes(b"not a database, but long enough to be looked at" * 100)
+    with pytest.raises(StorageError, match=rf"{FILE}: file is not a database; no verdict can be numbered"):
+        Spool(tmp_path)
+
+
+def test_a_spool_of_another_version_is_refused(tmp_path):
+    database = sqlite3.connect(tmp_path / FILE)
+    database.execute("PRAGMA user_version = 9")
+    database.close()
+    with pytest.raises(StorageError, match="has schema version 9, this daemon knows 1"):
+        Spool(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"state_dir .*file/state cannot be used"):
+        Spool(tmp_path / "file" / "state")
+
+
+def test_a_full_disk_is_an_error_and_the_number_is_used_later(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 1)
+        spool._db.execute("PRAGMA max_page_count = 1")  # SQLite's own way to have a full disk
+        with pytest.raises(StorageError, match="database or disk is full; no verdict can be numbered"):
+            fill(spool, 200)
+        last = spool.next_seq
+        spool._db.execute("PRAGMA max_page_count = 100000")
+        fill(spool, 1, outcome=Outcome.ERROR)
+        assert seqs(spool.between(1, ALL, 1000)) == list(range(1, last + 1))
+
+
+COMMIT_FOR_EVER = """
+import sys
+from pathlib import Path
+from sample_verdict import sample_verdict
+from edge_runtime.spool import Spool
+with Spool(Path(sys.argv[1])) as spool:
+    while True:
+        seq = spool.next_seq
+        spool.commit(sample_verdict(seq=seq))
+        print(seq, flush=True)
+"""
+
+
+def test_killed_at_any_moment_no_number_is_lost_and_none_comes_twice(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    given: list[int] = []
+    for round_ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMMIT_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        with process:
+            lines = [process.stdout.readline() for _ in range(7 + 5 * round_)]
+            process.send_signal(signal.SIGKILL)
+            lines += process.stdout.readlines()
+        given += [int(line) for line in lines if line.endswith("\n")]
+    assert given == sorted(set(given))
+    with Spool(tmp_path) as spool:
+        kept = seqs(spool.between(1, ALL, 100_000))
+        assert set(given) <= set(kept)
+        assert kept == list(range(1, spool.next_seq))
+        assert spool.boot_id == 5
+
+
+def test_a_verdict_of_the_spool_keeps_its_full_precision(tmp_path):
+    with Spool(tmp_path) as spool:
+        verdict = sample_verdict(seq=1)
+        verdict = replace(verdict, decision=replace(verdict.decision, score=0.1 + 0.2, raw_score=1 / 3))
+        spool.commit(verdict)
+        assert spool.between(1, 1, 1) == [verdict]
