@@ -22,7 +22,7 @@ def problems_from_error(
     found = []
     for problem in error.errors():
         place: Place = tuple(problem["loc"])
-        line = lines.get(place, 0)
+        line = lines.get(place) or lines.get(place[:-1], 0) * (len(place) > 1)  # what is missing: where it should be
         where = ".".join(map(str, place))
         what = _what(problem["type"], place, problem["input"], model)
         found.append((line, f"line {line}, {where}: {what}" if line else f"{where}: {what}"))

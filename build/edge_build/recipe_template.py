@@ -75,8 +75,8 @@ def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:
     height, width = recipe.size
     if height < native.height or width < native.width:
         lines += [
-            f"Pictures are reduced from {native.width} x {native.height} to {width} x {height}. A defect should still be a",
-            "few pixels wide then; a larger size finds smaller ones, and takes time with its area.",
+            f"Pictures are reduced from {native.width} x {native.height} to {width} x {height}. Defects should still",
+            "be a few pixels wide then; a larger size finds smaller ones, and takes time with its area.",
         ]
     if height != width:
         lines.append("The size is not square because the pictures are not.")
