@@ -57,7 +57,7 @@ def covering_radius(features: Tensor, chosen: Tensor) -> float:
     """The largest Euclidean distance of any row (n, d) to its nearest chosen row: what the greedy rule minimises."""
     nearest = torch.full((len(features),), torch.inf)
     centred = features - features.mean(0)
-    for part in chosen.split(1024):
+    for part in torch.split(chosen, 1024):
         _update(nearest, centred, centred.square().sum(1), part)
     return float(nearest.max().sqrt())
 

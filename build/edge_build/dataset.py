@@ -21,12 +21,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from edge_runtime.errors import EdgeError, PictureError
-from edge_runtime.picture_file import PICTURE_SUFFIXES, list_pictures, picture_from_bytes, read_bytes, read_picture
-from edge_runtime.prepare import prepare
 from numpy.typing import NDArray
 
 from edge_build.progress import Progress, SilentProgress
+from edge_runtime.errors import EdgeError, PictureError
+from edge_runtime.picture_file import PICTURE_SUFFIXES, list_pictures, picture_from_bytes, read_bytes, read_picture
+from edge_runtime.prepare import prepare
 
 GOOD = "good"
 MINIMUM_GOOD = 4  # one to calibrate on, and three that hold one another out

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as a frozen feature extractor, from its paper's table: pictures in, feature maps of some stages out.
+"""EfficientNet-Lite as a frozen feature extractor, from its paper's table: pictures in, maps of some stages out.
 
 Source: Tan & Le 2019, "EfficientNet", Table 1 and section 3.3; the Lite variants drop squeeze-and-excitation, use
 ReLU6 and keep the stem and the repeats of the first and last stage. Batch norms are folded into their convolutions

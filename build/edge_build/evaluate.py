@@ -10,6 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
+from edge_build.dataset import Picture, read_mask, scan_dataset
+from edge_build.evaluation import Evaluation, save_scores, write_at_once
+from edge_build.progress import Progress
+from edge_build.summary import Summary, summarize, summary_json
 from edge_runtime.bundle import open_bundle
 from edge_runtime.engine import Engine
 from edge_runtime.errors import EngineError
@@ -17,12 +23,6 @@ from edge_runtime.judge import Judge, decide, frame_fault
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare
 from edge_runtime.records import Outcome, Precision
-from numpy.typing import NDArray
-
-from edge_build.dataset import Picture, read_mask, scan_dataset
-from edge_build.evaluation import Evaluation, save_scores, write_at_once
-from edge_build.progress import Progress
-from edge_build.summary import Summary, summarize, summary_json
 
 LEARNED_FROM = (
     "There are no test pictures: the good ones were measured. If the detector learned from them, false rejects are "

@@ -30,7 +30,7 @@ def export_graph(detector: nn.Module, height: int, width: int) -> bytes:
     model.producer_name, model.producer_version = "edge-build", ""
     onnx.checker.check_model(model, full_check=True)
     _check_contract(model, height, width)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _traced(detector: nn.Module, height: int, width: int) -> bytes:
@@ -42,7 +42,7 @@ def _traced(detector: nn.Module, height: int, width: int) -> bytes:
         torch.onnx.export(
             detector,
             (image,),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # a file object is taken by the tracing exporter, its annotation forgets it
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],

@@ -57,6 +57,12 @@ class PatchCore(nn.Module):
     size: (H, W) of the prepared picture. neighbors: b of the re-weighting; 1 leaves the score as the largest distance.
     """
 
+    bank: Tensor
+    lengths: Tensor
+    adjacent: Tensor
+    rows: Tensor
+    columns: Tensor
+
     def __init__(
         self, features: PatchFeatures, projection: Projection, bank: Tensor, size: tuple[int, int], neighbors: int
     ) -> None:
@@ -75,11 +81,7 @@ class PatchCore(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in units of feature distance."""
-        return self.measure(self.features(image))
-
-    def measure(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Patch features (1, d, h, w), unprojected -> score (1,), anomaly map (1, H, W)."""
-        patches = self.projection(features[0].flatten(1).T)
+        patches = self.projection(self.features(image)[0].flatten(1).T)
         squared = torch.addmm(self.lengths, patches, self.bank.T, alpha=-2)  # |p - m|^2 - |p|^2, (patches, m)
         distances = torch.sqrt(torch.clamp(squared.amin(1) + patches.square().sum(1), min=0))
         anomaly_map = self.rows @ distances.view(self.grid) @ self.columns.T
@@ -100,7 +102,7 @@ class PatchCore(nn.Module):
 def bank_neighbors(bank: Tensor, count: int) -> Tensor:
     """For each bank entry (m, d) the indices (m, count) int64 of its nearest entries, itself first."""
     parts = []
-    for part in bank.split(1024):
+    for part in torch.split(bank, 1024):
         distances = torch.cdist(part, bank)
         parts.append(distances.topk(count, largest=False).indices)
     return torch.cat(parts)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from edge_runtime.errors import ConfigError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from edge_build.recipe_problems import problems_from_error
 from edge_build.recipe_text import YamlError, values_from_yaml
+from edge_runtime.errors import ConfigError
 
 SIDE_STEP, SIDE_MIN, SIDE_MAX = 32, 64, 1024
 

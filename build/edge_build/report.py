@@ -13,26 +13,18 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
-from edge_calibration.threshold import shortage
-from edge_runtime.manifest import Manifest
-from edge_runtime.records import Precision
 from numpy.typing import NDArray
 
 from edge_build.evaluation import Evaluation, write_at_once
+from edge_build.parity import Parity
 from edge_build.report_gallery import colour_scale, gallery
 from edge_build.report_histogram import Histogram, Series, histogram
 from edge_build.summary import share_interval, summarize
+from edge_calibration.threshold import shortage
+from edge_runtime.manifest import Manifest
+from edge_runtime.records import Precision
 
 TEMPLATES = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How far onnxruntime was from torch at most on the golden pictures, as a share of the threshold's values."""
-
-    pictures: int
-    score: float
-    map: float
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from edge_runtime.picture_file import read_picture
-from edge_runtime.records import Outcome
 from numpy.typing import NDArray
 
 from edge_build.dataset import GOOD
 from edge_build.evaluation import Evaluation, name_in
 from edge_build.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
+from edge_runtime.picture_file import read_picture
+from edge_runtime.records import Outcome
 
 EXTREMES = 6  # how many of the worst on each side
 TYPICAL = 3  # how many of the usual on each side

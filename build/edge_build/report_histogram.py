@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from edge_runtime.manifest import Threshold
 from numpy.typing import NDArray
+
+from edge_runtime.manifest import Threshold
 
 WIDTH, LEFT, RIGHT = 900.0, 130.0, 20.0  # of the drawing, in its own units
 ROW, GAP, TOP, AXIS = 86.0, 18.0, 34.0, 46.0

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from edge_runtime.errors import ConfigError, StorageError
 from numpy.typing import NDArray
 
 from edge_build.progress import Progress
 from edge_build.sample_camera import photograph, scene_by_chance
 from edge_build.sample_defects import DEFECTS
 from edge_build.sample_part import SIDE, draw_surface, pose_by_chance
+from edge_runtime.errors import ConfigError, StorageError
 
 JPEG_QUALITY = 95
 SUBTLE, PLAIN = 0.1, 1.0  # severities of the first and the last picture of a kind

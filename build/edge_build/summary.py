@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from edge_runtime.manifest import Figures, Record, Share, Threshold
-from edge_runtime.records import Outcome, Precision
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import beta  # type: ignore[import-untyped]  # scipy ships no type information
+from scipy.stats import beta
 
 from edge_build.dataset import GOOD
 from edge_build.evaluation import Evaluation, name_in
 from edge_build.metrics import Metrics
+from edge_runtime.manifest import Figures, Record, Share, Threshold
+from edge_runtime.records import Outcome, Precision
 
 
 class Latency(Record):

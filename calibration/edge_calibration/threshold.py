@@ -16,10 +16,11 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta, binom
+
 from edge_runtime.errors import EdgeError
 from edge_runtime.manifest import Threshold
-from numpy.typing import NDArray
-from scipy.stats import beta, binom  # type: ignore[import-untyped]  # scipy ships no type information
 
 CONFIDENCE = 0.95
 

@@ -7,6 +7,7 @@ import hashlib
 import cv2
 import numpy as np
 import pytest
+
 from edge_build.dataset import DatasetError, NativeSize, fingerprint, load_prepared, read_mask, scan_dataset
 from edge_build.progress import SilentProgress
 from edge_runtime.picture_file import read_picture

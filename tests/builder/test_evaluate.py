@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from edge_build.dataset import Dataset, scan_dataset
 from edge_build.evaluate import LEARNED_FROM, evaluate, run_evaluate
 from edge_build.evaluation import Evaluation, save_scores, write_at_once
@@ -29,7 +31,6 @@ from edge_runtime.manifest import Dataset as DatasetEntry
 from edge_runtime.manifest import FileEntry, GraphEntry, Manifest, Threshold, Tolerance
 from edge_runtime.prepare import PREPROCESSING
 from edge_runtime.records import Inspection, Outcome, Precision
-from numpy.typing import NDArray
 
 SIZE = 32
 THRESHOLD = Threshold(

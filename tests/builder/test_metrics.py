@@ -9,9 +9,10 @@ import itertools
 
 import numpy as np
 import pytest
-from edge_build.metrics import AUPRO_LIMIT, measure
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
+
+from edge_build.metrics import AUPRO_LIMIT, measure
 
 EXACT = 1e-9
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+
 from edge_build.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
 
 GREY = np.full((40, 60, 3), 120, np.uint8)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from edge_build.recipe import BankSettings, Recipe, read_recipe, recipe_json_schema
 from edge_runtime.errors import ConfigError
 

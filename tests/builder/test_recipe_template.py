@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from edge_build.dataset import DatasetError
 from edge_build.recipe import Recipe, recipe_from_yaml
 from edge_build.recipe_template import recipe_for

@@ -7,9 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from edge_build.dataset import Picture
 from edge_build.evaluation import Evaluation
-from edge_build.report import Parity, Story, percent, report_html, share, write_report
+from edge_build.parity import Parity
+from edge_build.report import Story, percent, report_html, share, write_report
 from edge_build.report_gallery import gallery
 from edge_build.report_histogram import Series, histogram
 from edge_calibration.threshold import threshold_from_good
@@ -17,7 +20,6 @@ from edge_runtime.errors import PictureError
 from edge_runtime.manifest import Dataset, GraphEntry, Manifest, Threshold, Tolerance
 from edge_runtime.prepare import PREPROCESSING
 from edge_runtime.records import Outcome, Precision
-from numpy.typing import NDArray
 
 SIZE = 32
 HELD_OUT = np.linspace(10.0, 20.0, 120)

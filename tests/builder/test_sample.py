@@ -8,6 +8,7 @@ import textwrap
 
 import numpy as np
 import pytest
+
 from edge_build.dataset import read_mask, scan_dataset
 from edge_build.progress import SilentProgress
 from edge_build.sample import SampleCounts, make_sample

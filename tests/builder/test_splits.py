@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 from edge_build.dataset import DatasetError, Picture
 from edge_build.recipe import ThresholdSettings
 from edge_build.splits import split

@@ -1,0 +1,186 @@
+"""From a recipe to a bundle. `build()` is the whole way, top to bottom.
+
+built = build(read_recipe(Path("screw.yaml")), recipe_text, Path("bundles"), progress)
+print(built.folder)
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_build.bundle_writer import check_place, new_bundle, write_golden, write_manifest
+from edge_build.dataset import GOOD, Dataset, Picture, fingerprint, load_prepared, scan_dataset
+from edge_build.evaluate import evaluate
+from edge_build.evaluation import Evaluation
+from edge_build.export import export_graph
+from edge_build.held_out import score_held_out
+from edge_build.parity import golden_pictures, prove_parity
+from edge_build.patchcore_training import PatchcoreLearner
+from edge_build.progress import Progress
+from edge_build.recipe import Recipe
+from edge_build.report import Story, write_report
+from edge_build.splits import Splits, split
+from edge_build.summary import figures
+from edge_calibration.threshold import shortage, threshold_from_good
+from edge_runtime import __version__
+from edge_runtime.judge import Judge
+from edge_runtime.manifest import Dataset as DatasetRecord
+from edge_runtime.manifest import Figures, GraphEntry, Manifest, Record, Threshold, Tolerance
+from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
+from edge_runtime.prepare import PREPROCESSING
+from edge_runtime.records import Precision
+
+FP32_GRAPH = "model.fp32.onnx"
+DEVICE_TOLERANCE = Tolerance(score=0.01, map=0.02)  # TF32 and other orders of summing, far below what moves a verdict
+LIBRARIES = ("torch", "onnx", "onnxruntime", "opencv-python-headless", "numpy")
+
+
+class Built(Record):
+    """`edge-build build --json`: what was built, and how good it is."""
+
+    folder: str
+    bundle: str
+    bank_entries: int
+    dimensions: int
+    threshold: Threshold
+    figures: Figures | None
+    parity_score: float  # share of the threshold
+    parity_map: float
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Built:
+    """Learn, export, set the threshold, prove, measure and pack. Raises an EdgeError that says what to do.
+
+    The test pictures are measured last, and nothing is chosen on them.
+    """
+    started = time.monotonic()
+    label = f"{recipe.name}-{recipe.version}"
+    check_place(out, label)
+    dataset = scan_dataset(recipe.dataset, progress)
+    splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
+    shelf = _Shelf(dataset.good, recipe.size, progress)
+    learner = PatchcoreLearner(shelf.all(), recipe.patchcore, recipe.seed, progress)
+
+    detector = learner.learn(shelf.places(splits.train))
+    graph = export_graph(detector, *recipe.size)
+    threshold, held_out = _set_threshold(recipe, splits, shelf, learner, graph, progress)
+    with OnnxruntimeEngine(graph) as engine:
+        golden = golden_pictures(shelf.prepared(splits.calibration), recipe.golden.pictures)
+        parity, measured = prove_parity(detector, engine, golden, threshold)
+        progress.say(f"torch and onnxruntime agree within {parity.score:.1e} of the threshold")
+        judge = Judge(engine, threshold, *recipe.size)
+        evaluation = evaluate(judge, dataset.test, progress) if dataset.test else None
+
+    notes = (*dataset.notes, *_threshold_notes(threshold))
+    with new_bundle(out, label) as folder:
+        (folder / FP32_GRAPH).write_bytes(graph)
+        manifest = Manifest(
+            schema_version=1,
+            name=recipe.name,
+            version=recipe.version,
+            detector=recipe.detector,
+            backbone=recipe.patchcore.backbone,
+            height=recipe.size[0],
+            width=recipe.size[1],
+            preprocessing=PREPROCESSING,
+            graphs={Precision.FP32: GraphEntry(file=FP32_GRAPH, threshold=threshold)},
+            golden=write_golden(folder, golden, measured),
+            tolerance=DEVICE_TOLERANCE,
+            dataset=_dataset_record(dataset, splits),
+            figures={Precision.FP32: figures(evaluation)} if evaluation else {},
+            recipe=recipe_text,
+            seed=recipe.seed,
+            builder=_builder(),
+            files={},
+        )
+        evaluations: dict[Precision, Evaluation] = {Precision.FP32: evaluation} if evaluation else {}
+        story = Story(manifest, {Precision.FP32: held_out}, evaluations, parity, notes, dataset.root)
+        write_report(folder / "report.html", story)
+        write_manifest(folder, manifest)
+    return Built(
+        folder=str(out / label),
+        bundle=label,
+        bank_entries=len(detector.bank),
+        dimensions=detector.bank.shape[1],
+        threshold=threshold,
+        figures=manifest.figures.get(Precision.FP32),
+        parity_score=parity.score,
+        parity_map=parity.map,
+        seconds=round(time.monotonic() - started, 1),
+        notes=notes,
+    )
+
+
+class _Shelf:
+    """The good pictures at the model's size, and where each one is."""
+
+    def __init__(self, pictures: Sequence[Picture], size: tuple[int, int], progress: Progress) -> None:
+        self._prepared = load_prepared(pictures, *size, progress)
+        self._place = {picture: place for place, picture in enumerate(pictures)}
+
+    def all(self) -> NDArray[np.uint8]:
+        """Uint8 (n, H, W, 3)."""
+        return self._prepared
+
+    def places(self, pictures: Sequence[Picture]) -> list[int]:
+        """Row numbers, in the pictures' order."""
+        return [self._place[picture] for picture in pictures]
+
+    def prepared(self, pictures: Sequence[Picture]) -> NDArray[np.uint8]:
+        """Uint8 (len(pictures), H, W, 3)."""
+        return self._prepared[self.places(pictures)]
+
+
+def _set_threshold(
+    recipe: Recipe, splits: Splits, shelf: _Shelf, learner: PatchcoreLearner, graph: bytes, progress: Progress
+) -> tuple[Threshold, NDArray[np.float64]]:
+    """The threshold, and the held-out scores that it was set on."""
+
+    def graph_without(fold: int) -> bytes:
+        learned_from = splits.train_without(fold)
+        if learned_from == splits.train:
+            return graph
+        return export_graph(learner.learn(shelf.places(learned_from)), *recipe.size)
+
+    held_out = score_held_out(splits, graph_without, shelf.prepared, progress)
+    settings = recipe.threshold
+    threshold = threshold_from_good(held_out.scores, held_out.maxima, settings.false_reject_rate, settings.method)
+    progress.say(
+        f"threshold {threshold.score:.4g} from {threshold.pictures} held-out good pictures: between "
+        f"{threshold.false_reject_rate_low:.1%} and {threshold.false_reject_rate_high:.1%} of good parts will be "
+        "rejected (95 %)"
+    )
+    for note in _threshold_notes(threshold):
+        progress.say(note)
+    return threshold, held_out.scores
+
+
+def _threshold_notes(threshold: Threshold) -> tuple[str, ...]:
+    note = shortage(threshold)
+    return (note,) if note else ()
+
+
+def _dataset_record(dataset: Dataset, splits: Splits) -> DatasetRecord:
+    test_good = sum(picture.label == GOOD for picture in dataset.test)
+    return DatasetRecord(
+        name=dataset.name,
+        fingerprint=fingerprint(dataset),
+        train=len(splits.train),
+        calibration=len(splits.calibration),
+        threshold=sum(len(fold) for fold in splits.folds),
+        test_good=test_good,
+        test_defect=len(dataset.test) - test_good,
+    )
+
+
+def _builder() -> str:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    return f"edge-build {__version__} ({versions})"

@@ -1,0 +1,85 @@
+"""Writing a bundle: into a temporary folder beside its place, the manifest last, then one rename.
+
+with new_bundle(Path("bundles"), "screw-1") as folder:
+    ...write files into folder...
+    write_manifest(folder, manifest)
+# bundles/screw-1 is there, whole; after an error or Ctrl-C nothing is
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.bundle import MANIFEST, sha256_of
+from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.manifest import FileEntry, Golden, Manifest
+from edge_runtime.records import Inspection
+
+
+def check_place(out: Path, label: str) -> None:
+    """Raise ConfigError when the bundle is there already: called before the long work, too."""
+    if (out / label).exists():
+        raise ConfigError(f"{out / label} exists: raise `version` in the recipe, or move the old bundle away")
+
+
+@contextmanager
+def new_bundle(out: Path, label: str) -> Iterator[Path]:
+    """A temporary folder that becomes `out/label` when the block ends well, and vanishes when it does not.
+
+    Raises StorageError when the disk is full or not writable, ConfigError when the bundle exists.
+    """
+    check_place(out, label)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{label}.", dir=out))
+    except OSError as error:
+        raise _storage_error(out, error) from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        temporary.rename(out / label)
+    except OSError as error:
+        raise _storage_error(out, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_golden(folder: Path, pictures: NDArray[np.uint8], measured: Sequence[Inspection]) -> tuple[Golden, ...]:
+    """Write golden pictures (n, H, W, 3) as PNG, with their maps, below `golden/`."""
+    (folder / "golden").mkdir()
+    written = []
+    for number, (picture, inspection) in enumerate(zip(pictures, measured, strict=True)):
+        golden = Golden(
+            picture=f"golden/{number:02}.png", anomaly_map=f"golden/{number:02}.npy", score=inspection.score
+        )
+        (folder / golden.picture).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        np.save(folder / golden.anomaly_map, inspection.anomaly_map, allow_pickle=False)
+        written.append(golden)
+    return tuple(written)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` with the length and hash of every file in the folder; all of it is on the disk then."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = {p.relative_to(folder).as_posix(): FileEntry(length=p.stat().st_size, sha256=sha256_of(p)) for p in files}
+    complete = manifest.model_copy(update={"files": entries})
+    (folder / MANIFEST).write_text(complete.model_dump_json(indent=2) + "\n")
+    for path in [*files, folder / MANIFEST]:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _storage_error(out: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"the bundle cannot be written to {out}: {error.strerror}; nothing was left there. "
+        "Check the disk's free space and the rights, or choose another --out"
+    )

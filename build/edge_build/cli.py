@@ -1,0 +1,117 @@
+"""`edge-build`: from pictures of good parts to a bundle. Only `main()` picks an exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_build.progress import progress_for_stderr
+from edge_runtime.errors import EdgeError
+from edge_runtime.records import Precision
+
+app = typer.Typer(
+    help="Learn what good parts look like, and pack it for the line.", no_args_is_help=True, add_completion=False
+)
+
+
+class DetectorName(str, Enum):
+    """What can learn."""
+
+    PATCHCORE = "patchcore"
+
+
+class EngineName(str, Enum):
+    """What can measure."""
+
+    ONNXRUNTIME = "onnxruntime"
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Where to put it; must not exist or be empty.")],
+    seed: Annotated[int, typer.Option(min=0, help="Same seed: same pictures.")] = 0,
+) -> None:
+    """Render a sample dataset: machined parts, six kinds of defects, exact masks."""
+    from edge_build.sample import SampleCounts, make_sample
+
+    make_sample(folder, seed, SampleCounts(), progress_for_stderr())
+
+
+@app.command()
+def init(
+    dataset: Annotated[Path, typer.Argument(help="A folder of good pictures, or one in MVTec's layout.")],
+    detector: Annotated[DetectorName, typer.Option(help="What learns.")] = DetectorName.PATCHCORE,
+    size: Annotated[int | None, typer.Option(help="Side of the model's input; default: from the pictures.")] = None,
+) -> None:
+    """Look at a folder of pictures and print a commented recipe."""
+    from edge_build.recipe_template import recipe_for
+
+    print(recipe_for(dataset, detector.value, size, progress_for_stderr()), end="")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, for editors."""
+    from edge_build.recipe import recipe_json_schema
+
+    print(json.dumps(recipe_json_schema(), indent=2))
+
+
+@app.command()
+def build(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, as `edge-build init` prints one.")],
+    out: Annotated[Path, typer.Option(help="Folder of bundles; the new one is OUT/<name>-<version>.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
+) -> None:
+    """Learn from the recipe's pictures and write a bundle, with its report."""
+    from edge_build.builder import build as build_bundle
+    from edge_build.evaluation import write_at_once
+    from edge_build.recipe import read_recipe
+
+    built = build_bundle(read_recipe(recipe), recipe.read_text(), out, progress_for_stderr())
+    if json_file is not None:
+        write_at_once(json_file, (built.model_dump_json(indent=2) + "\n").encode())
+    print(built.folder)
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset with test pictures, in MVTec's layout.")],
+    engine: Annotated[EngineName, typer.Option(help="What measures.")] = EngineName.ONNXRUNTIME,
+    precision: Annotated[Precision, typer.Option(help="Which graph of the bundle.")] = Precision.FP32,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of the engine; 0: one per core.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
+    save_scores: Annotated[Path | None, typer.Option(help="Write scores and maps to this .npz.")] = None,
+) -> None:
+    """Measure a bundle on test pictures: metrics, misses, false rejects, latency."""
+    from edge_build.evaluate import run_evaluate
+    from edge_build.summary import summary_text
+    from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
+
+    summary = run_evaluate(
+        bundle,
+        dataset,
+        lambda graph: OnnxruntimeEngine(graph, threads),
+        precision,
+        progress_for_stderr(),
+        json_file,
+        save_scores,
+    )
+    print(summary_text(summary))
+
+
+def main() -> None:
+    """Run the command line; errors of the world outside become one message and an exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: what is half-written is removed
+    try:
+        app()  # Ctrl-C: "Aborted." and a non-zero exit code
+    except EdgeError as error:
+        print(f"edge-build: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
