@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from edge_runtime.errors import BundleError, EdgeError
 
 from edge_deploy.archive import pack_bundle
 from edge_deploy.keys import PRIVATE, PUBLIC, generate_pair, load_signing_key, load_trusted_key
 from edge_deploy.store import Store
+from edge_runtime.errors import BundleError, EdgeError
 
 app = typer.Typer(
     help="Carry bundles to devices: sign, install, activate, roll back.",

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from edge_runtime.errors import ConfigError
 
 from edge_deploy.durable import make_folder, replaced_file, storage_errors
+from edge_runtime.errors import ConfigError
 
 PRIVATE, PUBLIC = "private.pem", "public.pem"
 SIGNATURE_BYTES = 64

@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from edge_runtime.bundle import MANIFEST, open_bundle, sha256_of
-from edge_runtime.errors import BundleError, StorageError
-
 from edge_deploy import activation
 from edge_deploy.archive import Archive, open_archive
 from edge_deploy.durable import make_folder, storage_errors, sync_folder
 from edge_deploy.keys import TrustedKey
+from edge_runtime.bundle import MANIFEST, open_bundle, sha256_of
+from edge_runtime.errors import BundleError, StorageError
 
 INCOMING = "incoming"
 

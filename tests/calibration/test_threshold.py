@@ -9,12 +9,13 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from edge_calibration.threshold import pictures_needed, shortage, threshold_from_good
 from edge_runtime.errors import EdgeError
 from edge_runtime.judge import decide
 from edge_runtime.manifest import Threshold
 from edge_runtime.records import Inspection, Outcome
-from numpy.typing import NDArray
 
 
 def threshold_of(scores: NDArray[np.float64], rate: float) -> Threshold:

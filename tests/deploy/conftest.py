@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from edge_deploy.archive import pack_bundle
 from edge_deploy.cli import main
 from edge_deploy.keys import SigningKey, TrustedKey, generate_pair, load_signing_key

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from edge_deploy.archive import open_archive, pack_bundle
 from edge_deploy.keys import SigningKey, TrustedKey, generate_pair
 from edge_deploy.tar_header import header_for

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from edge_deploy.keys import SigningKey, TrustedKey
 from edge_deploy.store import Store
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from edge_deploy.keys import generate_pair, load_signing_key, load_trusted_key
 from edge_runtime.errors import ConfigError, StorageError
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from edge_deploy.keys import TrustedKey
 from edge_deploy.store import Entry, Installation, Role, Store
 from edge_runtime.bundle import open_bundle

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from edge_runtime.errors import PictureError
 from edge_runtime.picture_file import list_pictures, name_order, picture_from_bytes, read_picture
 
