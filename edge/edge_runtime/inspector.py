@@ -66,23 +66,23 @@ class Inspector:
     def next_order(self, once: bool) -> Order | None:
         """The next verdict to give: a trigger's, or the next frame's when free-running. None: it is time to end.
 
-        Waits when there is nothing to do. A trigger that was accepted before the stop is still given.
+        Waits when there is nothing to do. A trigger that was accepted before is still given.
         """
         while True:
-            if once and self.conditions.exhausted:
-                return None
-            stopping = self.inbox.stopping.is_set()
-            runs = self._free_running and not self.conditions.paused and not self.conditions.exhausted
-            match self.inbox.take(wait=not runs and not stopping):
+            if self.inbox.stopping.is_set() or (once and self.conditions.exhausted):
+                self.note(stopping=True)  # closes the desk
+            c = self.conditions
+            runs = self._free_running and not (c.paused or c.exhausted or c.stopping)
+            match self.inbox.take(wait=not runs and (not c.stopping or self.desk.has_one_in_hand)):
                 case Order() as order:
                     self.note(judging=True)
                     return order
                 case Command() as command:
                     self.obey(command)
-                case Stop():
-                    self.desk.open(False)
                 case None:
-                    return None if stopping else Order(None, time.monotonic_ns())
+                    return None if c.stopping else Order(None, time.monotonic_ns())
+                case Stop():
+                    pass
 
     def capture(self, order: Order) -> Shot:
         """One frame for the order."""

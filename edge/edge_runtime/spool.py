@@ -26,7 +26,7 @@ from edge_runtime.verdict_json import decode_json, encode_json
 FILE = "spool.sqlite3"
 SCHEMA_VERSION = 1
 LAST_SEQ = (1 << 32) - 1
-RETENTION_EVERY = 1000  # commits
+RETENTION_EVERY = 100  # commits
 
 _SCHEMA = """
     -- AUTOINCREMENT: SQLite remembers the highest seq in its own table, even when every row is gone.
@@ -132,20 +132,20 @@ class Spool:
             ).rowcount
 
     def apply_retention(self, now_ms: int) -> None:
-        """Drop what is older or more than configured, oldest first, and say so."""
+        """Drop what is older or more than configured, oldest first, and say so. Cheap when there is nothing to drop."""
         self._since_retention = 0
-        with self._lock, self._transaction():
-            self._write_delivered()
-            oldest_kept = self._number(
-                "SELECT seq FROM verdict ORDER BY seq DESC LIMIT 1 OFFSET ?", self._max_verdicts - 1, default=0
-            )
-            dropped = "WHERE (seq < ? OR unix_ms < ?)"
-            limits = (oldest_kept, now_ms - self._max_days * 86_400_000)
-            undelivered = self._number(f"SELECT COUNT(*) FROM verdict {dropped} AND delivered = 0", *limits)
-            gone = self._db.execute(f"DELETE FROM verdict {dropped}", limits).rowcount
-            self._waiting -= undelivered
-        if gone:
-            self._on_dropped(gone)
+        with self._lock, self._translated():
+            young = "SELECT seq FROM verdict WHERE unix_ms >= ? ORDER BY seq LIMIT 1"
+            first_young = self._number(young, now_ms - self._max_days * 86_400_000, default=self.next_seq)
+            keep_from = max(first_young, self.next_seq - self._max_verdicts)
+            if self._number("SELECT COALESCE(MIN(seq), ?) FROM verdict", keep_from) >= keep_from:
+                return
+            with self._transaction():
+                self._write_delivered()
+                undelivered = self._number("SELECT COUNT(*) FROM verdict WHERE delivered = 0 AND seq < ?", keep_from)
+                gone = self._db.execute("DELETE FROM verdict WHERE seq < ?", (keep_from,)).rowcount
+                self._waiting -= undelivered
+        self._on_dropped(gone)
 
     @property
     def waiting(self) -> int:

@@ -32,6 +32,7 @@ class Conditions:
 
     started: bool = False  # the first self-test has ended
     stopped: bool = False
+    stopping: bool = False  # what was accepted is still answered
     storage_failed: bool = False
     self_test_passed: bool = False
     exhausted: bool = False  # the source has no more pictures
@@ -70,6 +71,8 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.STARTING, ErrorCode.NONE, "self-test")
     if not c.self_test_passed:
         return StateReport(State.NOTREADY, ErrorCode.SELF_TEST_FAILED, "the self-test failed")
+    if c.stopping:
+        return StateReport(State.NOTREADY, ErrorCode.NONE, "stopping")
     if c.paused:
         return StateReport(State.NOTREADY, ErrorCode.NONE, "paused")
     if c.judging:

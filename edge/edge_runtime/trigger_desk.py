@@ -49,6 +49,12 @@ class TriggerDesk:
         with self._lock:
             self._open = accepts
 
+    @property
+    def has_one_in_hand(self) -> bool:
+        """Whether an accepted trigger waits for its verdict; its order may not have reached the inbox yet."""
+        with self._lock:
+            return self._in_hand is not None
+
     def offer(self, trigger: Trigger) -> Answer:
         """Take a trigger or turn it away. After ACCEPTED, exactly one `settle` must follow."""
         with self._lock:

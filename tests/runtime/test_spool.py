@@ -8,10 +8,11 @@ import sys
 from dataclasses import replace
 
 import pytest
+from sample_verdict import sample_verdict
+
 from edge_runtime.errors import StorageError
 from edge_runtime.records import Outcome
 from edge_runtime.spool import FILE, Spool
-from sample_verdict import sample_verdict
 
 DAY_MS = 86_400_000
 NOW_MS = 1_750_000_000_000
@@ -121,11 +122,11 @@ def test_retention_drops_the_old_and_the_too_many_and_says_how_many(tmp_path):
     assert dropped == [2, 2]
 
 
-def test_retention_runs_by_itself_every_thousand_commits(tmp_path):
+def test_retention_runs_by_itself_every_hundred_commits(tmp_path):
     dropped = []
-    with Spool(tmp_path, max_verdicts=900, on_dropped=dropped.append) as spool:
-        fill(spool, 1000)
-    assert dropped == [100]
+    with Spool(tmp_path, max_verdicts=90, on_dropped=dropped.append) as spool:
+        fill(spool, 100)
+    assert dropped == [10]
 
 
 def test_a_second_daemon_with_the_same_folder_is_refused(tmp_path):

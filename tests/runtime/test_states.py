@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+
 from edge_runtime.records import ErrorCode
 from edge_runtime.states import Conditions, State, StateReport, report_from
 
@@ -19,6 +20,7 @@ SERVING = Conditions(started=True, self_test_passed=True)
         (replace(SERVING, last_error=ErrorCode.FRAME_BLACK), State.DEGRADED, ErrorCode.FRAME_BLACK),
         (replace(SERVING, paused=True), State.NOTREADY, ErrorCode.NONE),
         (replace(SERVING, exhausted=True), State.NOTREADY, ErrorCode.FRAME_MISSING),
+        (replace(SERVING, stopping=True, judging=True), State.NOTREADY, ErrorCode.NONE),
         (Conditions(started=True), State.NOTREADY, ErrorCode.SELF_TEST_FAILED),
         (replace(SERVING, storage_failed=True), State.FAULT, ErrorCode.STORAGE_FAILED),
         (replace(SERVING, stopped=True), State.OFFLINE, ErrorCode.NONE),
@@ -31,13 +33,15 @@ def test_each_condition_gives_its_state(conditions, state, error):
 
 def all_conditions():
     errors = (ErrorCode.NONE, ErrorCode.FRAME_BLACK)
-    for *flags, error in product(*[(False, True)] * 7, errors):
+    for *flags, error in product(*[(False, True)] * 8, errors):
         yield Conditions(*flags, last_error=error)
 
 
 def test_triggers_are_taken_only_after_a_passed_self_test_with_nothing_in_the_way():
     for c in all_conditions():
-        nothing_in_the_way = not (c.stopped or c.storage_failed or c.paused or (c.exhausted and not c.judging))
+        nothing_in_the_way = not (
+            c.stopped or c.stopping or c.storage_failed or c.paused or (c.exhausted and not c.judging)
+        )
         expected = c.started and c.self_test_passed and nothing_in_the_way
         assert report_from(c).accepts_triggers == expected, c
 

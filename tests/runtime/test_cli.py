@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from tiny_bundle import write_bundle, write_pictures
+
+from edge_runtime.station import read_station
+
+DAEMON = [sys.executable, "-c", "from edge_runtime.cli import main; main()"]
+
+
+def run(*arguments, cwd=None):
+    environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1"}
+    return subprocess.run(
+        [*DAEMON, *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd, env=environment
+    )
+
+
+def init(folder, *more, port=1):
+    return run(
+        *("init", folder / "bundle", "--source", f"folder://{folder}/pictures", "--broker", f"127.0.0.1:{port}"),
+        *("--line", "press", "--cell", "1", "--state-dir", folder / "state", *more),
+    )
+
+
+@pytest.fixture
+def place(tmp_path):
+    write_bundle(tmp_path / "bundle")
+    write_pictures(tmp_path / "pictures", "on")
+    return tmp_path
+
+
+def test_init_writes_a_station_that_reads_back(place):
+    found = init(place)
+    assert (found.returncode, found.stderr) == (0, "")
+    (place / "station.yaml").write_text(found.stdout)
+    station = read_station(place / "station.yaml")
+    assert station.bundle == place / "bundle"
+    assert (station.mqtt.host, station.mqtt.port, station.line, station.cell) == ("127.0.0.1", 1, "press", "1")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--line", "a/b"), "this is no station: line 'a/b'"),
+        (("--broker", "localhost"), "--broker 'localhost': must be HOST:PORT"),
+        (("--broker", "localhost:99999"), "port 99999"),
+        (("--source", "rtsp://camera"), "must be one of folder://, video://"),
+    ],
+)
+def test_init_refuses_what_could_not_run(place, more, message):
+    found = init(place, *more)
+    assert found.returncode == 78
+    assert message in found.stderr
+    assert found.stdout == ""
+
+
+def test_a_bundle_that_is_not_there_ends_with_78_and_one_line(tmp_path):
+    found = init(tmp_path)
+    assert found.returncode == 78
+    assert found.stderr == (
+        f"edge-daemon: {tmp_path}/bundle is no bundle: it has no manifest.json; "
+        "build the bundle again or copy it again from where it was built\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_station_file_that_is_not_there_ends_with_78(tmp_path, command):
+    found = run(command, tmp_path / "none.yaml")
+    assert found.returncode == 78
+    assert found.stderr == (
+        f"edge-daemon: {tmp_path}/none.yaml cannot be read: No such file or directory; check the path and the rights\n"
+    )
+
+
+def test_run_with_a_damaged_bundle_ends_with_78_and_says_which_file(place):
+    (place / "station.yaml").write_text(init(place).stdout)
+    graph = place / "bundle/model.fp32.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+    found = run("run", place / "station.yaml", "--once")
+    assert found.returncode == 78
+    assert f"edge-daemon: {graph} has " in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_run_with_pictures_that_are_not_there_ends_with_1(place):
+    (place / "station.yaml").write_text(init(place).stdout.replace("/pictures", "/nothing"))
+    found = run("run", place / "station.yaml")
+    assert found.returncode == 1
+    assert found.stderr.startswith(f"edge-daemon: source folder://{place}/nothing: ")
+
+
+def test_run_with_a_state_dir_that_cannot_be_made_ends_with_74(place):
+    (place / "file").write_text("")
+    text = init(place).stdout.replace(f"{place}/state", f"{place}/file/state")
+    (place / "station.yaml").write_text(text)
+    found = run("run", place / "station.yaml")
+    assert found.returncode == 74
+    assert f"state_dir {place}/file/state cannot be used" in found.stderr
+
+
+def test_check_says_everything_that_is_wrong_at_once(place):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
+        port = unused.getsockname()[1]
+        text = init(place, port=port).stdout.replace("/pictures", "/nothing")
+        (place / "file").write_text("")
+        (place / "station.yaml").write_text(text.replace(f"{place}/state", f"{place}/file/state"))
+        (place / "bundle/golden/0.png").unlink()
+        found = run("check", place / "station.yaml")
+    assert found.returncode == 78
+    wrong = found.stdout.splitlines()
+    assert len(wrong) == 4
+    assert wrong[0].startswith(f"WRONG  {place}/bundle/golden/0.png is missing; build the bundle again")
+    assert wrong[1].startswith(f"WRONG  source folder://{place}/nothing: ")
+    assert wrong[2] == f"WRONG  state_dir {place}/file/state: {place}/file is not a folder"
+    assert wrong[3].startswith(f"WRONG  broker 127.0.0.1:{port}: [Errno 111] Connection refused; check mqtt.host")
+    assert found.stderr == f"edge-daemon: {place}/station.yaml: 4 of the things checked are wrong, see above\n"
+
+
+def test_check_replays_the_golden_pictures(tmp_path):
+    write_bundle(tmp_path / "bundle", golden_score=10.0)
+    write_pictures(tmp_path / "pictures", "o")
+    (tmp_path / "station.yaml").write_text(init(tmp_path).stdout)
+    found = run("check", tmp_path / "station.yaml")
+    assert found.returncode == 78
+    assert "WRONG  self-test failed: onnxruntime" in found.stdout
+    assert f"ok     source folder://{tmp_path}/pictures" in found.stdout
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error():
+    found = run("dance")
+    assert found.returncode == 2
+    assert "No such command 'dance'" in found.stderr

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import queue
+import threading
+
+import pytest
+from sample_verdict import sample_verdict
+
+from edge_runtime.errors import StorageError
+from edge_runtime.link import Confirmed, Down, Refused, Up
+from edge_runtime.messages import SeqRange
+from edge_runtime.publisher import Publisher
+from edge_runtime.records import ErrorCode, Flag
+from edge_runtime.spool import Spool
+from edge_runtime.states import State, StateReport
+from edge_runtime.tally import Tally
+from edge_runtime.topics import Topics
+from edge_runtime.verdict_ascii import decode_ascii
+from edge_runtime.verdict_json import decode_json
+
+TOPICS = Topics("l", "c")
+VERDICT_TOPICS = [TOPICS.verdict, TOPICS.verdict_bin, TOPICS.verdict_json]
+OFFLINE = StateReport(State.OFFLINE, text="stopped")
+WAIT_S = 5
+
+
+class ScriptedLink:
+    """A broker that confirms at once, or not at all while `holds`."""
+
+    def __init__(self, publisher):
+        self._publisher, self.holds = publisher, False
+        self.sent: queue.Queue[tuple[str, bytes, int, bool]] = queue.Queue()
+        self._mid = 0
+
+    def publish(self, topic, payload, qos, retain):
+        self._mid += 1
+        self.sent.put((topic, payload, qos, retain))
+        if qos and not self.holds:
+            self._publisher.on_link_event(Confirmed(self._mid))
+        return self._mid
+
+    def next_on(self, *topics):
+        """The next message on one of these topics."""
+        while True:
+            message = self.sent.get(timeout=WAIT_S)
+            if message[0] in topics:
+                return message
+
+    def skip_heartbeats(self, count):
+        """Let that much time pass; `seen` are then the topics of what came meanwhile."""
+        self.seen = set()
+        for _ in range(count):
+            while (topic := self.sent.get(timeout=WAIT_S)[0]) != TOPICS.heartbeat:
+                self.seen.add(topic)
+
+    def next_seqs(self, count):
+        return [decode_ascii(self.next_on(TOPICS.verdict)[1]).seq for _ in range(count)]
+
+
+class Stage:
+    def __init__(self, folder):
+        self.spool = Spool(folder)
+        self.failures: queue.Queue[Exception] = queue.Queue()
+        self.tally = Tally()
+        self.publisher = Publisher(TOPICS, self.spool, self.tally, 0.05, self.failures.put)
+        self.link = ScriptedLink(self.publisher)
+
+    def commit(self, count=1):
+        """Verdicts on disk that the publisher does not know of."""
+        verdicts = []
+        for _ in range(count):
+            verdicts.append(sample_verdict(seq=self.spool.next_seq))
+            self.spool.commit(verdicts[-1])
+        return verdicts
+
+    def publish(self, count=1):
+        for verdict in self.commit(count):
+            self.publisher.publish(verdict, taken_ns=0)
+
+    def start(self):
+        self.publisher.start(self.link)
+
+    def up(self):
+        self.publisher.on_link_event(Up())
+
+    def down(self):
+        self.publisher.on_link_event(Down("gone"))
+
+
+@pytest.fixture
+def stage(tmp_path):
+    stage = Stage(tmp_path)
+    yield stage
+    stage.publisher.close(OFFLINE)
+    stage.spool.__exit__(None, None, None)
+
+
+def test_a_verdict_goes_out_as_its_three_records_and_is_then_delivered(stage):
+    stage.start()
+    stage.up()
+    stage.publish()
+    messages = [stage.link.next_on(*VERDICT_TOPICS) for _ in range(3)]
+    assert [m[0] for m in messages] == VERDICT_TOPICS
+    assert all((qos, retain) == (1, False) for _, _, qos, retain in messages)
+    assert decode_json(messages[2][1]) == sample_verdict(seq=1)
+    assert stage.publisher.drained().wait(WAIT_S)
+    assert stage.spool.waiting == 0
+
+
+def test_without_a_broker_nothing_is_sent_and_nothing_is_lost(stage):
+    stage.start()
+    stage.publish(10)
+    drained = stage.publisher.drained()
+    assert not drained.wait(0.2)
+    assert stage.link.sent.empty()
+    stage.up()
+    assert stage.link.next_seqs(10) == list(range(1, 11))
+    assert drained.wait(WAIT_S)
+    assert stage.spool.waiting == 0
+
+
+def test_what_earlier_runs_left_goes_out_too_and_each_verdict_once(tmp_path):
+    with Spool(tmp_path) as spool:
+        for seq in range(1, 31):
+            spool.commit(sample_verdict(seq=seq))
+        spool.mark_delivered(4)
+    stage = Stage(tmp_path)
+    stage.start()
+    stage.up()
+    stage.publish(5)
+    found = stage.link.next_seqs(34)
+    assert sorted(found) == [s for s in range(1, 36) if s != 4]
+    assert stage.publisher.drained().wait(WAIT_S)
+    stage.publisher.close(OFFLINE)
+    assert stage.link.sent.qsize() < 50
+    stage.spool.__exit__(None, None, None)
+
+
+def test_live_verdicts_go_before_the_backlog(stage):
+    stage.commit(100)
+    stage.publisher = Publisher(TOPICS, stage.spool, stage.tally, 0.05, stage.failures.put)  # these are backlog to it
+    stage.link = ScriptedLink(stage.publisher)
+    stage.up()
+    stage.publish(1)
+    stage.start()
+    found = stage.link.next_seqs(101)
+    assert found[0] == 101
+    assert found[1:] == list(range(1, 101))
+
+
+def test_a_broker_that_does_not_confirm_gets_no_backlog_beyond_the_window(stage):
+    stage.link.holds = True
+    stage.publish(50)
+    stage.start()
+    stage.up()
+    stage.publisher.drained()
+    assert len(stage.link.next_seqs(6)) == 6
+    stage.link.skip_heartbeats(3)
+    assert TOPICS.verdict not in stage.link.seen
+    assert stage.spool.waiting == 50
+
+
+def test_verdicts_published_during_an_outage_follow_when_it_ends(stage):
+    stage.start()
+    stage.up()
+    stage.publish(2)
+    stage.down()
+    stage.publish(3)
+    stage.up()
+    stage.publish(1)
+    assert sorted(stage.link.next_seqs(6)) == [1, 2, 3, 4, 5, 6]
+    assert stage.publisher.drained().wait(WAIT_S)
+
+
+def test_the_state_is_shown_when_it_changes_and_again_after_each_connection(stage):
+    stage.start()
+    stage.publisher.show(StateReport(State.READY))
+    stage.up()
+    assert stage.link.next_on(TOPICS.state) == (TOPICS.state, b"READY;000;", 1, True)
+    stage.publisher.show(StateReport(State.DEGRADED, ErrorCode.FRAME_BLACK, "dark"))
+    assert stage.link.next_on(TOPICS.state)[1] == b"DEGRADED;104;dark"
+    stage.down()
+    stage.up()
+    assert stage.link.next_on(TOPICS.state)[1] == b"DEGRADED;104;dark"
+
+
+def test_heartbeat_counts_at_qos_0_and_counters_are_retained_and_sent_when_they_change(stage):
+    stage.start()
+    stage.up()
+    assert stage.link.next_on(TOPICS.counters) == (TOPICS.counters, b"0;0;0;0;0;0;0", 1, True)
+    beats = [stage.link.next_on(TOPICS.heartbeat) for _ in range(3)]
+    assert [int(b[1]) for b in beats] == list(range(int(beats[0][1]), int(beats[0][1]) + 3))
+    assert {b[2:] for b in beats} == {(0, False)}
+    stage.tally.count(sample_verdict())
+    assert stage.link.next_on(TOPICS.counters)[1] == b"1;0;1;0;0;0;0"
+
+
+def test_a_replay_gives_what_is_still_there_with_the_flag_set(stage):
+    stage.commit(20)
+    stage.spool.acknowledge(3, keep_triggered_ms=1 << 60)
+    stage.start()
+    stage.up()
+    stage.publisher.replay(SeqRange(1, 15))
+    found = [decode_json(stage.link.next_on(TOPICS.replay_data)[1]) for _ in range(12)]
+    assert [v.seq for v in found] == list(range(4, 16))
+    assert all(v.flags & Flag.REPLAY for v in found)
+    stage.link.skip_heartbeats(3)
+    assert TOPICS.replay_data not in stage.link.seen
+
+
+def test_an_acknowledged_verdict_leaves_and_a_wrong_acknowledgement_is_told_in_the_log(stage, caplog):
+    stage.start()
+    stage.up()
+    stage.publish(5)
+    stage.publisher.acknowledged(99, keep_triggered_ms=1 << 60)
+    stage.publisher.acknowledged(4, keep_triggered_ms=1 << 60)
+    assert stage.publisher.drained().wait(WAIT_S)
+    assert [v.seq for v in stage.spool.between(1, 99, 10)] == [5]
+    assert "acknowledgement refused: seq 99 has not been given out yet" in caplog.text
+
+
+def test_a_duplicate_is_sent_again_with_the_same_seq(stage):
+    stage.start()
+    stage.up()
+    stage.publish(1)
+    stage.publisher.publish_again(sample_verdict(seq=1))
+    assert stage.link.next_seqs(2) == [1, 1]
+    assert stage.publisher.drained().wait(WAIT_S)
+    assert stage.spool.waiting == 0
+
+
+def test_a_message_that_the_broker_refuses_is_told_once_and_the_verdict_stays(stage, caplog):
+    stage.link.holds = True
+    stage.start()
+    stage.up()
+    stage.publish(1)
+    stage.link.next_on(TOPICS.verdict_json)
+    for mid in (1, 2, 3):
+        stage.publisher.on_link_event(Refused(mid, "Not authorized"))
+    assert not stage.publisher.drained().wait(0.2)
+    assert caplog.text.count("the broker refuses messages (Not authorized): check its access list") == 1
+    assert stage.spool.waiting == 1
+
+
+def test_closing_sends_what_is_in_hand_and_then_the_last_state(stage):
+    stage.start()
+    stage.up()
+    stage.publish(3)
+    stage.publisher.close(OFFLINE)
+    topics = [stage.link.sent.get_nowait()[0] for _ in range(stage.link.sent.qsize())]
+    assert topics.count(TOPICS.verdict) == 3
+    assert topics[-1] == TOPICS.state
+    assert stage.spool.waiting == 0
+    assert "publisher" not in [t.name for t in threading.enumerate()]
+
+
+def test_a_failing_disk_ends_the_thread_and_is_told(stage):
+    stage.commit(1)
+    stage.spool.mark_delivered(1)
+    stage.spool._db.execute("PRAGMA query_only = 1")  # the disk became read-only
+    stage.start()
+    failure = stage.failures.get(timeout=WAIT_S)
+    assert isinstance(failure, StorageError)
+    assert "readonly" in str(failure)
+    stage.spool._db.execute("PRAGMA query_only = 0")

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from sample_verdict import sample_verdict
+
+from edge_runtime.inbox import Inbox, Order
+from edge_runtime.messages import Command, SeqRange, Trigger
+from edge_runtime.reception import Reception
+from edge_runtime.tally import Tally
+from edge_runtime.topics import Topics
+from edge_runtime.trigger_desk import TriggerDesk
+
+TOPICS = Topics("l", "c")
+
+
+class RecordingPublisher:
+    def __init__(self):
+        self.heard = []
+
+    def say(self, topic, payload):
+        self.heard.append((topic.rpartition("/c/")[2], payload))
+
+    def publish_again(self, verdict):
+        self.heard.append(("again", verdict.seq))
+
+    def acknowledged(self, seq, keep_triggered_ms):
+        self.heard.append(("acknowledged", seq, keep_triggered_ms))
+
+    def replay(self, wanted):
+        self.heard.append(("replay", wanted))
+
+
+class Stage:
+    def __init__(self):
+        self.publisher, self.inbox, self.tally = RecordingPublisher(), Inbox(), Tally()
+        self.desk = TriggerDesk(12, 10, clock=lambda: 0.0)
+        self.reception = Reception(
+            TOPICS, self.desk, self.inbox, self.publisher, self.tally, 10, clock_ns=lambda: 5, unix_ms=lambda: 100_000
+        )
+
+    def receive(self, topic, payload, retained=False):
+        self.reception.receive(topic, payload, retained)
+        heard, self.publisher.heard = self.publisher.heard, []
+        return heard
+
+
+@pytest.fixture
+def stage():
+    stage = Stage()
+    stage.desk.open(True)
+    return stage
+
+
+def test_an_accepted_trigger_is_acknowledged_first_and_then_ordered(stage):
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;ACCEPTED")]
+    assert stage.inbox.take(wait=False) == Order(Trigger(7, 12, "PART-7"), arrived_ns=5)
+
+
+def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
+    stage.receive(TOPICS.trigger, b"7;12;PART-7")
+    assert stage.receive(TOPICS.trigger, b"8;12;PART-8") == [("trigger/ack", b"8;BUSY")]
+    stage.desk.open(False)
+    assert stage.receive(TOPICS.trigger, b"9;12;PART-9") == [("trigger/ack", b"9;NOTREADY")]
+    assert stage.tally.sample(0).missed == 2
+
+
+@pytest.mark.parametrize(
+    ("payload", "answer"), [(b"7;x", b"7;BADREQUEST"), (b"nonsense", b"0;BADREQUEST"), (b"7;13;p", b"7;BADREQUEST")]
+)
+def test_a_bad_trigger_is_answered_too(stage, payload, answer):
+    assert stage.receive(TOPICS.trigger, payload) == [("trigger/ack", answer)]
+    assert stage.inbox.take(wait=False) is None
+
+
+def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
+    stage.receive(TOPICS.trigger, b"7;12;PART-00000000007")
+    stage.desk.settle(sample_verdict())
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-00000000007") == [
+        ("trigger/ack", b"7;DUPLICATE"),
+        ("again", 41),
+    ]
+
+
+def test_commands_go_to_the_serving_thread_and_unknown_ones_are_refused(stage):
+    assert stage.receive(TOPICS.command, b"PAUSE") == []
+    assert stage.inbox.take(wait=False) is Command.PAUSE
+    assert stage.receive(TOPICS.command, b"DAN\xffCE;1") == [("command/ack", b"DAN?CE_1;REFUSED;unknown command")]
+
+
+def test_acknowledgements_and_replays_go_to_the_publisher(stage):
+    assert stage.receive(TOPICS.verdict_ack, b"41") == [("acknowledged", 41, 90_000)]
+    assert stage.receive(TOPICS.replay, b"3;9") == [("replay", SeqRange(3, 9))]
+
+
+def test_nonsense_is_told_in_the_log_and_nothing_else_happens(stage, caplog):
+    assert stage.receive(TOPICS.verdict_ack, b"all") == []
+    assert stage.receive(TOPICS.replay, b"9;3") == []
+    assert "verdict/ack: b'all' is no acknowledgement" in caplog.text
+    assert "replay: b'9;3' is no replay request" in caplog.text
+
+
+def test_an_order_that_the_broker_kept_is_ignored_for_it_was_meant_for_another_part(stage, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert stage.receive(TOPICS.trigger, b"7;12;PART-7", retained=True) == []
+    assert stage.inbox.take(wait=False) is None
+    assert "a retained message is ignored" in caplog.text
