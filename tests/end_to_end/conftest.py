@@ -1,0 +1,190 @@
+"""A real broker, the real daemon process, and a listener: what a station and a PLC are, on loopback."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from tiny_bundle import write_bundle
+
+WAIT_S = 15  # for anything that must come; it comes within milliseconds unless the machine is busy
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+class Broker:
+    """mosquitto on a free port of loopback; can be killed and started again."""
+
+    def __init__(self, folder, *more):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._config = folder / "mosquitto.conf"
+        lines = [f"listener {self.port} 127.0.0.1", "log_dest stderr", "max_queued_messages 0", *more]
+        if os.getuid() == 0:
+            lines.append("user root")  # it would become a user who cannot read the test's folder
+        if not more:
+            lines.append("allow_anonymous true")
+        self._config.write_text("\n".join(lines) + "\n")
+        self._process = None
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(self._config)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+        for line in self._process.stderr:
+            if line.rstrip().endswith(" running"):
+                break
+        else:
+            raise RuntimeError(f"mosquitto did not start with {self._config.read_text()}")
+
+    def stop(self):
+        if self._process is not None:
+            with self._process:
+                self._process.kill()
+            self._process = None
+
+
+class Listener:
+    """Subscribes to everything and keeps it in the order of arrival."""
+
+    def __init__(self, port):
+        self.messages: queue.Queue[tuple[str, bytes, bool]] = queue.Queue()
+        self.seen: list[tuple[str, bytes, bool]] = []
+        self._subscribed: queue.Queue[bool] = queue.Queue()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, "listener", clean_session=True)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_connect = lambda client, *_: client.subscribe("ev1/#", 1)
+        self.client.on_subscribe = lambda *_: self._subscribed.put(True)
+        self.client.on_message = lambda _c, _u, m: self.messages.put((m.topic, bytes(m.payload), m.retain))
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        self.wait_subscribed()
+
+    def wait_subscribed(self):
+        self._subscribed.get(timeout=WAIT_S)
+
+    def send(self, topic, payload, retain=False):
+        self.client.publish(f"ev1/press/1/{topic}", payload, 1, retain)
+
+    def next_on(self, topic, matches=lambda payload: True, wait_s=WAIT_S):
+        """The next message on a topic (of those not yet taken) that matches; what passes by is in `seen`."""
+        while True:
+            found = self.messages.get(timeout=wait_s)
+            self.seen.append(found)
+            if found[0] == f"ev1/press/1/{topic}" and matches(found[1]):
+                return found[1]
+
+    def take(self, topic, count, wait_s=WAIT_S):
+        return [self.next_on(topic, wait_s=wait_s) for _ in range(count)]
+
+    def wait_state(self, state):
+        return self.next_on("state", lambda payload: payload.split(b";")[0] == state.encode())
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Daemon:
+    """The `edge-daemon` process."""
+
+    def __init__(self, station, *options):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from edge_runtime.cli import main; main()", "run", str(station), *options],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log = ""
+
+    def wait(self, wait_s=60):
+        """Its exit code; `log` is then what it wrote."""
+        _, self.log = self.process.communicate(timeout=wait_s)
+        return self.process.returncode
+
+    def read_until(self, text):
+        """Wait for a line of its log."""
+        for line in self.process.stderr:
+            if text in line:
+                return
+        raise RuntimeError(f"the daemon ended and never said {text!r}")
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self):
+        self.process.kill()
+        return self.wait()
+
+
+class Bench:
+    """A folder with a bundle, pictures and a station file, and everything started from it."""
+
+    def __init__(self, folder: Path):
+        self.folder, self._started = folder, []
+        self.pictures = folder / "pictures"
+        write_bundle(folder / "bundle")
+
+    def station(self, port, uri=None, **settings):
+        nested = {key: settings.pop(key, "") for key in ("mqtt", "source")}
+        more = "".join(f"{key}: {value}\n" for key, value in settings.items())
+        path = self.folder / "station.yaml"
+        path.write_text(
+            f"line: press\ncell: '1'\nbundle: bundle\nthreads: 1\nstate_dir: state\n{more}"
+            f"mqtt: {{host: 127.0.0.1, port: {port}, heartbeat_ms: 100{nested['mqtt']}}}\n"
+            f"source: {{uri: '{uri or f'folder://{self.pictures}'}'{nested['source']}}}\n"
+        )
+        return path
+
+    def daemon(self, station, *options):
+        self._started.append(Daemon(station, *options))
+        return self._started[-1]
+
+    def close(self):
+        for daemon in self._started:
+            if daemon.process.poll() is None:
+                daemon.kill()
+            daemon.process.stderr.close()
+
+
+@pytest.fixture
+def start_broker(tmp_path):
+    """Start a broker; with lines of configuration, who may connect is theirs to say."""
+    started = []
+
+    def start(*more):
+        started.append(Broker(tmp_path, *more))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.stop()
+
+
+@pytest.fixture
+def broker(start_broker):
+    return start_broker()
+
+
+@pytest.fixture
+def listener(broker):
+    listener = Listener(broker.port)
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def bench(tmp_path):
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()

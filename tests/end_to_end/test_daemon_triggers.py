@@ -1,0 +1,116 @@
+"""The PLC's side: triggers, commands, acknowledgements, replay."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_bundle import write_pictures
+
+from edge_runtime.records import Flag, Outcome
+from edge_runtime.verdict_ascii import decode_ascii
+from edge_runtime.verdict_binary import decode_binary
+from edge_runtime.verdict_json import decode_json
+
+
+@pytest.fixture
+def triggered(bench, broker, listener):
+    write_pictures(bench.pictures, "onx")
+    daemon = bench.daemon(bench.station(broker.port, mode="triggered", recipe=12))
+    listener.wait_state("READY")
+    return daemon
+
+
+def test_the_handshake_trigger_ack_verdict(triggered, listener):
+    outcomes = []
+    for trigger_id in (5, 6, 7):
+        listener.send("trigger", f"{trigger_id};12;PART-{trigger_id}")
+        assert listener.next_on("trigger/ack") == b"%d;ACCEPTED" % trigger_id
+        verdict = decode_binary(listener.next_on("verdict/bin"))
+        assert (verdict.trigger_id, verdict.part_id, verdict.recipe) == (trigger_id, f"PART-{trigger_id}", 12)
+        outcomes.append(verdict.outcome)
+        listener.next_on("state", lambda payload: payload.startswith((b"READY", b"DEGRADED")))
+    assert outcomes == [Outcome.OK, Outcome.NOK, Outcome.ERROR]
+
+
+def test_a_trigger_after_the_last_picture_is_answered_error_and_then_notready(triggered, listener):
+    for trigger_id in (1, 2, 3):
+        listener.send("trigger", f"{trigger_id};12;")
+        listener.next_on("verdict")
+        listener.next_on("state", lambda payload: payload.startswith((b"READY", b"DEGRADED")))
+    listener.send("trigger", "4;12;")
+    assert listener.next_on("trigger/ack") == b"4;ACCEPTED"
+    assert decode_ascii(listener.next_on("verdict")).error == 101
+    assert listener.wait_state("NOTREADY") == b"NOTREADY;101;the source has no more pictures"
+    listener.send("trigger", "5;12;")
+    assert listener.next_on("trigger/ack") == b"5;NOTREADY"
+    assert listener.next_on("counters", lambda p: not p.endswith(b"0;0;0")) == b"4;1;1;2;1;0;0"
+
+
+def test_a_duplicate_gets_the_same_verdict_with_the_same_seq(triggered, listener):
+    listener.send("trigger", "5;12;PART-5")
+    first = listener.next_on("verdict/bin")
+    listener.send("trigger", "5;12;PART-5")
+    assert listener.next_on("trigger/ack", lambda p: b"ACCEPTED" not in p) == b"5;DUPLICATE"
+    assert listener.next_on("verdict/bin") == first
+    listener.send("trigger", "5;12;ANOTHER")
+    assert listener.next_on("trigger/ack") == b"5;BADREQUEST"
+
+
+def test_a_duplicate_is_recognised_after_a_kill_too(triggered, bench, listener):
+    listener.send("trigger", "5;12;PART-5")
+    first = decode_json(listener.next_on("verdict/json"))
+    triggered.kill()
+    listener.wait_state("OFFLINE")
+    bench.daemon(bench.folder / "station.yaml")
+    listener.wait_state("READY")
+    listener.send("trigger", "5;12;PART-5")
+    assert listener.next_on("trigger/ack") == b"5;DUPLICATE"
+    again = decode_json(listener.next_on("verdict/json", lambda p: b'"trigger_id":5' in p))
+    assert (again.seq, again.boot_id, again.decision.outcome) == (first.seq, first.boot_id, first.decision.outcome)
+
+
+def test_bad_triggers_are_answered_and_judged_by_nobody(triggered, listener):
+    for payload, answer in ((b"8;13;p", b"8;BADREQUEST"), (b"junk", b"0;BADREQUEST"), (b"9;12;a;b", b"9;BADREQUEST")):
+        listener.send("trigger", payload)
+        assert listener.next_on("trigger/ack") == answer
+    listener.send("trigger", b"10;12;p")
+    assert decode_binary(listener.next_on("verdict/bin")).trigger_id == 10
+    assert decode_binary(next(p for t, p, _ in listener.seen if t.endswith("/verdict/bin"))).seq == 1
+
+
+def test_a_retained_trigger_is_not_judged(bench, broker, listener):
+    write_pictures(bench.pictures, "o")
+    listener.send("trigger", "5;12;OLD", retain=True)
+    listener.next_on("trigger")
+    bench.daemon(bench.station(broker.port, mode="triggered", recipe=12))
+    listener.wait_state("READY")
+    listener.send("trigger", "6;12;NEW")
+    assert listener.next_on("trigger/ack") == b"6;ACCEPTED"
+
+
+def test_commands_are_obeyed_and_answered(triggered, listener):
+    listener.send("command", "SELFTEST")
+    assert listener.next_on("command/ack").startswith(b"SELFTEST;DONE;largest deviation")
+    listener.send("command", "PAUSE")
+    assert listener.wait_state("NOTREADY") == b"NOTREADY;000;paused"
+    listener.send("trigger", "5;12;")
+    assert listener.next_on("trigger/ack") == b"5;NOTREADY"
+    listener.send("command", "RESUME")
+    listener.wait_state("READY")
+    listener.send("command", "RELOAD")
+    assert listener.next_on("command/ack", lambda p: p.startswith(b"RELOAD")).startswith(b"RELOAD;REFUSED;")
+
+
+def test_replay_gives_what_was_not_acknowledged(bench, broker, listener):
+    write_pictures(bench.pictures, "on" * 10)
+    bench.daemon(bench.station(broker.port))
+    listener.take("verdict/json", 20)
+    listener.send("verdict/ack", "12")
+    listener.send("replay", "1;15")
+    found = [decode_json(line) for line in listener.take("replay/data", 3)]
+    assert [v.seq for v in found] == [13, 14, 15]
+    assert all(v.flags == Flag.REPLAY for v in found)
+
+
+def test_the_heartbeat_counts(triggered, listener):
+    beats = [int(beat) for beat in listener.take("heartbeat", 3)]
+    assert beats == list(range(beats[0], beats[0] + 3))
