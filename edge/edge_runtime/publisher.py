@@ -251,7 +251,8 @@ class Publisher:
         verdicts = self._spool.undelivered(first, last, CHUNK)
         for verdict in verdicts:
             if not self._outbox.is_out(verdict.seq):
-                self._send_verdict(link, verdict)
+                # Flagged, for it is old: a PLC must not take it for the part that waits now.
+                self._send_verdict(link, replayed(verdict))
         self._outbox.backlog_done_to(verdicts[-1].seq if len(verdicts) == CHUNK else last)
 
     def _send_replay(self, link: Link) -> None:
@@ -260,8 +261,7 @@ class Publisher:
         wanted = self._replays.popleft()
         verdicts = self._spool.between(wanted.first, wanted.last, CHUNK)
         for verdict in verdicts:
-            marked = replace(verdict, flags=verdict.flags | Flag.REPLAY)
-            self._send(link, self._topics.replay_data, encode_json(marked))
+            self._send(link, self._topics.replay_data, encode_json(replayed(verdict)))
         if len(verdicts) == CHUNK and verdicts[-1].seq < wanted.last:
             self._replays.appendleft(SeqRange(verdicts[-1].seq + 1, wanted.last))
 
@@ -310,3 +310,8 @@ class Publisher:
             if isinstance(event, Confirmed | Down):
                 self._handle(link, event)
         self._spool.flush()
+
+
+def replayed(verdict: Verdict) -> Verdict:
+    """The same verdict, marked as not being sent in the moment it was given."""
+    return replace(verdict, flags=verdict.flags | Flag.REPLAY)

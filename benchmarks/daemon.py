@@ -1,0 +1,179 @@
+"""The daemon's own work for a picture: everything but decoding and inference.
+
+A real mosquitto on loopback, the real `edge-daemon` process, a folder of pictures, and a subscriber that counts.
+
+    .venv/bin/python benchmarks/daemon.py [--bundle DIR] [--pictures 300] [--size 1024] [--json FILE]
+
+`own` is measured in the daemon from having the frame in hand to having handed all three records to the MQTT client,
+less the inference: prepare, frame health, decision, commit (synced to the disk), the way to the publisher's thread,
+encoding, publishing. `arrival` is a subscriber's: from the verdict's time stamp (before the commit) to its arrival.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_runtime.station import MqttSettings, SourceSettings, Station
+from edge_runtime.station_template import text_from_station
+from edge_runtime.verdict_json import decode_json
+
+TARGET_MEDIAN_MS, TARGET_P99_MS = 2.0, 5.0
+STAGES = ("prepare", "decide", "commit", "publish", "own")
+LINE = re.compile(r"verdict (\d+) \w+: (.*) us$")
+
+
+def main() -> None:
+    """Run the benchmark and print its table; exit 1 when a verdict is missing."""
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="edge-daemon-benchmark-", dir=options.work) as name:
+        folder = Path(name)
+        bundle = options.bundle or _tiny_bundle(folder / "bundle")
+        _write_pictures(folder / "pictures", options.pictures, options.size)
+        port = _free_port()
+        station = Station(
+            line="bench",
+            cell="1",
+            bundle=bundle.absolute(),
+            threads=1,
+            source=SourceSettings(uri=f"folder://{folder / 'pictures'}", fps=options.fps),
+            state_dir=folder / "state",
+            mqtt=MqttSettings(host="127.0.0.1", port=port),
+        )
+        (folder / "station.yaml").write_text(text_from_station(station))
+        with _mosquitto(folder, port) as broker:
+            try:
+                log, arrivals_ms = _run(folder / "station.yaml", port, options.pictures)
+            finally:
+                broker.terminate()
+    _report(options, log, arrivals_ms)
+
+
+def _run(station: Path, port: int, pictures: int) -> tuple[str, list[float]]:
+    """The daemon's log, and for each verdict how many milliseconds after its stamp it arrived."""
+    arrivals_ms: dict[int, float] = {}
+    complete, subscribed = threading.Event(), threading.Event()
+
+    def received(client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
+        now_ms = time.time_ns() / 1e6
+        verdict = decode_json(bytes(message.payload))
+        arrivals_ms.setdefault(verdict.seq, now_ms - verdict.unix_ms)
+        if len(arrivals_ms) == pictures:
+            complete.set()
+
+    listener = paho.Client(CallbackAPIVersion.VERSION2, "benchmark")
+    listener.on_message = received
+    listener.on_subscribe = lambda *_: subscribed.set()
+    _connect(listener, port)
+    listener.subscribe("ev1/bench/1/verdict/json", 1)
+    listener.loop_start()
+    subscribed.wait(10)
+    daemon = [sys.executable, "-c", "from edge_runtime.cli import main; main()", "run", str(station)]
+    found = subprocess.run([*daemon, "--once", "--verbose"], stderr=subprocess.PIPE, text=True, check=True)
+    complete.wait(10)
+    listener.disconnect()
+    listener.loop_stop()
+    return found.stderr, [arrivals_ms[seq] for seq in sorted(arrivals_ms)]
+
+
+def _report(options: argparse.Namespace, log: str, arrivals_ms: list[float]) -> None:
+    rows = [
+        dict(pair.split("=") for pair in match[2].split()) for line in log.splitlines() if (match := LINE.search(line))
+    ]
+    measured = {stage: [int(row[stage]) / 1000 for row in rows] for stage in STAGES} | {"arrival": arrivals_ms}
+    figures = {stage: _percentiles(values) for stage, values in measured.items()}
+    print(f"{options.pictures} pictures of {options.size} x {options.size}, {options.fps or 'as fast as possible'}\n")
+    print("| milliseconds | median | 99 % | largest |\n|---|---:|---:|---:|")
+    for stage, f in figures.items():
+        print(f"| {stage} | {f['median']:.2f} | {f['p99']:.2f} | {f['largest']:.2f} |")
+    own, good = figures["own"], len(arrivals_ms) == options.pictures
+    reached = own["median"] <= TARGET_MEDIAN_MS and own["p99"] <= TARGET_P99_MS
+    print(f"\nVerdicts that arrived: {len(arrivals_ms)} of {options.pictures}. Load average: {os.getloadavg()[0]:.1f}")
+    print(f"Target {TARGET_MEDIAN_MS} / {TARGET_P99_MS} ms of own work: {'reached' if reached else 'not reached'}.")
+    if options.json:
+        summary = {"pictures": options.pictures, "size": options.size, "arrived": len(arrivals_ms), "ms": figures}
+        options.json.write_text(json.dumps(summary, indent=2) + "\n")
+    sys.exit(0 if good else 1)
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    return {
+        "median": float(np.median(values)),
+        "p99": float(np.percentile(values, 99)),
+        "largest": max(values),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--bundle", type=Path, help="serve this bundle instead of a tiny one")
+    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--size", type=int, default=1024, help="edge length of the pictures")
+    parser.add_argument("--fps", type=float, help="pace; the default is as fast as possible")
+    parser.add_argument("--work", type=Path, help="the disk to work on; the default is the temporary folder's")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    return parser.parse_args()
+
+
+def _tiny_bundle(folder: Path) -> Path:
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # its maker lives with the tests, and only there
+    from tiny_bundle import write_bundle  # type: ignore[import-not-found]
+
+    return Path(write_bundle(folder))
+
+
+def _write_pictures(folder: Path, count: int, size: int) -> None:
+    """Grey noise, every third with a bright spot, so that regions are measured too."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        image = rng.integers(40, 80, (size, size, 3), dtype=np.uint8)
+        if number % 3 == 2:
+            image[size // 4 : size // 2, size // 4 : size // 2] = 220
+        cv2.imwrite(str(folder / f"{number:05d}.bmp"), image)
+
+
+def _mosquitto(folder: Path, port: int) -> subprocess.Popen[str]:
+    program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
+    if program is None:
+        sys.exit("mosquitto is not installed: apt-get install mosquitto")
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    return subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL, text=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _connect(client: paho.Client, port: int, within_s: float = 5.0) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            client.connect("127.0.0.1", port)
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    main()
