@@ -16,14 +16,21 @@ from edge_runtime.records import Inspection, Precision
 def replay_golden(bundle: Bundle, engine: Engine, precision: Precision) -> float:
     """Run every golden picture through the engine. Returns the largest deviation seen, as a share of the tolerance.
 
-    Raises EngineError when a score or map is off by more than the manifest's tolerance, BundleError when a golden
-    file is not a picture or a map.
+    Raises EngineError when a score or map is off by more than the manifest's tolerance, BundleError when there is no
+    golden picture or a golden file is not a picture or a map.
     """
+    if not bundle.manifest.golden:
+        raise BundleError(f"bundle {bundle.label} has no golden pictures, so nothing proves the engine; {REBUILD}")
     threshold, tolerance = bundle.threshold(precision), bundle.manifest.tolerance
     worst = 0.0
     for golden in bundle.manifest.golden:
         picture, expected = read_golden(bundle, golden)
         found = engine.infer(picture)
+        if found.anomaly_map.shape != expected.anomaly_map.shape:
+            raise EngineError(
+                f"self-test failed: {engine.name} gives a map {found.anomaly_map.shape} for {golden.picture} where the "
+                f"bundle {bundle.label} has {expected.anomaly_map.shape}: nothing is served; build the bundle again"
+            )
         score_off = abs(found.score - expected.score) / threshold.score / tolerance.score
         map_off = float(np.abs(found.anomaly_map - expected.anomaly_map).max()) / threshold.map / tolerance.map
         if not (score_off <= 1 and map_off <= 1):  # NaN fails as well
@@ -41,5 +48,8 @@ def read_golden(bundle: Bundle, golden: Golden) -> tuple[NDArray[np.uint8], Insp
     picture = cv2.imread(str(bundle.folder / golden.picture), cv2.IMREAD_COLOR)
     if picture is None:
         raise BundleError(f"{bundle.folder / golden.picture} is not a picture; {REBUILD}")
-    anomaly_map = np.load(bundle.folder / golden.anomaly_map, allow_pickle=False)
-    return np.asarray(picture, np.uint8)[None], Inspection(golden.score, anomaly_map.astype(np.float32))
+    try:
+        anomaly_map = np.load(bundle.folder / golden.anomaly_map, allow_pickle=False).astype(np.float32)
+    except (OSError, ValueError, EOFError) as error:  # what NumPy raises for a file that is no array
+        raise BundleError(f"{bundle.folder / golden.anomaly_map} is not a map: {error}; {REBUILD}") from error
+    return np.asarray(picture, np.uint8)[None], Inspection(golden.score, anomaly_map)

@@ -102,19 +102,19 @@ def regions(
     level = min(map_threshold, 0.9 * float(anomaly_map.max()))
     above = (anomaly_map > level).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    along_x, along_y = frame_width / anomaly_map.shape[1], frame_height / anomaly_map.shape[0]
+    map_height, map_width = anomaly_map.shape
     found = []
     for label in range(1, count):
         x, y, width, height, area = (int(v) for v in stats[label])
         inside = anomaly_map[y : y + height, x : x + width][labels[y : y + height, x : x + width] == label]
-        left, top = int(x * along_x), int(y * along_y)
+        left, top = x * frame_width // map_width, y * frame_height // map_height
         found.append(
             Region(
                 x=left,
                 y=top,
-                width=math.ceil((x + width) * along_x) - left,
-                height=math.ceil((y + height) * along_y) - top,
-                area=round(area * along_x * along_y),
+                width=-(-(x + width) * frame_width // map_width) - left,  # rounded up, in whole numbers
+                height=-(-(y + height) * frame_height // map_height) - top,
+                area=round(area * frame_width * frame_height / anomaly_map.size),
                 peak=scaled_score(float(inside.max()), map_threshold),
             )
         )

@@ -18,13 +18,17 @@ def prepare(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
 
     image: uint8 BGR (h, w, 3). Returns uint8 BGR (1, height, width, 3), contiguous; the picture is stretched when the
     aspect ratios differ. An axis that shrinks is averaged over the pixels it covers (antialiased, cv2.INTER_AREA);
-    a picture that grows along both axes is interpolated linearly.
+    an axis that grows is interpolated linearly.
     Raises ValueError for anything that is not uint8 (h, w, 3).
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"expected a uint8 picture (height, width, 3), got {image.dtype} {image.shape}")
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)[None]
-    shrinks = image.shape[0] > height or image.shape[1] > width
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.uint8)[None]
+    # One axis after the other when only one shrinks: INTER_AREA averages only where no axis grows.
+    shrunk = (min(image.shape[1], width), min(image.shape[0], height))
+    if shrunk != (image.shape[1], image.shape[0]):
+        image = np.asarray(cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if shrunk != (width, height):
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    return image[None]

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+from tiny_bundle import write_bundle
+
+from edge_runtime.bundle import open_bundle, read_manifest, sha256_of
+from edge_runtime.errors import BundleError
+from edge_runtime.records import Precision
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_bundle(tmp_path / "bundle")
+
+
+def change(folder, edit):
+    """Rewrite the manifest after `edit(manifest)`."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    edit(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def refusal(folder):
+    with pytest.raises(BundleError) as error:
+        open_bundle(folder)
+    assert error.value.exit_code == 78
+    return str(error.value)
+
+
+def test_a_whole_bundle_opens_with_its_label_graph_and_threshold(folder):
+    bundle = open_bundle(folder)
+    assert bundle.label == "tiny-1.0"
+    assert bundle.graph(Precision.FP32) == folder / "model.fp32.onnx"
+    assert bundle.threshold(Precision.FP32).score == 128
+
+
+def test_a_precision_that_the_bundle_lacks_is_refused_with_those_it_has(folder):
+    bundle = open_bundle(folder)
+    for asked in (bundle.graph, bundle.threshold):
+        with pytest.raises(BundleError, match=r"bundle tiny-1\.0 has no int8 graph, only fp32: choose one of these"):
+            asked(Precision.INT8)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path):
+    assert refusal(tmp_path).startswith(f"{tmp_path} is no bundle: it has no manifest.json; build the bundle again")
+
+
+def test_a_manifest_that_cannot_be_read_is_refused(folder):
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+    assert "manifest.json cannot be read: Is a directory; check the disk and the rights" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["model.fp32.onnx", "golden/0.png", "golden/1.npy"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    assert refusal(folder).startswith(f"{folder / name} is missing; build the bundle again")
+
+
+def test_a_file_that_was_cut_is_named_with_both_lengths(folder):
+    graph = folder / "model.fp32.onnx"
+    length = graph.stat().st_size
+    graph.write_bytes(graph.read_bytes()[:-1])
+    assert refusal(folder).startswith(f"{graph} has {length - 1} bytes, the manifest says {length}; build")
+
+
+@pytest.mark.parametrize("position", [0, 100, -1])
+def test_a_single_flipped_bit_is_found(folder, position):
+    graph = folder / "model.fp32.onnx"
+    content = bytearray(graph.read_bytes())
+    content[position] ^= 1
+    graph.write_bytes(content)
+    assert refusal(folder).startswith(f"{graph} is not the file that was built: its SHA-256 differs; build")
+
+
+def test_a_folder_where_a_file_should_be_is_refused(folder):
+    graph = folder / "model.fp32.onnx"
+    graph.unlink()
+    graph.mkdir()
+    change(folder, lambda m: m["files"]["model.fp32.onnx"].update(length=graph.stat().st_size))
+    assert refusal(folder).startswith(f"{graph} cannot be read: Is a directory; check the disk and the rights")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_the_right_to_read_is_refused(folder):
+    (folder / "model.fp32.onnx").chmod(0)
+    assert "model.fp32.onnx cannot be read: Permission denied" in refusal(folder)
+
+
+def test_a_file_that_is_used_but_not_listed_is_refused(folder):
+    change(folder, lambda m: (m["files"].pop("golden/0.npy"), m["files"].pop("model.fp32.onnx")))
+    assert "uses golden/0.npy, model.fp32.onnx but does not list them in `files`; build" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda m: m.update(schema_version=2), "schema_version: Input should be 1"),
+        (lambda m: m.update(colour="red"), "colour: Extra inputs are not permitted"),
+        (lambda m: m.pop("tolerance"), "tolerance: Field required"),
+        (lambda m: m.update(height=16), "height: Input should be greater than or equal to 32"),
+        (lambda m: m.update(name="../up"), "name: String should match pattern"),
+        (lambda m: m["files"].update({"../up": {"length": 1, "sha256": "0" * 64}}), "files.../up"),
+        (lambda m: m["files"].update({"/etc/passwd": {"length": 1, "sha256": "0" * 64}}), "files./etc/passwd"),
+        (lambda m: m["graphs"]["fp32"].update(file="a/../../b"), "graphs.fp32.file: String should match pattern"),
+        (lambda m: m["graphs"]["fp32"]["threshold"].update(score=0), "graphs.fp32.threshold.score: Input should be"),
+        (lambda m: m["graphs"]["fp32"]["threshold"].update(score=float("nan")), "threshold.score"),
+        (lambda m: m["files"]["golden/0.npy"].update(sha256="F" * 64), "files.golden/0.npy.sha256: String should"),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_this_version_does_not_understand_in_full_is_refused(folder, edit, says):
+    change(folder, edit)
+    found = refusal(folder)
+    assert f"{folder}/manifest.json is not a manifest of schema version 1: " in found
+    assert says in found
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"null"])
+def test_a_manifest_that_is_no_json_object_is_refused(folder, content):
+    (folder / "manifest.json").write_bytes(content)
+    assert "is not a manifest of schema version 1: file: " in refusal(folder)
+
+
+def test_another_preprocessing_is_refused_because_scores_would_differ(folder):
+    change(folder, lambda m: m.update(preprocessing="rgb8-cubic-9"))
+    assert (
+        "the bundle was built with preprocessing 'rgb8-cubic-9', this device has 'bgr8-area-1', and scores would "
+        "differ: install the same version on host and device"
+    ) in refusal(folder)
+
+
+def test_the_manifest_alone_can_be_read_while_other_files_are_missing(folder):
+    shutil.rmtree(folder / "golden")
+    assert read_manifest(folder).name == "tiny"
+
+
+def test_the_hash_of_a_file_larger_than_one_block_is_that_of_its_bytes(tmp_path):
+    (tmp_path / "zeros").write_bytes(bytes(3 << 20))
+    # sha256sum of three mebibytes of zeros
+    assert sha256_of(tmp_path / "zeros") == "bbd05cf6097ac9b1f89ea29d2542c1b7b67ee46848393895f5a9e43fa1f621e5"
