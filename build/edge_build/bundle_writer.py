@@ -8,6 +8,7 @@ with new_bundle(Path("bundles"), "screw-1") as folder:
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -26,9 +27,16 @@ from edge_runtime.records import Inspection
 
 
 def check_place(out: Path, label: str) -> None:
-    """Raise ConfigError when the bundle is there already: called before the long work, too."""
+    """Called before the long work, too: raises ConfigError when the bundle is there already, StorageError when nothing
+    can be written to `out`."""
     if (out / label).exists():
         raise ConfigError(f"{out / label} exists: raise `version` in the recipe, or move the old bundle away")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{label}.", dir=out):
+            pass
+    except OSError as error:
+        raise _storage_error(out, error) from error
 
 
 @contextmanager
@@ -39,7 +47,6 @@ def new_bundle(out: Path, label: str) -> Iterator[Path]:
     """
     check_place(out, label)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{label}.", dir=out))
     except OSError as error:
         raise _storage_error(out, error) from error
@@ -62,7 +69,9 @@ def write_golden(folder: Path, pictures: NDArray[np.uint8], measured: Sequence[I
             picture=f"golden/{number:02}.png", anomaly_map=f"golden/{number:02}.npy", score=inspection.score
         )
         (folder / golden.picture).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-        np.save(folder / golden.anomaly_map, inspection.anomaly_map, allow_pickle=False)
+        buffer = io.BytesIO()  # np.save itself does not say why a disk takes no more
+        np.save(buffer, inspection.anomaly_map, allow_pickle=False)
+        (folder / golden.anomaly_map).write_bytes(buffer.getvalue())
         written.append(golden)
     return tuple(written)
 
@@ -72,7 +81,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {p.relative_to(folder).as_posix(): FileEntry(length=p.stat().st_size, sha256=sha256_of(p)) for p in files}
     complete = manifest.model_copy(update={"files": entries})
-    (folder / MANIFEST).write_text(complete.model_dump_json(indent=2) + "\n")
+    (folder / MANIFEST).write_bytes(complete.model_dump_json(indent=2).encode() + b"\n")
     for path in [*files, folder / MANIFEST]:
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -80,6 +89,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def _storage_error(out: Path, error: OSError) -> StorageError:
     return StorageError(
-        f"the bundle cannot be written to {out}: {error.strerror}; nothing was left there. "
+        f"the bundle cannot be written to {out}: {error.strerror or error}; nothing was left there. "
         "Check the disk's free space and the rights, or choose another --out"
     )

@@ -74,7 +74,7 @@ def build(
     from edge_build.evaluation import write_at_once
     from edge_build.recipe import read_recipe
 
-    built = build_bundle(read_recipe(recipe), recipe.read_text(), out, progress_for_stderr())
+    built = build_bundle(read_recipe(recipe), recipe.read_text(encoding="utf-8"), out, progress_for_stderr())
     if json_file is not None:
         write_at_once(json_file, (built.model_dump_json(indent=2) + "\n").encode())
     print(built.folder)

@@ -27,6 +27,9 @@ def export_graph(detector: nn.Module, height: int, width: int) -> bytes:
     """
     model = onnx.load_from_string(_simplified(_traced(detector, height, width)))
     _merge_pads(model.graph)
+    opset = [entry for entry in model.opset_import if entry.domain == ""]
+    del model.opset_import[:]  # onnxruntime lists every domain that it knows
+    model.opset_import.extend(opset)
     model.producer_name, model.producer_version = "edge-build", ""
     onnx.checker.check_model(model, full_check=True)
     _check_contract(model, height, width)
@@ -69,6 +72,9 @@ def _merge_pads(graph: onnx.GraphProto) -> None:
     for conv in [node for node in graph.node if node.op_type == "Conv"]:
         pad = producers.get(conv.input[0])
         if pad is None or pad.op_type != "Pad" or sum(pad.output[0] in n.input for n in graph.node) != 1:
+            continue
+        zeros = len(pad.input) < 3 or not pad.input[2] or not constants[pad.input[2]].any()
+        if not zeros or any(a.name == "mode" and a.s != b"constant" for a in pad.attribute):
             continue
         amounts = constants[pad.input[1]].tolist()  # begins of n, c, h, w, then their ends
         pads = next(a for a in conv.attribute if a.name == "pads")

@@ -57,7 +57,8 @@ def prove_parity(
     if not (worst_score <= SCORE_TOLERANCE and worst_map <= MAP_TOLERANCE):
         raise EngineError(
             f"the exported graph scores differently from the trained detector: by {worst_score:.2%} of the threshold "
-            f"in the score and {worst_map:.2%} in the map, {SCORE_TOLERANCE:.2%} and {MAP_TOLERANCE:.2%} are allowed; no bundle was written. "
+            f"in the score and {worst_map:.2%} in the map, {SCORE_TOLERANCE:.2%} and {MAP_TOLERANCE:.2%} are allowed; "
+            "no bundle was written. "
             f"This is a fault of {engine.name} or of the export: try another version of onnxruntime and report it"
         )
     return Parity(len(pictures), worst_score, worst_map), measured

@@ -102,8 +102,9 @@ class PatchCore(nn.Module):
 def bank_neighbors(bank: Tensor, count: int) -> Tensor:
     """For each bank entry (m, d) the indices (m, count) int64 of its nearest entries, itself first."""
     parts = []
-    for part in torch.split(bank, 1024):
-        distances = torch.cdist(part, bank)
+    for start in range(0, len(bank), 1024):
+        distances = torch.cdist(bank[start : start + 1024], bank)
+        distances.diagonal(start).fill_(-1)  # rounding could put a near copy before the entry itself
         parts.append(distances.topk(count, largest=False).indices)
     return torch.cat(parts)
 
