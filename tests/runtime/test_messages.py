@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from edge_runtime.errors import RecordError
 from edge_runtime.messages import (
     Command,

@@ -3,10 +3,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from tiny_bundle import picture, write_pictures
+
 from edge_runtime.errors import SourceError
 from edge_runtime.records import ErrorCode, Frame, LostFrame
 from edge_runtime.source import PacedSource, open_source
-from tiny_bundle import picture, write_pictures
 
 
 def take(source, at_most=100):

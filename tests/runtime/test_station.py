@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from edge_runtime.errors import ConfigError
 from edge_runtime.records import Precision
 from edge_runtime.station import MqttSettings, SourceSettings, Station, TlsSettings, read_station

@@ -3,9 +3,10 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+from sample_verdict import sample_verdict
+
 from edge_runtime.records import Flag, Outcome
 from edge_runtime.tally import Tally
-from sample_verdict import sample_verdict
 
 
 def test_every_sample_adds_up_while_others_count():

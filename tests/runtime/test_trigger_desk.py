@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from sample_verdict import sample_verdict
+
 from edge_runtime.messages import Reply, Trigger
 from edge_runtime.trigger_desk import Answer, TriggerDesk
-from sample_verdict import sample_verdict
 
 FIRST = Trigger(7, 12, "PART-00000000007")  # what sample_verdict answers
 SECOND = Trigger(8, 12, "PART-8")

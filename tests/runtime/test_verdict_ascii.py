@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sample_verdict import DECISIONS, sample_verdict
+
 from edge_runtime.errors import RecordError
 from edge_runtime.records import ErrorCode, Outcome
 from edge_runtime.verdict_ascii import ASCII_LENGTH, decode_ascii, encode_ascii, printable_part_id
-from sample_verdict import DECISIONS, sample_verdict
 
 JUDGED = (Outcome.OK, Outcome.NOK, Outcome.ERROR)
 

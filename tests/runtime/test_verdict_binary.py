@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sample_verdict import DECISIONS, sample_verdict
+
 from edge_runtime.errors import RecordError
 from edge_runtime.records import Flag, Outcome
 from edge_runtime.verdict_binary import decode_binary, encode_binary
-from sample_verdict import DECISIONS, sample_verdict
 
 JUDGED = (Outcome.OK, Outcome.NOK, Outcome.ERROR)
 

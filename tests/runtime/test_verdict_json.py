@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from sample_verdict import sample_verdict
+
 from edge_runtime.errors import RecordError
 from edge_runtime.records import Outcome
 from edge_runtime.verdict_json import decode_json, encode_json
-from sample_verdict import sample_verdict
 
 
 @pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.NOK, Outcome.ERROR])
