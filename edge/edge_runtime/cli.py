@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 StationFile = Annotated[Path, typer.Argument(metavar="STATION.yaml", help="what `edge-daemon init` wrote")]
+SWITCH_S = 0.0005  # how long one Python thread may keep another waiting; the default of 5 ms would be the latency
 log = logging.getLogger("edge_daemon")
 
 
@@ -74,6 +75,7 @@ def run(
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr
     )
+    sys.setswitchinterval(SWITCH_S)
     station, inbox = read_station(station_file), Inbox()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: inbox.stop())

@@ -27,6 +27,7 @@ FILE = "spool.sqlite3"
 SCHEMA_VERSION = 1
 LAST_SEQ = (1 << 32) - 1
 RETENTION_EVERY = 100  # commits
+LOG_BYTES = 4_200_000  # a little more than the 1000 pages after which SQLite empties its log
 
 _SCHEMA = """
     -- AUTOINCREMENT: SQLite remembers the highest seq in its own table, even when every row is gone.
@@ -67,6 +68,7 @@ class Spool:
         try:
             with self._translated():
                 self.boot_id = self._begin()
+                self._lay_out_log()
                 self.next_seq = 1 + int(self._number("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence"))
                 self._waiting = int(self._number("SELECT COUNT(*) FROM verdict WHERE delivered = 0"))
         except StorageError:
@@ -184,6 +186,19 @@ class Spool:
                 )
             self._db.execute("UPDATE station SET boot_id = boot_id + 1")
             return self._number("SELECT boot_id FROM station")
+
+    def _lay_out_log(self) -> None:
+        """Let the write-ahead log reach its full size now. A commit that makes a file grow must sync the file system's
+        journal too, and waits for whatever other programs have in it; one that writes over blocks waits for its own.
+        """
+        (autocheckpoint,) = self._db.execute("PRAGMA wal_autocheckpoint").fetchone()
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        with self._transaction():
+            self._db.execute("CREATE TABLE filler (bytes BLOB)")
+            self._db.execute("INSERT INTO filler VALUES (zeroblob(?))", (LOG_BYTES,))
+            self._db.execute("DROP TABLE filler")
+        self._db.execute("PRAGMA wal_checkpoint(RESTART)")  # from now on it is written over from its beginning
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {autocheckpoint}")
 
     def _write_delivered(self) -> None:
         marks = [(seq,) for seq in self._delivered]
