@@ -25,6 +25,7 @@ def main() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    np.random.seed(0)  # the peer's projection draws from NumPy's global state
     features = torch.from_numpy(np.load(options.features))
     choose = choose_by_anomalib if options.who == "anomalib" else choose_by_this
     name = "anomalib" if options.who == "anomalib" else "edge-inspection"

@@ -25,7 +25,7 @@ from edge_build.progress import Progress
 
 CANDIDATE_SHARE = 0.02
 FEWEST_CANDIDATES = 1024
-ROWS_AT_ONCE, CHOICES_AT_ONCE = 8192, 512
+ROWS_AT_ONCE, CHOICES_AT_ONCE = 2048, 512
 # A squared distance from a product of float32 rows is uncertain by about 1e-6 of their squared lengths.
 RESOLUTION = 2e-6
 
@@ -69,7 +69,9 @@ class _Rows:
 
     def __init__(self, features: Tensor) -> None:
         self._features, self._mean = features, features.mean(0)
-        self.lengths = torch.cat([self[part].square().sum(1) for part in self.parts()])  # squared, (n,)
+        self.lengths = features.new_empty(len(features))  # squared
+        for part in self.parts():
+            torch.sum(self[part].square_(), 1, out=self.lengths[part])
         self.resolution = RESOLUTION * float(self.lengths.max())
 
     def __getitem__(self, some: Tensor | slice) -> Tensor:
