@@ -90,7 +90,7 @@ class Publisher:
         self._topics, self._spool, self._tally = topics, spool, tally
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
-        self._up = False
+        self._up = self._outage_told = False
         self._outbox = Outbox(spool.next_seq - 1)
         self._replays: deque[SeqRange] = deque()
         self._report: StateReport | None = None
@@ -192,12 +192,13 @@ class Publisher:
                 self._send_state(link)
             case Up():
                 log.info("the broker is there; %d verdicts wait for it", self._spool.waiting)
-                self._up = True
+                self._up, self._outage_told = True, False
                 self._send_state(link)
                 self._counters = None  # send them in any case
             case Down(reason):
-                log.log(logging.WARNING if self._up else logging.DEBUG, "broker: %s; verdicts are kept", reason)
-                self._up = False
+                level = logging.DEBUG if self._outage_told else logging.WARNING
+                log.log(level, "broker: %s; it is tried again, and verdicts are kept", reason)
+                self._up, self._outage_told = False, True
             case _Acknowledged(seq, keep_triggered_ms):
                 self._acknowledge(seq, keep_triggered_ms)
             case SeqRange():

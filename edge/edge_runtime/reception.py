@@ -64,6 +64,8 @@ class Reception:
             if topic == self._topics.command:
                 word = payload[:20].decode("ascii", "replace").encode("ascii", "replace").replace(b";", b"_")
                 self._publisher.say(self._topics.command_ack, word + b";REFUSED;unknown command")
+        except Exception as error:  # a bug; it would end the network thread, and the station would go on unheard
+            self._inbox.put(error)
 
     def _take_trigger(self, payload: bytes) -> None:
         arrived_ns = self._clock_ns()

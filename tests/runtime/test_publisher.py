@@ -244,6 +244,18 @@ def test_a_message_that_the_broker_refuses_is_told_once_and_the_verdict_stays(st
     assert stage.spool.waiting == 1
 
 
+def test_an_outage_is_told_once_in_the_log(stage, caplog):
+    stage.down()
+    stage.down()
+    stage.start()
+    stage.up()
+    stage.publish(1)
+    stage.down()
+    assert stage.publisher.drained().wait(WAIT_S)
+    found = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert found == ["broker: gone; it is tried again, and verdicts are kept"] * 2
+
+
 def test_closing_sends_what_is_in_hand_and_then_the_last_state(stage):
     stage.start()
     stage.up()

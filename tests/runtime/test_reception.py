@@ -106,3 +106,10 @@ def test_an_order_that_the_broker_kept_is_ignored_for_it_was_meant_for_another_p
         assert stage.receive(TOPICS.trigger, b"7;12;PART-7", retained=True) == []
     assert stage.inbox.take(wait=False) is None
     assert "a retained message is ignored" in caplog.text
+
+
+def test_a_bug_in_here_reaches_the_serving_thread_instead_of_ending_the_network_thread(stage):
+    stage.publisher.replay = None  # calling it is a TypeError
+    stage.receive(TOPICS.replay, b"3;9")
+    with pytest.raises(TypeError):
+        stage.inbox.take(wait=False)
