@@ -44,6 +44,7 @@ from edge_runtime.prepare import prepare
 
 SIZE = 256
 PATCHES = (SIZE // 8) ** 2
+DIMENSIONS = 152
 RATIO = 0.01
 WORKER = Path(__file__).parent / "_peer" / "measure_coreset.py"
 
@@ -150,9 +151,15 @@ def report(this: Search, peer: Search, half: Search, threads: int) -> str:
     if this.radius is not None and peer.radius is not None:
         lines.append(f"Radius {this.radius / peer.radius:.4f} of the peer's (target: at most 1.02).")
     lines.append(
-        f"{this.rows / half.rows:.1f} times the rows take {this.extra_bytes / half.extra_bytes:.2f} times the memory."
+        f"{this.rows / half.rows:.1f} times the rows take {memory(this) / memory(half):.2f} times the memory, "
+        f"features included (this: {memory(this) / 1e6:.0f} MB, the peer: {memory(peer) / 1e6:.0f} MB)."
     )
     return "\n".join(lines)
+
+
+def memory(s: Search) -> float:
+    """Bytes of the features and of what the search needed beyond them."""
+    return s.rows * DIMENSIONS * 4 + s.extra_bytes
 
 
 def row(s: Search) -> str:
