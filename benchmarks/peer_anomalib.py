@@ -42,12 +42,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import yaml
+from numpy.typing import NDArray
+
 from edge_build.dataset import GOOD, Picture, read_mask, scan_dataset
 from edge_build.evaluation import name_in
 from edge_build.metrics import Metrics, measure
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare
-from numpy.typing import NDArray
 
 NEIGHBOURS = 9
 PEER_PACKAGES = (
