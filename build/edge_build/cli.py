@@ -18,6 +18,7 @@ from edge_runtime.records import Precision
 app = typer.Typer(
     help="Learn what good parts look like, and pack it for the line.", no_args_is_help=True, add_completion=False
 )
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 class DetectorName(str, Enum):
@@ -70,11 +71,14 @@ def build(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
 ) -> None:
     """Learn from the recipe's pictures and write a bundle, with its report."""
-    from edge_build.builder import build as build_bundle
-    from edge_build.evaluation import write_at_once
     from edge_build.recipe import read_recipe
 
-    built = build_bundle(read_recipe(recipe), recipe.read_text(encoding="utf-8"), out, progress_for_stderr())
+    followed = read_recipe(recipe)  # what is wrong with it is said before the slow imports
+
+    from edge_build.builder import build as build_bundle
+    from edge_build.evaluation import write_at_once
+
+    built = build_bundle(followed, recipe.read_text(encoding="utf-8"), out, progress_for_stderr())
     if json_file is not None:
         write_at_once(json_file, (built.model_dump_json(indent=2) + "\n").encode())
     print(built.folder)
@@ -111,7 +115,11 @@ def main() -> None:
     """Run the command line; errors of the world outside become one message and an exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: what is half-written is removed
     try:
-        app()  # Ctrl-C: "Aborted." and a non-zero exit code
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("edge-build: interrupted; what was half-written is removed", file=sys.stderr)
+        raise
     except EdgeError as error:
         print(f"edge-build: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -1,0 +1,304 @@
+"""`edge-build init`, `build` and `evaluate` as processes, on a dataset of a few small pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from small_disk import small_disk
+from tiny_dataset import SIDE, write_dataset
+
+from edge_runtime.bundle import open_bundle
+from edge_runtime.records import Precision
+
+PROGRAM = (sys.executable, "-c", "from edge_build.cli import main; main()")
+
+
+def edge_build(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    # one thread: these pictures are too small for more, and tests may run side by side
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | (env or {})
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120, env=environment
+    )
+
+
+def write_recipe(dataset: Path, *changes: tuple[str, str]) -> Path:
+    """What `init` prints, for two folds, with other changes of its text."""
+    found = edge_build("init", dataset)
+    assert found.returncode == 0, found.stderr
+    text = found.stdout
+    for old, new in (("folds: 5", "folds: 2"), ("ratio: 0.01", "ratio: 0.1"), *changes):
+        assert old in text
+        text = text.replace(old, new)
+    recipe = dataset.parent / "recipe.yaml"
+    recipe.write_text(text)
+    return recipe
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dataset, its recipe, and what building it gave."""
+
+    dataset: Path
+    recipe: Path
+    bundle: Path
+    summary: dict
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    place = tmp_path_factory.mktemp("made")
+    dataset = write_dataset(place / "parts")
+    recipe = write_recipe(dataset)
+    found = edge_build("build", recipe, "--out", place / "out", "--json", place / "summary.json")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == f"{place}/out/parts-1\n"
+    return Made(dataset, recipe, place / "out/parts-1", json.loads((place / "summary.json").read_text()), found.stderr)
+
+
+@pytest.fixture(scope="module")
+def measured(made: Made) -> Path:
+    """The folder with what `evaluate` wrote: its output, summary and scores."""
+    place = made.dataset.parent
+    written = ("--json", place / "evaluation.json", "--save-scores", place / "scores.npz")
+    found = edge_build("evaluate", made.bundle, made.dataset, "--threads", 1, *written)
+    assert found.returncode == 0, found.stderr
+    (place / "evaluation.txt").write_text(found.stdout)
+    return place
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_a_bundle_has_its_files_and_opens(made: Made) -> None:
+    files = {p.relative_to(made.bundle).as_posix() for p in made.bundle.rglob("*") if p.is_file()}
+
+    assert files == {
+        "manifest.json", "model.fp32.onnx", "report.html",
+        "golden/00.png", "golden/00.npy", "golden/01.png", "golden/01.npy",
+    }  # fmt: skip
+    assert left_in(made.bundle.parent) == ["parts-1"]
+    open_bundle(made.bundle)
+
+
+def test_the_manifest_says_what_was_learned_from_and_how_good_it_is(made: Made) -> None:
+    manifest = open_bundle(made.bundle).manifest
+    record, figures = manifest.dataset, manifest.figures[Precision.FP32]
+
+    assert (manifest.name, manifest.version, manifest.detector) == ("parts", "1", "patchcore")
+    assert (manifest.height, manifest.width, manifest.seed) == (SIDE, SIDE, 0)
+    assert manifest.recipe == made.recipe.read_text()
+    assert (record.train, record.calibration, record.threshold, record.test_good, record.test_defect) == (
+        12,
+        1,
+        11,
+        3,
+        3,
+    )
+    assert (figures.good, figures.defect, figures.image_auroc) == (3, 3, 1.0)
+    assert figures.pixel_auroc > 0.9
+    assert "torch 2." in manifest.builder
+    # the negative, which is golden picture 1, is no good part
+    assert manifest.golden[1].score > manifest.graphs[Precision.FP32].threshold.score > manifest.golden[0].score
+
+
+def test_the_summary_says_the_same_as_the_manifest(made: Made) -> None:
+    manifest, summary = open_bundle(made.bundle).manifest, made.summary
+
+    assert (summary["folder"], summary["bundle"]) == (str(made.bundle), "parts-1")
+    assert (summary["bank_entries"], summary["dimensions"]) == (77, 152)  # a tenth of 12 x 64 patches
+    assert summary["threshold"] == manifest.graphs[Precision.FP32].threshold.model_dump()
+    assert summary["figures"] == manifest.figures[Precision.FP32].model_dump()
+    assert 0 <= summary["parity_score"] <= 1e-3
+    assert "11 held-out good pictures are too few for a false reject rate of 1 %" in summary["notes"][0]
+
+
+def test_every_step_says_how_far_it_is(made: Made) -> None:
+    steps = (
+        "scan: 18/18",
+        "pictures: 12/12",
+        "features: 3/3",
+        "coreset: 76/76",
+        "held-out scores 2/2: ",
+        "evaluate: 6/6",
+    )
+    positions = [made.stderr.find(step) for step in steps]
+
+    assert -1 not in positions
+    assert positions == sorted(positions)
+    assert "torch and onnxruntime agree within" in made.stderr
+
+
+def test_the_same_recipe_and_seed_give_the_same_scores(made: Made, tmp_path: Path) -> None:
+    again = edge_build("build", made.recipe, "--out", tmp_path)
+
+    assert again.returncode == 0, again.stderr
+    first, second = open_bundle(made.bundle), open_bundle(tmp_path / "parts-1")
+    assert first.graph(Precision.FP32).read_bytes() == second.graph(Precision.FP32).read_bytes()
+    assert first.manifest.golden == second.manifest.golden
+    assert first.manifest.graphs == second.manifest.graphs
+    assert first.manifest.figures == second.manifest.figures
+
+
+def test_evaluation_agrees_with_the_manifest_and_names_every_picture(made: Made, measured: Path) -> None:
+    summary = json.loads((measured / "evaluation.json").read_text())
+    figures = open_bundle(made.bundle).manifest.figures[Precision.FP32]
+    text = (measured / "evaluation.txt").read_text()
+
+    assert summary["figures"] == figures.model_dump()
+    assert text.startswith("parts-1 fp32 on parts, onnxruntime 1.")
+    assert "image AUROC 100.00%   3 good, 3 defect" in text
+
+
+def test_saved_scores_are_plain_arrays_of_every_test_picture(made: Made, measured: Path) -> None:
+    with np.load(measured / "scores.npz", allow_pickle=False) as saved:
+        arrays = dict(saved)
+
+    assert sorted(arrays) == ["label", "map", "path", "score"]
+    assert (arrays["map"].shape, arrays["map"].dtype) == ((6, SIDE, SIDE), np.float16)
+    assert (arrays["score"].shape, arrays["score"].dtype) == ((6,), np.float64)
+    assert all((made.dataset / path).is_file() for path in arrays["path"].tolist())
+    assert arrays["label"].tolist() == [path.split("/")[1] for path in arrays["path"].tolist()]
+    assert arrays["score"][arrays["label"] != "good"].min() > arrays["score"][arrays["label"] == "good"].max()
+    for path, anomaly_map in zip(arrays["path"].tolist(), arrays["map"], strict=True):
+        if "scratch" in path:
+            mask = cv2.imread(
+                str(made.dataset / path.replace("test/", "ground_truth/").replace(".png", "_mask.png")), 0
+            )
+            assert anomaly_map[mask > 0].mean() > anomaly_map[mask == 0].mean()
+
+
+def test_an_existing_bundle_is_refused_at_once_and_kept(made: Made) -> None:
+    before = (made.bundle / "manifest.json").read_bytes()
+
+    found = edge_build("build", made.recipe, "--out", made.bundle.parent)
+
+    assert found.returncode == 78
+    assert found.stderr == (
+        f"edge-build: {made.bundle} exists: raise `version` in the recipe, or move the old bundle away\n"
+    )
+    assert (made.bundle / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "after"), [(signal.SIGINT, "features: "), (signal.SIGTERM, "held-out scores 1/2: ")], ids=["INT", "TERM"]
+)
+def test_a_build_that_is_ended_in_the_middle_leaves_nothing(
+    made: Made, tmp_path: Path, number: signal.Signals, after: str
+) -> None:
+    out, summary = tmp_path / "out", tmp_path / "summary.json"
+    arguments = [*PROGRAM, "build", made.recipe, "--out", out, "--json", summary]
+    with subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    ) as process:
+        assert process.stderr is not None
+        said = [next(line for line in process.stderr if line.startswith(after))]
+        process.send_signal(number)
+        said += process.stderr
+        process.wait(60)
+
+    assert process.returncode == 130
+    assert "Traceback" not in "".join(said)
+    assert said[-1] == "edge-build: interrupted; what was half-written is removed\n"
+    assert left_in(out) == []
+    assert left_in(tmp_path) == ["out"]
+
+
+def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path: Path) -> None:
+    """Just a folder of pictures, in a size that is not square."""
+    dataset = write_dataset(tmp_path / "all", train=12, test=0) / "train/good"
+    recipe = write_recipe(dataset, ("size: 64", "size: [64, 96]"), ("neighbors: 9", "neighbors: 1"))
+
+    found = edge_build("build", recipe, "--out", tmp_path / "out")
+
+    assert found.returncode == 0, found.stderr
+    manifest = open_bundle(tmp_path / "out/good-1").manifest
+    assert (manifest.height, manifest.width) == (64, 96)
+    assert manifest.figures == {}
+    assert (manifest.dataset.train, manifest.dataset.test_good, manifest.dataset.test_defect) == (12, 0, 0)
+
+
+def test_a_recipe_with_several_mistakes_is_refused_with_all_of_them(made: Made, tmp_path: Path) -> None:
+    text = made.recipe.read_text()
+    for old, new in (("size: 64", "size: 70"), ("seed: 0", "seed: many"), ("neighbors:", "neighbours:")):
+        text = text.replace(old, new)
+    (tmp_path / "wrong.yaml").write_text(text)
+
+    found = edge_build("build", tmp_path / "wrong.yaml", "--out", tmp_path / "out")
+
+    assert found.returncode == 78
+    assert f"edge-build: {tmp_path}/wrong.yaml cannot be followed, 3 problems:" in found.stderr
+    for place in ("size", "seed", "neighbours"):
+        assert place in found.stderr
+    assert left_in(tmp_path) == ["wrong.yaml"]
+
+
+def refused(arguments: list[object], code: int = 1) -> str:
+    found = edge_build(*arguments)
+    assert found.returncode == code, found.stderr
+    assert "Traceback" not in found.stderr
+    return found.stderr
+
+
+def test_a_corrupt_picture_is_named(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.dataset, tmp_path / "parts")
+    picture = tmp_path / "parts/train/good/003.png"
+    picture.write_bytes(picture.read_bytes()[:500])
+
+    said = refused(["init", tmp_path / "parts"])
+
+    assert "edge-build: 1 of 18 pictures cannot be used:" in said
+    assert str(picture) in said
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    assert f"edge-build: {tmp_path} has no good pictures, at least 4 are needed" in refused(["init", tmp_path])
+
+
+def test_a_single_picture_is_refused(tmp_path: Path) -> None:
+    write_dataset(tmp_path, train=1, test=0)
+
+    assert f"edge-build: {tmp_path}/train/good has 1 good picture, at least 4 are needed" in refused(["init", tmp_path])
+
+
+def test_a_picture_to_learn_from_that_is_measured_too_is_refused(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.dataset, tmp_path / "parts")
+    shutil.copy(tmp_path / "parts/train/good/000.png", tmp_path / "parts/test/good/999.png")
+
+    said = refused(["init", tmp_path / "parts"])
+
+    assert "edge-build: 1 test pictures are among those to learn from, so figures would be too good:" in said
+    assert "test/good/999.png is the same picture as " in said
+
+
+def test_a_full_disk_leaves_no_half_bundle(made: Made, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1000) as disk:
+        said = refused(["build", made.recipe, "--out", disk / "out"], code=74)
+        assert left_in(disk / "out") == []
+
+    assert f"edge-build: the bundle cannot be written to {disk}/out: No space left on device; nothing was left" in said
+
+
+def test_a_bundle_that_was_changed_is_not_measured(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.bundle, tmp_path / "bundle")
+    graph = tmp_path / "bundle/model.fp32.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+
+    assert f"edge-build: {graph} has " in refused(["evaluate", tmp_path / "bundle", made.dataset], code=78)
+
+
+def test_scores_that_cannot_be_written_are_an_error(made: Made, tmp_path: Path) -> None:
+    arguments = ["evaluate", made.bundle, made.dataset, "--save-scores", tmp_path / "none/scores.npz"]
+
+    assert f"edge-build: {tmp_path}/none/scores.npz cannot be written: No such file" in refused(arguments, code=74)
