@@ -85,7 +85,7 @@ class Setting:
 
 
 EQUAL = Setting("this", share=1.0, dimensions=None)
-FAST = Setting("fast", share=0.5, dimensions=64)
+FAST = Setting("fast", share=0.75, dimensions=112)
 
 
 @dataclass(frozen=True)
