@@ -15,8 +15,6 @@ import argparse
 import json
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +25,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import paho.mqtt.client as paho
+from _broker import connect, free_port, start_mosquitto
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_runtime.station import MqttSettings, SourceSettings, Station
@@ -45,7 +44,7 @@ def main() -> None:
         folder = Path(name)
         bundle = options.bundle or _tiny_bundle(folder / "bundle")
         _write_pictures(folder / "pictures", options.pictures, options.size)
-        port = _free_port()
+        port = free_port()
         station = Station(
             line="bench",
             cell="1",
@@ -56,7 +55,7 @@ def main() -> None:
             mqtt=MqttSettings(host="127.0.0.1", port=port),
         )
         (folder / "station.yaml").write_text(text_from_station(station))
-        with _mosquitto(folder, port) as broker:
+        with start_mosquitto(folder, port) as broker:
             try:
                 log, arrivals_ms = _run(folder / "station.yaml", port, options.pictures)
             finally:
@@ -79,7 +78,7 @@ def _run(station: Path, port: int, pictures: int) -> tuple[str, list[float]]:
     listener = paho.Client(CallbackAPIVersion.VERSION2, "benchmark")
     listener.on_message = received
     listener.on_subscribe = lambda *_: subscribed.set()
-    _connect(listener, port)
+    connect(listener, port)
     listener.subscribe("ev1/bench/1/verdict/json", 1)
     listener.loop_start()
     subscribed.wait(10)
@@ -146,33 +145,6 @@ def _write_pictures(folder: Path, count: int, size: int) -> None:
         if number % 3 == 2:
             image[size // 4 : size // 2, size // 4 : size // 2] = 220
         cv2.imwrite(str(folder / f"{number:05d}.bmp"), image)
-
-
-def _mosquitto(folder: Path, port: int) -> subprocess.Popen[str]:
-    program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
-    if program is None:
-        sys.exit("mosquitto is not installed: apt-get install mosquitto")
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
-    return subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL, text=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _connect(client: paho.Client, port: int, within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            client.connect("127.0.0.1", port)
-            return
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
 
 
 if __name__ == "__main__":

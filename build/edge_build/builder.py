@@ -108,8 +108,8 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
     return Built(
         folder=str(out / label),
         bundle=label,
-        bank_entries=len(detector.bank),
-        dimensions=detector.bank.shape[1],
+        bank_entries=detector.entries,
+        dimensions=detector.dimensions,
         threshold=threshold,
         figures=manifest.figures.get(Precision.FP32),
         parity_score=parity.score,

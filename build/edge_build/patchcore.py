@@ -1,8 +1,10 @@
 """PatchCore as one module: a prepared picture in, score and anomaly map out, the memory bank as a buffer.
 
 Source: Roth et al. 2022, "Towards Total Recall in Industrial Anomaly Detection" (section 3.1 features, 3.2 bank,
-3.3 score). What is computed once at build time is folded into constants: the bank's norms, the bank neighbours of each
-entry, and upsampling and blur of the map, which are linear and become one matrix for each axis.
+3.3 score). Beyond the paper, a distance may be scaled by how far good patches are from the same bank entry
+(docs/decisions/0004). What is computed once at build time is folded into constants: the bank's norms and scales, which
+make all distances one matrix product; the bank neighbours of each entry; upsampling and blur of the map, which are
+linear and become one matrix for each axis.
 """
 
 from __future__ import annotations
@@ -20,15 +22,16 @@ BLUR_SIGMA = 4.0  # pixels of the model's input, section 3.3
 
 @dataclass(frozen=True)
 class Projection:
-    """Where features are centred and, if asked for, reduced: y = (x - mean) @ axes."""
+    """How features are centred, scaled and, if asked for, reduced: y = (x - mean) * gain @ axes."""
 
     mean: Tensor  # (d,)
+    gain: Tensor  # (d,)
     axes: Tensor | None  # (d, reduced), orthonormal columns; None keeps all dimensions
 
     def __call__(self, features: Tensor) -> Tensor:
         """(n, d) -> (n, reduced)."""
-        centred = features - self.mean
-        return centred if self.axes is None else centred @ self.axes
+        scaled = (features - self.mean) * self.gain
+        return scaled if self.axes is None else scaled @ self.axes
 
 
 class PatchFeatures(nn.Module):
@@ -37,14 +40,17 @@ class PatchFeatures(nn.Module):
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
+        with torch.inference_mode():
+            self.fine_channels = backbone(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))[0].shape[1]
 
     def forward(self, images: Tensor) -> Tensor:
         """Uint8 BGR (n, H, W, 3) -> (n, d, h, w) at the finer stage's resolution.
 
-        Each map is averaged over 3x3 cells (what lies outside the picture is not counted); the coarser one is resized
-        bilinearly.
+        Each map is averaged over 3x3 cells; the coarser one is resized bilinearly. Cells outside the picture count as
+        zero: the backbone sees zeros there, too, and cells at the edge would otherwise be the farthest of all and fill
+        the bank.
         """
-        fine, coarse = (F.avg_pool2d(m, 3, 1, 1, count_include_pad=False) for m in self.backbone(images))
+        fine, coarse = (F.avg_pool2d(m, 3, 1, 1) for m in self.backbone(images))
         if coarse.shape != fine.shape:
             coarse = F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False)
         return torch.cat([fine, coarse], 1)
@@ -53,50 +59,60 @@ class PatchFeatures(nn.Module):
 class PatchCore(nn.Module):
     """The whole detector of one picture.
 
-    features: the frozen extractor. projection: how features are centred and reduced. bank: (m, d) projected features.
-    size: (H, W) of the prepared picture. neighbors: b of the re-weighting; 1 leaves the score as the largest distance.
+    features: the frozen extractor. projection: how features are prepared. bank: (m, d) projected features. scales: (m,)
+    what a distance to each entry is multiplied by; ones are the paper's plain distances. size: (H, W) of the prepared
+    picture. neighbors: b of the re-weighting; 1 leaves the score as it is. score_from_map: the score is the largest
+    value of the smoothed map, not of the patches.
     """
 
-    bank: Tensor
+    product: Tensor
     lengths: Tensor
     adjacent: Tensor
     rows: Tensor
     columns: Tensor
 
     def __init__(
-        self, features: PatchFeatures, projection: Projection, bank: Tensor, size: tuple[int, int], neighbors: int
+        self,
+        features: PatchFeatures,
+        projection: Projection,
+        bank: Tensor,
+        scales: Tensor,
+        size: tuple[int, int],
+        neighbors: int,
+        score_from_map: bool,
     ) -> None:
         super().__init__()
         self.features, self.projection = features, projection
-        self.neighbors = min(neighbors, len(bank))
+        self.entries, self.dimensions = bank.shape
+        self.neighbors, self.score_from_map = min(neighbors, len(bank)), score_from_map
         with torch.inference_mode():
             grid = features(torch.zeros(1, *size, 3, dtype=torch.uint8)).shape[2:]
-        self.register_buffer("bank", bank)
-        self.register_buffer("lengths", bank.square().sum(1))
+        self.grid = (int(grid[0]), int(grid[1]))
+        squares = scales.square()
+        self.register_buffer("product", torch.cat([bank * -2, torch.ones(len(bank), 1)], 1).T * squares)  # (d + 1, m)
+        self.register_buffer("lengths", bank.square().sum(1) * squares)
         self.register_buffer("adjacent", bank_neighbors(bank, self.neighbors))
         self.register_buffer("rows", smooth_upsampling(grid[0], size[0]))
         self.register_buffer("columns", smooth_upsampling(grid[1], size[1]))
-        self.grid = (int(grid[0]), int(grid[1]))
         self.eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in units of feature distance."""
         patches = self.projection(self.features(image)[0].flatten(1).T)
-        squared = torch.addmm(self.lengths, patches, self.bank.T, alpha=-2)  # |p - m|^2 - |p|^2, (patches, m)
-        distances = torch.sqrt(torch.clamp(squared.amin(1) + patches.square().sum(1), min=0))
+        augmented = torch.cat([patches, patches.square().sum(1, keepdim=True)], 1)
+        squared = torch.addmm(self.lengths, augmented, self.product)  # scale^2 |p - m|^2, (patches, m)
+        distances = torch.sqrt(torch.clamp(squared.amin(1), min=0))
         anomaly_map = self.rows @ distances.view(self.grid) @ self.columns.T
-        return self._score(patches, squared, distances), anomaly_map[None]
+        largest = anomaly_map.amax().view(1) if self.score_from_map else distances.amax().view(1)
+        score = largest if self.neighbors == 1 else largest * self._rarity(squared, distances)
+        return score, anomaly_map[None]
 
-    def _score(self, patches: Tensor, squared: Tensor, distances: Tensor) -> Tensor:
-        """Section 3.3, equations 6 and 7: the largest distance, less where the bank is dense."""
-        worst = distances.argmax(0, keepdim=True)
-        largest = distances[worst]
-        if self.neighbors == 1:
-            return largest
-        match = squared[worst].argmin(1)
-        around = self.bank[self.adjacent[match[0]]]  # the neighbours of m* in the bank, itself first
-        spread = torch.sqrt((around - patches[worst]).square().sum(1))
-        return largest * (1 - torch.softmax(spread, 0)[:1])
+    def _rarity(self, squared: Tensor, distances: Tensor) -> Tensor:
+        """The weight of equation 7 (section 3.3) for the farthest patch, (1,): less where the bank is dense."""
+        to_bank = squared[distances.argmax(0, keepdim=True)][0]
+        around = self.adjacent[to_bank.argmin(0, keepdim=True)][0]  # the neighbours of m* in the bank, itself first
+        spread = torch.sqrt(torch.clamp(to_bank[around], min=0))
+        return 1 - torch.softmax(spread, 0)[:1]
 
 
 def bank_neighbors(bank: Tensor, count: int) -> Tensor:

@@ -21,6 +21,9 @@ from edge_build.recipe import PatchcoreSettings
 from edge_runtime.errors import ConfigError
 
 PICTURES_AT_ONCE = 4
+ROWS_AT_ONCE = 8192
+MOST_PATCHES = 200_000  # enough for a mean per entry
+PRIOR_PATCHES = 20
 
 
 class PatchcoreLearner:
@@ -40,11 +43,14 @@ class PatchcoreLearner:
         """
         maps = self._features if len(chosen) == len(self._features) else self._features[list(chosen)]
         patches = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
-        projection = fit_projection(patches, self._settings.dimensions)
+        adapt = self._settings.adapt
+        fine = self._extractor.fine_channels if adapt else None
+        projection = fit_projection(patches, fine, self._settings.dimensions)
         patches = projection(patches)
         entries = self._settings.bank.entries_for(len(patches))
         bank = patches[k_center_greedy(patches, entries, self._seed, self._progress)]
-        return PatchCore(self._extractor, projection, bank, self._size, self._settings.neighbors)
+        scales = distance_scales(patches, bank) if adapt else torch.ones(len(bank))
+        return PatchCore(self._extractor, projection, bank, scales, self._size, self._settings.neighbors, adapt)
 
     def _extract(self, pictures: Tensor) -> Tensor:
         batches = torch.split(pictures, PICTURES_AT_ONCE)
@@ -52,22 +58,50 @@ class PatchcoreLearner:
             return torch.cat([self._extractor(batch) for batch in self._progress.track("features", batches)])
 
 
-def fit_projection(patches: Tensor, dimensions: int | float | None) -> Projection:
-    """Centre patches (n, d) on their mean; keep the principal axes asked for.
+def fit_projection(patches: Tensor, fine_channels: int | None, dimensions: int | float | None) -> Projection:
+    """How patches (n, d) are centred, balanced and reduced.
 
-    dimensions: None keeps all; a whole number that many; a share below 1 the fewest that hold that share of variance.
+    fine_channels: the first so many columns, those of the finer stage, get one gain that makes the variances of both
+    stages equal; None leaves them as they are. dimensions: None keeps all; a whole number keeps that many principal
+    axes; a share below 1 the fewest that hold that share of variance.
     Raises ConfigError for more axes than there are.
     """
-    mean = patches.mean(0)
-    if dimensions is None:
-        return Projection(mean, None)
     width = patches.shape[1]
-    if dimensions > width:
+    if dimensions is not None and dimensions > width:
         raise ConfigError(f"patchcore.dimensions is {dimensions}, but these stages have {width}: ask for at most that")
+    mean, gain = patches.mean(0), torch.ones(width)
     covariance = torch.cov(patches.T)
-    variances, axes = torch.linalg.eigh(covariance)  # ascending
-    variances, axes = variances.flip(0), axes.flip(1)
+    if fine_channels is not None:
+        variances = covariance.diagonal()
+        fine, coarse = variances[:fine_channels].sum(), variances[fine_channels:].sum()
+        if fine > 0 and coarse > 0:
+            gain[:fine_channels] = torch.sqrt(coarse / fine)
+    if dimensions is None:
+        return Projection(mean, gain, None)
+    explained, axes = torch.linalg.eigh(gain[:, None] * covariance * gain)  # ascending
+    explained, axes = explained.flip(0), axes.flip(1)
     if isinstance(dimensions, float):
-        explained = variances.cumsum(0) / variances.sum()
-        dimensions = int((explained < dimensions).sum()) + 1
-    return Projection(mean, axes[:, :dimensions].contiguous())
+        shares = explained.cumsum(0) / explained.sum()
+        dimensions = int((shares < dimensions).sum()) + 1
+    return Projection(mean, gain, axes[:, :dimensions].contiguous())
+
+
+def distance_scales(patches: Tensor, bank: Tensor) -> Tensor:
+    """What to multiply a distance to each bank entry (m, d) by, (m,), learned from all good patches (n, d).
+
+    The reach of an entry is the root mean square distance of the good patches that are nearest to it. Where good
+    patches vary much, a distance says less: the scale is the overall reach over the entry's own. Entries with few
+    patches lean on the overall reach (as if PRIOR_PATCHES more had it). Chosen patches themselves are left out.
+    """
+    sample = patches[:: -(-len(patches) // MOST_PATCHES)]
+    lengths = bank.square().sum(1)
+    found = [torch.addmm(lengths, part, bank.T, alpha=-2).min(1) for part in torch.split(sample, ROWS_AT_ONCE)]
+    owners = torch.cat([part.indices for part in found])
+    squared = (torch.cat([part.values for part in found]) + sample.square().sum(1)).clamp(min=0)
+    others = squared > 1e-6 * squared.mean()
+    if not others.any():
+        return torch.ones(len(bank))
+    overall = squared[others].mean()
+    sums = torch.zeros(len(bank)).index_add_(0, owners[others], squared[others])
+    counts = torch.bincount(owners[others], minlength=len(bank))
+    return torch.sqrt(overall * (counts + PRIOR_PATCHES) / (sums + PRIOR_PATCHES * overall))

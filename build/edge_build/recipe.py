@@ -154,6 +154,11 @@ class PatchcoreSettings(Settings):
         description="bank neighbours that weight a picture's score, 1 for no weighting; "
         "allowed: a whole number, 1 or more",
     )
+    adapt: bool = Field(
+        default=True,
+        description="equal stages, distances less where good parts vary more, score from the smooth map; "
+        "allowed: true, or false for the paper's plain distances",
+    )
     dimensions: Dimensions = Field(
         default=None,
         description="reduce features by PCA before the bank; "
