@@ -20,8 +20,10 @@ def made_detector(dimensions: int | None = None, neighbors: int = 9) -> PatchCor
     features = PatchFeatures(made_backbone())
     with torch.inference_mode():
         patches = features(made_pictures(3, HEIGHT, WIDTH)).permute(0, 2, 3, 1).flatten(0, 2)
-    projection = fit_projection(patches, dimensions)
-    return PatchCore(features, projection, projection(patches)[::5].contiguous(), (HEIGHT, WIDTH), neighbors)
+    projection = fit_projection(patches, None, dimensions)
+    bank = projection(patches)[::5].contiguous()
+    scales = torch.linspace(0.7, 1.3, len(bank))
+    return PatchCore(features, projection, bank, scales, (HEIGHT, WIDTH), neighbors, neighbors == 1)
 
 
 @pytest.fixture(scope="module")
