@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import beta
+from scipy.special import betaincinv  # the quantile of Beta; scipy.stats takes a second to import
 
 from edge_build.dataset import GOOD
 from edge_build.evaluation import Evaluation, name_in
@@ -83,8 +83,8 @@ def false_rejects(evaluation: Evaluation) -> list[int]:
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:
     """95 % interval of a share (Clopper and Pearson, 1934). All of 0..1 when nothing was counted."""
-    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, count - hits + 1))
-    high = 1.0 if hits == count else float(beta.ppf(0.975, hits + 1, count - hits))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, count - hits + 1, 0.025))
+    high = 1.0 if hits == count else float(betaincinv(hits + 1, count - hits, 0.975))
     return low, high
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binom
+from scipy.special import bdtr, betaincinv  # Binomial and inverse Beta; scipy.stats takes a second to import
 
 from edge_runtime.errors import EdgeError
 from edge_runtime.manifest import Threshold
@@ -60,7 +60,7 @@ def threshold_from_good(
         )
     low, high = _quantile_interval(ordered, 1 - false_reject_rate)
     tail = (1 - CONFIDENCE) / 2
-    rate_low, rate_high = beta.ppf([tail, 1 - tail], count + 1 - rank, rank)
+    rate_low, rate_high = betaincinv(count + 1 - rank, rank, [tail, 1 - tail])
     return Threshold(
         score=score,
         score_low=low,
@@ -118,7 +118,7 @@ def _quantile_interval(ordered: NDArray[np.float64], share: float) -> tuple[floa
     The low end is 0, the least score there is, and the high end None when so few scores do not bound it.
     """
     count, tail = ordered.size, (1 - CONFIDENCE) / 2
-    below = binom.cdf(np.arange(count + 1), count, share)  # [i]: at most i scores below the quantile
+    below = bdtr(np.arange(count + 1), count, share)  # [i]: at most i scores below the quantile
     low = int(np.searchsorted(below, tail, side="right"))  # the largest rank with P(fewer than `low` below) <= tail
     high = int(np.searchsorted(below, 1 - tail, side="left")) + 1  # the smallest with P(`high` or more below) <= tail
     return (float(ordered[low - 1]) if low else 0.0), (float(ordered[high - 1]) if high <= count else None)
