@@ -25,7 +25,8 @@ from edge_build.progress import Progress
 
 CANDIDATE_SHARE = 0.02
 FEWEST_CANDIDATES = 1024
-ROWS_AT_ONCE, CHOICES_AT_ONCE = 2048, 512
+ROWS_AT_ONCE, CHOICES_AT_ONCE = 8192, 512
+WORTH_THREADS = 128
 # A squared distance from a product of float32 rows is uncertain by about 1e-6 of their squared lengths.
 RESOLUTION = 2e-6
 
@@ -40,19 +41,23 @@ def k_center_greedy(features: Tensor, count: int, seed: int, progress: Progress)
     """
     if not 1 <= count <= len(features):
         raise ValueError(f"count must lie in 1..{len(features)}, got {count}")
-    rows = _Rows(features)
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randint(len(features), (1,), generator=generator)
     nearest = torch.full((len(features),), torch.inf)  # squared distance of each row to its nearest chosen row
-    _update(nearest, rows, chosen)
     steps = progress.track("coreset", range(1, count))
-    while len(chosen) < count:
-        fresh = _choose_round(nearest, rows, count - len(chosen))
-        if len(fresh) == 0:
-            break  # every row is a copy of a chosen one
-        _update(nearest, rows, fresh)
-        chosen = torch.cat([chosen, fresh])
-        _advance(steps, len(fresh))
+    threads = torch.get_num_threads()
+    # A short product gains less from a second thread than it loses by waking it: on a busy machine twenty times.
+    with _threads(1):
+        rows = _Rows(features)
+        _update(nearest, rows, chosen)
+        while len(chosen) < count:
+            fresh = _choose_round(nearest, rows, count - len(chosen))
+            if len(fresh) == 0:
+                break  # every row is a copy of a chosen one
+            with _threads(threads if len(fresh) >= WORTH_THREADS else 1):
+                _update(nearest, rows, fresh)
+            chosen = torch.cat([chosen, fresh])
+            _advance(steps, len(fresh))
     _advance(steps, count)  # to the end, so that its last line is written
     return chosen
 
@@ -90,27 +95,26 @@ def _choose_round(nearest: Tensor, rows: _Rows, wanted: int) -> Tensor:
     candidates, far = candidates[:size], far[:size].clone()
     vectors, lengths = rows[candidates], rows.lengths[candidates]
     fresh: list[int] = []
-    with _one_thread():
-        while len(fresh) < wanted:
-            best = int(far.argmax())
-            distance = float(far[best])
-            if distance <= rows.resolution or (fresh and distance < bound):
-                break
-            fresh.append(best)
-            torch.minimum(far, lengths + lengths[best] - 2 * (vectors @ vectors[best]), out=far)
-            far[best] = -1.0
+    while len(fresh) < wanted:
+        best = int(far.argmax())
+        distance = float(far[best])
+        if distance <= rows.resolution or (fresh and distance < bound):
+            break
+        fresh.append(best)
+        torch.minimum(far, lengths + lengths[best] - 2 * (vectors @ vectors[best]), out=far)
+        far[best] = -1.0
     return candidates[fresh]
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Products of a few microseconds lose more by waking a second thread than they gain, ten times on a busy host."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _threads(count: int) -> Iterator[None]:
+    """Torch's thread count within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def _update(nearest: Tensor, rows: _Rows, fresh: Tensor) -> None:
