@@ -26,7 +26,7 @@ from edge_build.sample_part import SIDE, draw_surface, pose_by_chance
 from edge_runtime.errors import ConfigError, StorageError
 
 JPEG_QUALITY = 95
-SUBTLE, PLAIN = 0.1, 1.0  # severities of the first and the last picture of a kind
+SUBTLE, PLAIN = 0.35, 1.0  # severities of the first and the last picture of a kind
 COVERED = 0.25  # a pixel is defect when so much of it is
 HARD_EVERY = 5  # so many training pictures bring one from the ends of the ranges
 
@@ -35,7 +35,7 @@ HARD_EVERY = 5  # so many training pictures bring one from the ends of the range
 class SampleCounts:
     """How many pictures to make; every second good test picture is a hard one."""
 
-    train: int = 60
+    train: int = 120
     test_good: int = 20
     per_defect: int = 5
 
