@@ -17,7 +17,7 @@ unprojected embedding); anomalib's own takes more than half an hour for such a b
 The detector `fast` is this product with half the bank (`FAST`), one setting for all categories.
 
 A bank of 1 % depends on the patch that the search starts from: on MVTec's screw at 256 the peer's image AUROC has a
-standard deviation of more than a point. Compare means over several `--seeds` before making much of a difference.
+standard deviation of about a point. Compare means over several `--seeds` before making much of a difference.
 
 Time: the FP32 graphs as each exports them, batch 1, in this process's onnxruntime with one thread, in turns on the same
 pictures, so that a busy machine slows all of them; medians. A picture at the input size goes in, float RGB for the peer
