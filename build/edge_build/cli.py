@@ -114,7 +114,7 @@ def evaluate(
 
 def main() -> None:
     """Run the command line; errors of the world outside become one message and an exit code."""
-    # OpenMP's threads wait asleep, not spinning: on a busy host torch is seven times as fast so. Read when torch is imported.
+    # Read when torch is imported: its threads wait asleep instead of spinning, seven times as fast on a busy host.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: what is half-written is removed
     try:
