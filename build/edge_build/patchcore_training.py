@@ -87,13 +87,13 @@ def fit_projection(patches: Tensor, fine_channels: int | None, dimensions: int |
 
 
 def settle(patches: Tensor, bank: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Move each bank entry (m, d) to the middle of the good patches (n, d) nearest to it, and scale distances to it.
+    """Move each bank entry (m, d) halfway to the middle of the good patches (n, d) nearest to it; scale its distances.
 
-    The greedy rule takes patches from the rim of what is normal; one step of k-means (Lloyd 1982) puts the entry where
-    its patches are. The reach of an entry is their root mean square distance from there. Where good patches vary
-    much, a distance says less: its scale is the overall reach over the entry's own. Entries with few patches lean on
-    the overall reach, as if PRIOR_PATCHES more had it. At most MOST_PATCHES take part, drawn by the seed.
-    Returns the entries (m, d) and the scales (m,).
+    The greedy rule takes patches from the rim of what is normal; a step of k-means (Lloyd 1982) would put the entry in
+    the middle of its patches, and half of it keeps rare ones in reach. The reach of an entry is the root mean square
+    distance of its patches. Where good patches vary much, a distance says less: its scale is the overall reach over the
+    entry's own. Entries with few patches lean on the overall reach, as if PRIOR_PATCHES more had it.
+    At most MOST_PATCHES take part, drawn by the seed. Returns the entries (m, d) and the scales (m,).
     """
     generator = torch.Generator().manual_seed(seed)
     if len(patches) > MOST_PATCHES:
@@ -104,10 +104,11 @@ def settle(patches: Tensor, bank: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     )
     counts = 1 + torch.bincount(owners, minlength=len(bank))  # the entry counts as one of its patches
     middles = bank.clone().index_add_(0, owners, patches) / counts[:, None]
-    squares = (patches - middles[owners]).square().sum(1)
+    settled = (bank + middles) / 2
+    squares = (patches - settled[owners]).square().sum(1)
     overall = squares.mean()
     if overall == 0:
         return bank, torch.ones(len(bank))
     sums = torch.zeros(len(bank)).index_add_(0, owners, squares)
     scales = torch.sqrt(overall * (counts + PRIOR_PATCHES) / (sums + (1 + PRIOR_PATCHES) * overall))
-    return middles, scales
+    return settled, scales

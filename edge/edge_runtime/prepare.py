@@ -40,5 +40,5 @@ def prepare(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
 
 def _can_be_halved(image: NDArray[np.uint8], height: int, width: int) -> bool:
     """Even sides that stay large enough: OpenCV has a fast path for 2x2 means, and for no other area."""
-    even = image.shape[0] % 2 == 0 and image.shape[1] % 2 == 0
-    return even and image.shape[0] >= 2 * height and image.shape[1] >= 2 * width
+    sides = ((image.shape[0], height), (image.shape[1], width))
+    return all(side % 2 == 0 and side >= 2 * wanted for side, wanted in sides)

@@ -69,15 +69,16 @@ def test_stages_without_any_variance_get_no_gain() -> None:
     assert fit_projection(patches, 4, None).gain.tolist() == [1.0] * 12
 
 
-def test_an_entry_moves_to_the_middle_of_its_patches() -> None:
+def test_an_entry_moves_halfway_to_the_middle_of_its_patches() -> None:
     """Two entries at the rim of their patches; each counts as one of them."""
     bank = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
     left = torch.tensor([[4.0, 2.0]]).repeat(99, 1)
     right = torch.tensor([[90.0, 10.0]]).repeat(199, 1)
 
-    middles, _ = settle(torch.cat([left, right]), bank, seed=0)
+    settled, _ = settle(torch.cat([left, right]), bank, seed=0)
 
-    torch.testing.assert_close(middles, torch.tensor([[3.96, 1.98], [90.05, 9.95]]), rtol=1e-5, atol=0)  # float32 sums
+    halfway = torch.tensor([[1.98, 0.99], [95.025, 4.975]])
+    torch.testing.assert_close(settled, halfway, rtol=1e-5, atol=0)  # float32 sums
 
 
 def test_a_distance_says_less_where_good_patches_vary_more() -> None:
@@ -85,9 +86,9 @@ def test_a_distance_says_less_where_good_patches_vary_more() -> None:
     bank = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
     around = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]]).repeat(100, 1)
 
-    middles, scales = settle(torch.cat([bank[0] + around, bank[1] + 3 * around]), bank, seed=0)
+    settled, scales = settle(torch.cat([bank[0] + around, bank[1] + 3 * around]), bank, seed=0)
 
-    torch.testing.assert_close(middles, bank, rtol=0, atol=1e-3)  # the sum of 400 numbers near 100 in float32
+    torch.testing.assert_close(settled, bank, rtol=0, atol=1e-3)  # the sum of 400 numbers near 100 in float32
     overall = (1 + 9) / 2
     # each reach leans on the overall one, as if 21 patches more had it: 20 and the entry itself
     expected = [(overall * 421 / (400 * own + 21 * overall)) ** 0.5 for own in (1, 9)]
@@ -97,18 +98,18 @@ def test_a_distance_says_less_where_good_patches_vary_more() -> None:
 def test_an_entry_that_no_patch_is_nearest_to_stays_and_is_scaled_as_the_rest() -> None:
     bank = torch.tensor([[0.0], [50.0]])
 
-    middles, scales = settle(torch.tensor([[-1.0], [1.0]]).repeat(500, 1), bank, seed=0)
+    settled, scales = settle(torch.tensor([[-1.0], [1.0]]).repeat(500, 1), bank, seed=0)
 
-    assert middles[1].tolist() == [50.0]
+    assert settled[1].tolist() == [50.0]
     assert scales.tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_a_bank_of_all_patches_stays_with_plain_distances() -> None:
     bank = torch.eye(5)
 
-    middles, scales = settle(bank, bank, seed=0)
+    settled, scales = settle(bank, bank, seed=0)
 
-    assert torch.equal(middles, bank)
+    assert torch.equal(settled, bank)
     assert scales.tolist() == [1.0] * 5
 
 

@@ -23,11 +23,12 @@ def test_a_view_becomes_contiguous():
     assert prepare(noise(64, 64)[:, ::-1], 32, 32).flags["C_CONTIGUOUS"]
 
 
-def test_a_picture_that_shrinks_by_a_whole_factor_is_averaged_over_the_pixels_it_covers():
-    image = noise(128, 192)
-    mean = image.reshape(64, 2, 64, 3, 3).mean(axis=(1, 3))
-    # half a grey level from rounding after halving, half from the end, and how halves are rounded is left open
-    np.testing.assert_allclose(prepare(image, 64, 64)[0], mean, atol=1.01)
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (2, 1), (3, 3), (2, 5)])
+def test_a_picture_that_shrinks_by_a_whole_factor_is_averaged_over_the_pixels_it_covers(rows, columns):
+    image = noise(63 * rows, 63 * columns)
+    mean = image.reshape(63, rows, 63, columns, 3).mean(axis=(1, 3))
+    # half a grey level from rounding, and how halves are rounded is left open
+    np.testing.assert_allclose(prepare(image, 63, 63)[0], mean, atol=0.51)
 
 
 @pytest.mark.parametrize("odd", [0, 1])
