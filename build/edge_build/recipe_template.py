@@ -19,7 +19,7 @@ from edge_build.recipe import SIDE_MAX, SIDE_MIN, SIDE_STEP, BankSettings, Recip
 from edge_build.recipe_problems import allowed, meaning, settings_of
 from edge_build.splits import calibration_count
 
-USUAL_SIDE = 256
+USUAL_SIDE = 320
 ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small
 _COMMENTS_AT = 36
 
