@@ -88,7 +88,7 @@ class ThresholdSettings(Settings):
         "allowed: cross-fitted or held-out",
     )
     folds: int = Field(
-        default=5,
+        default=10,
         ge=2,
         le=20,
         description="cross-fitted: how many detectors judge for one another; allowed: a whole number, 2 to 20",

@@ -11,7 +11,7 @@ from edge_build.dataset import DatasetError, Picture
 from edge_build.recipe import ThresholdSettings
 from edge_build.splits import split
 
-CROSS_FITTED = ThresholdSettings()
+CROSS_FITTED = ThresholdSettings(folds=5)
 HELD_OUT = ThresholdSettings(method="held-out")
 
 

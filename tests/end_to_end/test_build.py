@@ -36,7 +36,7 @@ def write_recipe(dataset: Path, *changes: tuple[str, str]) -> Path:
     found = edge_build("init", dataset)
     assert found.returncode == 0, found.stderr
     text = found.stdout
-    for old, new in (("folds: 5", "folds: 2"), ("ratio: 0.01", "ratio: 0.1"), *changes):
+    for old, new in (("folds: 10", "folds: 2"), ("ratio: 0.01", "ratio: 0.1"), *changes):
         assert old in text
         text = text.replace(old, new)
     recipe = dataset.parent / "recipe.yaml"
