@@ -33,6 +33,7 @@ from edge_build.textures import load_textures
 
 CODES = 12
 MOST_VECTORS = 50_000  # for the codebook
+MOST_FOR_FOREGROUND = 200  # pictures
 PICTURES_AT_ONCE, POINTS = 16, 100  # of a training step; points of each kind of pair
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-2
 POSITIVE_MARGIN, NEGATIVE_MARGIN = 0.8, 0.2
@@ -99,7 +100,8 @@ class CprLearner:
         """
         random = np.random.default_rng(self._seed)
         maps = self._maps[chosen]
-        foreground, why = find_foreground(maps.fine, self._settings.kind, self._seed)
+        some = maps.fine[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
+        foreground, why = find_foreground(some, self._settings.kind, self._seed)
         self._progress.say(why)
         codebook = fit_codebook(maps.fine, self._seed)
         aside = held_out_rows(len(chosen))
@@ -115,11 +117,11 @@ class CprLearner:
         self._progress.say(
             f"average precision on made-up defects of {len(aside)} held-out good pictures: {precision:.1%}"
         )
-        shares = None if foreground is None else (foreground, foreground(maps.fine.float()).half())
+        part = None if foreground is None else (foreground, shares_of(foreground, maps.fine))
         notes = (why, *self._notes())
         whole = GlobalBranch(codebook, [maps.fine])
         banks = (described(local[0], maps.fine), described(local[1], maps.coarse))
-        return Cpr(self._backbone, whole, local, banks, shares, self._size, notes)
+        return Cpr(self._backbone, whole, local, banks, part, self._size, notes)
 
     def _notes(self) -> tuple[str, ...]:
         if self._settings.textures is not None:
@@ -161,9 +163,10 @@ class CprLearner:
                 image, mask = with_defect(picture, place, self._textures, random)
                 maps = self._backbone(torch.from_numpy(augmented(image, random)[None]))
                 far = retrieval.divergences(maps[0])
-                if own is not None:
-                    far[own] = torch.inf
-                nearest.append(far.topk(min(retrieval.count, len(far) - (own is not None)), largest=False).indices)
+                others = len(far)
+                if own is not None and others > 1:
+                    far[own], others = torch.inf, others - 1
+                nearest.append(far.topk(min(retrieval.count, others), largest=False).indices)
                 fine.append(maps[0].half())
                 coarse.append(maps[1].half())
                 masks.append(mask)
@@ -317,6 +320,12 @@ def described(branch: LocalBranch, maps: Tensor) -> Tensor:
     """Descriptors of maps (n, C, h, w), float16 (n, d, h, w)."""
     with torch.inference_mode():
         return torch.cat([branch(part.float().contiguous()).half() for part in torch.split(maps, 4)])
+
+
+def shares_of(foreground: Foreground, fine: Tensor) -> Tensor:
+    """The foreground of fine maps (n, C, h, w), float16 (n, h, w)."""
+    with torch.inference_mode():
+        return torch.cat([foreground(part.float()).half() for part in torch.split(fine, 16)])
 
 
 def held_out_precision(

@@ -91,6 +91,8 @@ def _fitted(maps: Tensor, seed: int) -> Foreground | None:
     ring, middle = _ring(*maps.shape[2:]), _middle(*maps.shape[2:])
     cells = maps.permute(0, 2, 3, 1)
     vectors = _some(cells.reshape(-1, maps.shape[1]), MOST_VECTORS, random)
+    if (vectors == vectors[0]).all():
+        return None
     clusters = KMeans(2, n_init=10, random_state=seed).fit(vectors)
     in_ring = _some(cells[:, ring].reshape(-1, maps.shape[1]), MOST_VECTORS, random)
     in_middle = _some(cells[:, middle].reshape(-1, maps.shape[1]), MOST_VECTORS, random)

@@ -103,7 +103,7 @@ def augmented(picture: Image, random: Random) -> Image:
 
 
 def _period(random: Random) -> int:
-    return 2 ** int(random.integers(0, LARGEST_PERIOD_POWER + 1))
+    return 1 << int(random.integers(0, LARGEST_PERIOD_POWER + 1))
 
 
 def _faded(t: NDArray[np.float64]) -> NDArray[np.float64]:
