@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_build.cpr import FINE_REACH, STAGES, Cpr, GlobalBranch, LocalBranch, combined, distances
+from edge_build.cpr_pairs import Maps, Pool, Scale, scale_loss, scale_of
 from edge_build.efficientnet import load_backbone
 from edge_build.foreground import Foreground, find_foreground
 from edge_build.metrics import measure
@@ -34,52 +34,11 @@ from edge_build.textures import load_textures
 CODES = 12
 MOST_VECTORS = 50_000  # for the codebook
 MOST_FOR_FOREGROUND = 200  # pictures
-PICTURES_AT_ONCE, POINTS = 16, 100  # of a training step; points of each kind of pair
+PICTURES_AT_ONCE = 16  # of a training step
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-2
-POSITIVE_MARGIN, NEGATIVE_MARGIN = 0.8, 0.2
-REMOTE_PIXELS = 5.66  # theta
 POOL_BYTES = 3 << 29  # features of made-up pictures that are kept in memory
 HELD_OUT_SHARE, MOST_HELD_OUT, HELD_OUT_COPIES = 0.1, 24, 2
 CHECKS = 8  # how often the hold-out is measured
-SMOOTHED = 5  # cells, of the foreground that places are drawn by
-
-
-@dataclass(frozen=True)
-class Maps:
-    """Features of pictures at two scales, float16, channels last in memory: fine (n, C, h, w), coarse (n, D, i, j)."""
-
-    fine: Tensor
-    coarse: Tensor
-
-    def __getitem__(self, rows: Sequence[int]) -> Maps:
-        return Maps(*(m[list(rows)].to(memory_format=torch.channels_last) for m in (self.fine, self.coarse)))
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Pictures with made-up defects, and what they are to be compared with.
-
-    maps: their features. masks: bool (n, H, W). nearest: rows of their references (n, k), never the picture itself.
-    foreground: of the pictures before the defects, (n, h, w); None for a texture.
-    """
-
-    maps: Maps
-    masks: NDArray[np.bool_]
-    nearest: Tensor
-    foreground: Tensor | None
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Where pairs of one scale may be drawn: weights of cells, (n, h * w), zero along the border.
-
-    radius: remote cells are farther than this, in cells.
-    """
-
-    positive: Tensor
-    anomalous: Tensor
-    width: int
-    radius: float
 
 
 class CprLearner:
@@ -243,77 +202,6 @@ def pool_size(wanted: int, maps: Maps) -> int:
     """How many made-up pictures are kept: as wanted, as far as their features fit into memory."""
     each = sum(m[0].numel() * m.element_size() for m in (maps.fine, maps.coarse))
     return max(1, min(wanted, POOL_BYTES // each))
-
-
-def scale_of(pool: Pool, maps: Tensor) -> Scale:
-    """Where pairs may be drawn on maps (n, C, h, w): positives where there is no defect, mostly on the part."""
-    height, width = maps.shape[2:]
-    stride = pool.masks.shape[1] // height
-    share = torch.cat([F.avg_pool2d(torch.from_numpy(m)[None, None].float(), stride)[0] for m in pool.masks])
-    inner = torch.zeros(height, width)
-    inner[1:-1, 1:-1] = 1
-    likely = torch.ones(1, height, width)
-    if pool.foreground is not None:
-        smooth = F.avg_pool2d(pool.foreground[:, None], SMOOTHED, 1, SMOOTHED // 2)
-        likely = F.adaptive_avg_pool2d(smooth, (height, width))[:, 0]
-    positive = ((share == 0) * likely + 1e-6) * inner  # some weight everywhere: there must be something to draw
-    return Scale(positive.flatten(1), ((share >= 0.5) * inner).flatten(1), width, REMOTE_PIXELS / stride)
-
-
-def scale_loss(
-    branch: LocalBranch,
-    scale: Scale,
-    queries: Tensor,
-    references: Tensor,
-    rows: Tensor,
-    compared: Tensor,
-    with_remote: bool,
-    generator: torch.Generator,
-) -> Tensor:
-    """The loss of one step at one scale.
-
-    queries, references: maps (n, C, h, w). rows, compared: which picture (m,) is held against which reference (m,).
-    """
-    count = len(rows)
-    places = torch.multinomial(scale.positive[rows], POINTS, True, generator=generator)
-    defective = scale.anomalous[rows].any(1).nonzero()[:, 0]
-    parts = [
-        neighbourhoods(queries, rows, places, scale.width),
-        neighbourhoods(references, compared, places, scale.width),
-    ]
-    if with_remote:
-        y, x = places // scale.width, places % scale.width
-        elsewhere = torch.multinomial((scale.positive[rows] > 0).float(), POINTS, True, generator=generator)
-        away = torch.hypot((elsewhere // scale.width - y).float(), (elsewhere % scale.width - x).float()) > scale.radius
-        parts.append(neighbourhoods(queries, rows, elsewhere, scale.width))
-    if len(defective):
-        bad = torch.multinomial(scale.anomalous[rows[defective]], POINTS, True, generator=generator)
-        parts += [
-            neighbourhoods(queries, rows[defective], bad, scale.width),
-            neighbourhoods(references, compared[defective], bad, scale.width),
-        ]
-    found = torch.split(branch.at_centres(torch.cat(parts)), [len(part) for part in parts])
-    loss = F.relu(POSITIVE_MARGIN - (found[0] * found[1]).sum(1)).pow(3).mean()
-    negatives, weights = [], []
-    if with_remote:
-        raw = (parts[2][:, :, 1, 1] - parts[1][:, :, 1, 1]).square().sum(1).view(count, POINTS) * away
-        weights.append((raw * POINTS / raw.sum(1, keepdim=True).clamp(min=1e-6)).flatten())
-        negatives.append((found[2] * found[1]).sum(1))
-    if len(defective):
-        negatives.append((found[-2] * found[-1]).sum(1))
-        weights.append(torch.ones(len(found[-1])))
-    if negatives:
-        loss = loss + (torch.cat(weights) * F.relu(torch.cat(negatives) + NEGATIVE_MARGIN).pow(3)).mean()
-    return loss
-
-
-def neighbourhoods(maps: Tensor, rows: Tensor, places: Tensor, width: int) -> Tensor:
-    """The 3x3 cells around places (m, p) of pictures (m,) in maps (n, C, h, w): float32 (m * p, C, 3, 3)."""
-    around = torch.arange(-1, 2)
-    centres = places.flatten()[:, None, None]
-    y, x = centres // width + around[:, None], centres % width + around
-    owners = rows.repeat_interleave(places.shape[1])[:, None, None]
-    return maps.permute(0, 2, 3, 1)[owners, y, x].float().permute(0, 3, 1, 2)
 
 
 def described(branch: LocalBranch, maps: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from edge_build.efficientnet import Backbone
 from edge_build.learner import Detector
 
+ENTRIES_AT_ONCE = 512  # a block of distances that stays in a core's cache between the product and its minimum
 BLUR_SIGMA = 4.0  # pixels of the model's input, section 3.3
 
 
@@ -66,8 +67,6 @@ class PatchCore(Detector):
     value of the smoothed map, not of the patches.
     """
 
-    product: Tensor
-    lengths: Tensor
     adjacent: Tensor
     rows: Tensor
     columns: Tensor
@@ -89,9 +88,9 @@ class PatchCore(Detector):
         with torch.inference_mode():
             grid = features(torch.zeros(1, *size, 3, dtype=torch.uint8)).shape[2:]
         self.grid = (int(grid[0]), int(grid[1]))
-        squares = scales.square()
-        self.register_buffer("product", torch.cat([bank * -2, torch.ones(len(bank), 1)], 1).T * squares)  # (d + 1, m)
-        self.register_buffer("lengths", bank.square().sum(1) * squares)
+        self.parts = nn.ParameterList(
+            nn.Parameter(part.T.contiguous(), False) for part in torch.split(_product(bank, scales), ENTRIES_AT_ONCE)
+        )
         self.register_buffer("adjacent", bank_neighbors(bank, self.neighbors))
         self.register_buffer("rows", smooth_upsampling(grid[0], size[0]))
         self.register_buffer("columns", smooth_upsampling(grid[1], size[1]))
@@ -100,20 +99,27 @@ class PatchCore(Detector):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in units of feature distance."""
         patches = self.projection(self.features(image)[0].flatten(1).T)
-        augmented = torch.cat([patches, patches.square().sum(1, keepdim=True)], 1)
-        squared = torch.addmm(self.lengths, augmented, self.product)  # scale^2 |p - m|^2, (patches, m)
-        distances = torch.sqrt(torch.clamp(squared.amin(1), min=0))
+        augmented = torch.cat([patches, patches.square().sum(1, keepdim=True), torch.ones_like(patches[:, :1])], 1)
+        nearest = torch.stack([(augmented @ part).amin(1) for part in self.parts]).amin(0)
+        distances = torch.sqrt(torch.clamp(nearest, min=0))
         anomaly_map = self.rows @ distances.view(self.grid) @ self.columns.T
         largest = anomaly_map.amax().view(1) if self.score_from_map else distances.amax().view(1)
-        score = largest if self.neighbors == 1 else largest * self._rarity(squared, distances)
+        score = largest if self.neighbors == 1 else largest * self._rarity(augmented, distances)
         return score, anomaly_map[None]
 
-    def _rarity(self, squared: Tensor, distances: Tensor) -> Tensor:
+    def _rarity(self, augmented: Tensor, distances: Tensor) -> Tensor:
         """The weight of equation 7 (section 3.3) for the farthest patch, (1,): less where the bank is dense."""
-        to_bank = squared[distances.argmax(0, keepdim=True)][0]
+        farthest = augmented[distances.argmax(0, keepdim=True)]
+        to_bank = torch.cat([farthest @ part for part in self.parts], 1)[0]
         around = self.adjacent[to_bank.argmin(0, keepdim=True)][0]  # the neighbours of m* in the bank, itself first
         spread = torch.sqrt(torch.clamp(to_bank[around], min=0))
         return 1 - torch.softmax(spread, 0)[:1]
+
+
+def _product(bank: Tensor, scales: Tensor) -> Tensor:
+    """What makes scaled squared distances one product: (m, d + 2), against rows of [p, |p|^2, 1]."""
+    ones, lengths = torch.ones(len(bank), 1), bank.square().sum(1, keepdim=True)
+    return torch.cat([-2 * bank, ones, lengths], 1) * scales.square()[:, None]
 
 
 def bank_neighbors(bank: Tensor, count: int) -> Tensor:

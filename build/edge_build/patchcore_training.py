@@ -22,7 +22,7 @@ from edge_runtime.errors import ConfigError
 
 PICTURES_AT_ONCE = 4
 ROWS_AT_ONCE = 8192
-MOST_PATCHES = 200_000  # enough for a mean per entry
+MOST_PATCHES = 200_000  # enough for a mean of each entry
 PRIOR_PATCHES = 20
 
 
@@ -49,7 +49,7 @@ class PatchcoreLearner:
         patches = projection(patches)
         entries = self._settings.bank.entries_for(len(patches))
         bank = patches[k_center_greedy(patches, entries, self._seed, self._progress)]
-        scales = distance_scales(patches, bank) if adapt else torch.ones(len(bank))
+        bank, scales = settle(patches, bank, self._seed) if adapt else (bank, torch.ones(len(bank)))
         return PatchCore(self._extractor, projection, bank, scales, self._size, self._settings.neighbors, adapt)
 
     def _extract(self, pictures: Tensor) -> Tensor:
@@ -86,22 +86,29 @@ def fit_projection(patches: Tensor, fine_channels: int | None, dimensions: int |
     return Projection(mean, gain, axes[:, :dimensions].contiguous())
 
 
-def distance_scales(patches: Tensor, bank: Tensor) -> Tensor:
-    """What to multiply a distance to each bank entry (m, d) by, (m,), learned from all good patches (n, d).
+def settle(patches: Tensor, bank: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Move each bank entry (m, d) halfway to the middle of the good patches (n, d) nearest to it; scale its distances.
 
-    The reach of an entry is the root mean square distance of the good patches that are nearest to it. Where good
-    patches vary much, a distance says less: the scale is the overall reach over the entry's own. Entries with few
-    patches lean on the overall reach (as if PRIOR_PATCHES more had it). Chosen patches themselves are left out.
+    The greedy rule takes patches from the rim of what is normal; a step of k-means (Lloyd 1982) would put the entry in
+    the middle of its patches, and half of it keeps rare ones in reach. The reach of an entry is the root mean square
+    distance of its patches. Where good patches vary much, a distance says less: its scale is the overall reach over the
+    entry's own. Entries with few patches lean on the overall reach, as if PRIOR_PATCHES more had it.
+    At most MOST_PATCHES take part, drawn by the seed. Returns the entries (m, d) and the scales (m,).
     """
-    sample = patches[:: -(-len(patches) // MOST_PATCHES)]
+    generator = torch.Generator().manual_seed(seed)
+    if len(patches) > MOST_PATCHES:
+        patches = patches[torch.randperm(len(patches), generator=generator)[:MOST_PATCHES]]
     lengths = bank.square().sum(1)
-    found = [torch.addmm(lengths, part, bank.T, alpha=-2).min(1) for part in torch.split(sample, ROWS_AT_ONCE)]
-    owners = torch.cat([part.indices for part in found])
-    squared = (torch.cat([part.values for part in found]) + sample.square().sum(1)).clamp(min=0)
-    others = squared > 1e-6 * squared.mean()
-    if not others.any():
-        return torch.ones(len(bank))
-    overall = squared[others].mean()
-    sums = torch.zeros(len(bank)).index_add_(0, owners[others], squared[others])
-    counts = torch.bincount(owners[others], minlength=len(bank))
-    return torch.sqrt(overall * (counts + PRIOR_PATCHES) / (sums + PRIOR_PATCHES * overall))
+    owners = torch.cat(
+        [torch.addmm(lengths, part, bank.T, alpha=-2).argmin(1) for part in torch.split(patches, ROWS_AT_ONCE)]
+    )
+    counts = 1 + torch.bincount(owners, minlength=len(bank))  # the entry counts as one of its patches
+    middles = bank.clone().index_add_(0, owners, patches) / counts[:, None]
+    settled = (bank + middles) / 2
+    squares = (patches - settled[owners]).square().sum(1)
+    overall = squares.mean()
+    if overall == 0:
+        return bank, torch.ones(len(bank))
+    sums = torch.zeros(len(bank)).index_add_(0, owners, squares)
+    scales = torch.sqrt(overall * (counts + PRIOR_PATCHES) / (sums + (1 + PRIOR_PATCHES) * overall))
+    return settled, scales

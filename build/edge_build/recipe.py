@@ -157,7 +157,7 @@ class PatchcoreSettings(Settings):
     )
     adapt: bool = Field(
         default=True,
-        description="equal stages, distances less where good parts vary more, score from the smooth map; "
+        description="equal stages, a settled bank, distances less where good parts vary more, smooth score; "
         "allowed: true, or false for the paper's plain distances",
     )
     dimensions: Dimensions = Field(

@@ -8,7 +8,7 @@ from naive_patchcore import flat, measured, naive_scores
 
 from edge_build.efficientnet import load_backbone
 from edge_build.patchcore import PatchFeatures
-from edge_build.patchcore_training import PatchcoreLearner, distance_scales, fit_projection
+from edge_build.patchcore_training import PICTURES_AT_ONCE, PatchcoreLearner, fit_projection, settle
 from edge_build.progress import SilentProgress
 from edge_build.recipe import BankSettings, PatchcoreSettings
 from edge_runtime.errors import ConfigError
@@ -69,28 +69,52 @@ def test_stages_without_any_variance_get_no_gain() -> None:
     assert fit_projection(patches, 4, None).gain.tolist() == [1.0] * 12
 
 
+def test_an_entry_moves_halfway_to_the_middle_of_its_patches() -> None:
+    """Two entries at the rim of their patches; each counts as one of them."""
+    bank = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
+    left = torch.tensor([[4.0, 2.0]]).repeat(99, 1)
+    right = torch.tensor([[90.0, 10.0]]).repeat(199, 1)
+
+    settled, _ = settle(torch.cat([left, right]), bank, seed=0)
+
+    halfway = torch.tensor([[1.98, 0.99], [95.025, 4.975]])
+    torch.testing.assert_close(settled, halfway, rtol=1e-5, atol=0)  # float32 sums
+
+
 def test_a_distance_says_less_where_good_patches_vary_more() -> None:
     """Two entries, one with patches at distance 1 around it, one at distance 3."""
     bank = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
-    near = bank[0] + torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]]).repeat(100, 1)
-    wide = bank[1] + torch.tensor([[3.0, 0], [-3, 0], [0, 3], [0, -3]]).repeat(100, 1)
+    around = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]]).repeat(100, 1)
 
-    scales = distance_scales(torch.cat([bank, near, wide]), bank)
+    settled, scales = settle(torch.cat([bank[0] + around, bank[1] + 3 * around]), bank, seed=0)
 
+    torch.testing.assert_close(settled, bank, rtol=0, atol=1e-3)  # the sum of 400 numbers near 100 in float32
     overall = (1 + 9) / 2
-    # each reach leans on the overall one, as if 20 patches more had it
-    expected = [(overall * 420 / (400 * own + 20 * overall)) ** 0.5 for own in (1, 9)]
-    assert scales.tolist() == pytest.approx(expected, rel=5e-3)  # 100^2 in float32 leaves 1e-3 of a squared distance
+    # each reach leans on the overall one, as if 21 patches more had it: 20 and the entry itself
+    expected = [(overall * 421 / (400 * own + 21 * overall)) ** 0.5 for own in (1, 9)]
+    assert scales.tolist() == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_bank_of_all_patches_has_plain_distances() -> None:
+def test_an_entry_that_no_patch_is_nearest_to_stays_and_is_scaled_as_the_rest() -> None:
+    bank = torch.tensor([[0.0], [50.0]])
+
+    settled, scales = settle(torch.tensor([[-1.0], [1.0]]).repeat(500, 1), bank, seed=0)
+
+    assert settled[1].tolist() == [50.0]
+    assert scales.tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_a_bank_of_all_patches_stays_with_plain_distances() -> None:
     bank = torch.eye(5)
 
-    assert distance_scales(bank, bank).tolist() == [1.0] * 5
+    settled, scales = settle(bank, bank, seed=0)
+
+    assert torch.equal(settled, bank)
+    assert scales.tolist() == [1.0] * 5
 
 
 def test_pictures_that_are_all_alike_leave_distances_plain() -> None:
-    assert distance_scales(torch.ones(30, 8), torch.ones(1, 8)).tolist() == [1]
+    assert settle(torch.ones(30, 8), torch.ones(1, 8), seed=0)[1].tolist() == [1]
 
 
 def test_learning_without_adaption_is_the_paper() -> None:
@@ -133,11 +157,12 @@ def test_the_same_pictures_and_seed_give_the_same_scores(learner: PatchcoreLearn
 
 def test_a_part_of_the_pictures_is_learned_as_if_there_were_no_others(learner: PatchcoreLearner) -> None:
     image = made_pictures(1, 64, 96, seed=9)
-    alone = PatchcoreLearner(made_pictures(5, 64, 96)[[1, 4]].numpy(), LEARNED, 3, SilentProgress())
+    # the first batch is the same in both: another batch sums in another order, and near ties then fall otherwise
+    alone = PatchcoreLearner(made_pictures(5, 64, 96)[:PICTURES_AT_ONCE].numpy(), LEARNED, 3, SilentProgress())
 
-    of_part, of_all = measured(learner.learn([1, 4]), image)[0], measured(alone.learn([0, 1]), image)[0]
+    of_part, of_all = (measured(each.learn(range(PICTURES_AT_ONCE)), image)[0] for each in (learner, alone))
 
-    assert of_part == pytest.approx(of_all, rel=1e-3)  # batches of another size sum in another order
+    assert of_part == of_all
 
 
 def test_a_learned_picture_scores_below_its_negative(learner: PatchcoreLearner) -> None:

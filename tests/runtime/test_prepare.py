@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,11 +23,20 @@ def test_a_view_becomes_contiguous():
     assert prepare(noise(64, 64)[:, ::-1], 32, 32).flags["C_CONTIGUOUS"]
 
 
-def test_a_picture_that_shrinks_by_a_whole_factor_is_averaged_over_the_pixels_it_covers():
-    image = noise(128, 192)
-    mean = image.reshape(64, 2, 64, 3, 3).mean(axis=(1, 3))
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (2, 1), (3, 3), (2, 5)])
+def test_a_picture_that_shrinks_by_a_whole_factor_is_averaged_over_the_pixels_it_covers(rows, columns):
+    image = noise(63 * rows, 63 * columns)
+    mean = image.reshape(63, rows, 63, columns, 3).mean(axis=(1, 3))
     # half a grey level from rounding, and how halves are rounded is left open
-    np.testing.assert_allclose(prepare(image, 64, 64)[0], mean, atol=0.51)
+    np.testing.assert_allclose(prepare(image, 63, 63)[0], mean, atol=0.51)
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_large_picture_is_averaged_whether_it_can_be_halved_or_not(odd):
+    image = noise(64 * 8 + odd, 64 * 8 + odd)
+    prepared = prepare(image, 64, 64)[0]
+    exact = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(prepared, exact, atol=1.8)  # three roundings on the way
 
 
 @pytest.mark.parametrize(("height", "width"), [(1024, 1024), (1024, 64), (1024, 256)])
