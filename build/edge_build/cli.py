@@ -13,8 +13,10 @@ from typing import Annotated
 import typer
 
 from edge_build.progress import progress_for_stderr
-from edge_runtime.errors import EdgeError
+from edge_runtime.errors import EX_CONFIG, EdgeError
 from edge_runtime.records import Precision
+
+HOST_PACKAGES = {"torch", "onnx", "sklearn", "scipy", "jinja2"}  # the extra `host`: a device has none of them
 
 app = typer.Typer(
     help="Learn what good parts look like, and pack it for the line.", no_args_is_help=True, add_completion=False
@@ -124,6 +126,11 @@ def main() -> None:
         if end.code == INTERRUPTED:
             print("edge-build: interrupted; what was half-written is removed", file=sys.stderr)
         raise
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in HOST_PACKAGES:
+            raise
+        print(f"edge-build: {error.name} is not installed: pip install '.[host]' on the workstation", file=sys.stderr)
+        sys.exit(EX_CONFIG)
     except EdgeError as error:
         print(f"edge-build: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -202,7 +202,9 @@ class CprSettings(Settings):
 class GoldenSettings(Settings):
     """Pictures in the bundle whose scores every device must reproduce before it serves."""
 
-    pictures: int = Field(default=4, ge=1, le=16, description="how many; allowed: a whole number, 1 to 16")
+    pictures: int = Field(
+        default=4, ge=1, le=16, description="how many, besides one negative; allowed: a whole number, 1 to 16"
+    )
 
 
 class Recipe(Settings):
@@ -221,7 +223,7 @@ class Recipe(Settings):
     )
     detector: DetectorName = Field(default="patchcore", description="what learns; allowed: patchcore, cpr-faster")
     size: Size = Field(
-        default=(256, 256),
+        default=(320, 320),
         description="pictures are resized to N or [height, width]; "
         f"allowed: one or two multiples of {SIDE_STEP} from {SIDE_MIN} to {SIDE_MAX}",
     )

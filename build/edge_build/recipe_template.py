@@ -28,7 +28,7 @@ from edge_build.recipe import (
 from edge_build.recipe_problems import allowed, meaning, settings_of
 from edge_build.splits import calibration_count
 
-USUAL_SIDE = {"patchcore": 256, "cpr-faster": 320}
+USUAL_SIDE = 320
 OTHERS_SECTION = {"patchcore": "cpr", "cpr-faster": "patchcore"}  # what a detector's recipe leaves out
 ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small
 _COMMENTS_AT = 36
@@ -48,7 +48,7 @@ def recipe_for(
         version="1",
         dataset=root,
         detector=detector,  # checked at the end, with all else
-        size=_suggested_size(dataset, detector) if size is None else (size, size) if isinstance(size, int) else size,
+        size=_suggested_size(dataset) if size is None else (size, size) if isinstance(size, int) else size,
         threshold=ThresholdSettings(method=usual_method(detector)),
     )
     left_out = OTHERS_SECTION.get(detector)
@@ -145,16 +145,16 @@ def _name(folder: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", folder).strip("-_")[:40] or "inspection"
 
 
-def _suggested_size(dataset: Dataset, detector: str) -> tuple[int, int]:
+def _suggested_size(dataset: Dataset) -> tuple[int, int]:
     """Square and usual; for elongated pictures as many pixels in their own shape; never larger than they are."""
-    native, usual = dataset.sizes[0], USUAL_SIDE.get(detector, SIDE_MIN)
+    native = dataset.sizes[0]
     aspect = native.height / native.width
     if 1 / ELONGATED < aspect < ELONGATED:
-        side = _side(min(usual, native.height, native.width))
+        side = _side(min(USUAL_SIDE, native.height, native.width))
         return side, side
     return (
-        _side(min(usual * aspect**0.5, native.height)),
-        _side(min(usual / aspect**0.5, native.width)),
+        _side(min(USUAL_SIDE * aspect**0.5, native.height)),
+        _side(min(USUAL_SIDE / aspect**0.5, native.width)),
     )
 
 

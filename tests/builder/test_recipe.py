@@ -40,7 +40,7 @@ def problems(recipe, tmp_path):
 def test_three_keys_are_enough(recipe, tmp_path):
     read = recipe(SHORT)
     assert read.dataset == tmp_path / "pictures"
-    assert (read.name, read.version, read.detector, read.size, read.seed) == ("screw", "1", "patchcore", (256, 256), 0)
+    assert (read.name, read.version, read.detector, read.size, read.seed) == ("screw", "1", "patchcore", (320, 320), 0)
     assert (read.threshold.false_reject_rate, read.threshold.method, read.threshold.folds) == (0.01, "cross-fitted", 5)
     assert (read.threshold.share, read.calibration.pictures, read.golden.pictures) == (0.2, 32, 4)
     assert (read.patchcore.backbone, read.patchcore.stages, read.patchcore.neighbors) == (

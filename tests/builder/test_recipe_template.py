@@ -20,7 +20,7 @@ def write(path, seed, height, width, channels=3):
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
-def write_good(folder, count=10, height=300, width=320, channels=3):
+def write_good(folder, count=10, height=340, width=360, channels=3):
     for n in range(count):
         write(folder / f"{n}.png", n, height, width, channels)
 
@@ -35,7 +35,7 @@ def test_the_recipe_has_all_defaults_and_is_accepted(tmp_path):
     assert recipe == Recipe(name="gear", version="1", dataset=tmp_path / "gear")
 
 
-def test_a_recipe_for_cpr_holds_pictures_out_and_sees_more(tmp_path):
+def test_a_recipe_for_cpr_holds_pictures_out(tmp_path):
     write_good(tmp_path / "gear", height=400, width=400)
     recipe = read(recipe_for(tmp_path / "gear", "cpr-faster"))
     held_out = ThresholdSettings(method="held-out")
@@ -70,20 +70,20 @@ def test_every_key_but_those_of_the_other_detector_stands_there_with_a_comment(t
 
 def test_what_was_found_stands_at_the_top(tmp_path):
     write_good(tmp_path / "train" / "good", channels=1)
-    write(tmp_path / "test" / "good" / "0.png", 50, 300, 320, 1)
+    write(tmp_path / "test" / "good" / "0.png", 50, 340, 360, 1)
     for n in range(2):
-        write(tmp_path / "test" / "dent" / f"{n}.png", 60 + n, 300, 320, 1)
+        write(tmp_path / "test" / "dent" / f"{n}.png", 60 + n, 340, 360, 1)
     text = recipe_for(tmp_path)
     assert text.startswith(f"# Found in {tmp_path}:\n#   10 good pictures to learn from\n")
-    assert "#   size (width x height): 320 x 300; grey\n" in text
+    assert "#   size (width x height): 360 x 340; grey\n" in text
     assert "#   3 test pictures: 1 good, 2 dent\n#   no masks, so no pixel metrics\n" in text
 
 
 def test_masks_and_notes_are_mentioned(tmp_path):
     write_good(tmp_path / "train" / "good")
     write_good(tmp_path / "train" / "other", 1)
-    write(tmp_path / "test" / "dent" / "0.png", 60, 300, 320)
-    write(tmp_path / "ground_truth" / "dent" / "0_mask.png", 61, 300, 320, 1)
+    write(tmp_path / "test" / "dent" / "0.png", 60, 340, 360)
+    write(tmp_path / "ground_truth" / "dent" / "0_mask.png", 61, 340, 360, 1)
     text = recipe_for(tmp_path)
     assert "#   all defects have masks\n#   nothing is learned from train/other\n" in text
 
@@ -108,7 +108,7 @@ def test_with_enough_pictures_nothing_is_said_of_the_false_reject_rate(tmp_path)
 
 @pytest.mark.parametrize(
     ("height", "width", "size"),
-    [(300, 320, (256, 256)), (150, 140, (128, 128)), (600, 200, (448, 160)), (100, 900, (96, 768)), (10, 12, (64, 64))],
+    [(400, 420, (320, 320)), (300, 320, (288, 288)), (600, 200, (544, 192)), (100, 900, (96, 896)), (10, 12, (64, 64))],
 )
 def test_a_size_is_suggested_for_the_pictures(tmp_path, height, width, size):
     write_good(tmp_path, 4, height, width)

@@ -324,3 +324,14 @@ def test_scores_that_cannot_be_written_are_an_error(made: Made, tmp_path: Path) 
     arguments = ["evaluate", made.bundle, made.dataset, "--save-scores", tmp_path / "none/scores.npz"]
 
     assert f"edge-build: {tmp_path}/none/scores.npz cannot be written: No such file" in refused(arguments, code=74)
+
+
+def test_without_the_host_packages_the_command_says_what_to_install(tmp_path: Path) -> None:
+    recipe = write_recipe(write_dataset(tmp_path / "disc", test=0))
+    without_torch = "import sys; sys.modules['torch'] = None; from edge_build.cli import main; main()"
+    command = [sys.executable, "-c", without_torch, "build", str(recipe), "--out", str(tmp_path / "bundles")]
+
+    done = subprocess.run(command, capture_output=True, text=True)
+
+    assert done.returncode == 78
+    assert done.stderr.endswith("edge-build: torch is not installed: pip install '.[host]' on the workstation\n")
