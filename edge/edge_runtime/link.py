@@ -10,13 +10,19 @@ from typing import Protocol
 
 
 class Link(Protocol):
-    """A connection to a broker that finds its way back by itself."""
+    """A connection to a broker that is made again when it is lost.
+
+    Nothing survives a lost connection: what was handed over before Down and not confirmed is never sent later.
+    """
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
         """Hand a message over; never blocks. Returns the id that its Confirmed event will carry (QoS 1).
 
-        A QoS 1 message that was handed over survives a lost connection: it is sent again after the next.
+        0: there is no connection, and Down is on its way or was told.
         """
+
+    def drop(self) -> None:
+        """Give this connection up, for the broker does not answer any more: Down follows, and then a new one."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Down:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The broker has a QoS 1 message (PUBACK)."""
+    """The broker has a QoS 1 message (PUBACK). Ids of different connections differ."""
 
     mid: int
 

@@ -14,7 +14,7 @@ from edge_runtime.errors import RecordError
 
 U32 = (1 << 32) - 1
 
-_TRIGGER = re.compile(rb"(\d{1,10});(\d{1,5});([ -:<-~]{0,64})")
+_TRIGGER = re.compile(rb"(\d{1,10});(\d{1,5});([ -:<-~]{0,16})")
 _NUMBER = re.compile(rb"\d{1,10}")
 _RANGE = re.compile(rb"(\d{1,10});(\d{1,10})")
 
@@ -61,7 +61,7 @@ def trigger_from_payload(payload: bytes) -> Trigger:
     if found is None or not 0 < int(found[1]) <= U32:
         raise RecordError(
             f"{payload[:80]!r} is no trigger: `trigger_id;recipe;part_id` with a trigger_id from 1 to {U32} "
-            "and a part_id of at most 64 printable ASCII characters"
+            "and a part_id of at most 16 printable ASCII characters"
         )
     return Trigger(int(found[1]), int(found[2]), found[3].decode("ascii"))
 

@@ -1,16 +1,23 @@
-"""The connection to the broker: paho-mqtt with its own network thread, which reconnects with growing pauses.
+"""The connections to the broker, one after the other: paho-mqtt, with a new client object for each.
 
     with MqttClient(station, on_event, on_message) as client:
         client.publish("ev1/l/c/state", b"READY;000;", qos=1, retain=True)
+
+A new client for each, because paho keeps what was not confirmed and sends it again, unchanged, whenever it comes back:
+an old OK would look like a new one. With the client, all that it held goes; the publisher sends it again, and marks it.
 
 Callbacks run in the network thread and hold paho's locks: they must not block, and must not raise.
 """
 
 from __future__ import annotations
 
+import random
+import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -25,8 +32,9 @@ from edge_runtime.states import State, StateReport
 from edge_runtime.station import MqttSettings, Station
 
 KEEPALIVE_S = 10
-RECONNECT_S = (1, 30)  # the first pause, and the longest
+RECONNECT_S = (1.0, 5.0)  # the first pause, and the longest; each is shortened by up to a half at random
 IN_FLIGHT = 20  # messages sent and not confirmed; MQTT 5 brokers disconnect who sends more (mosquitto's default is 20)
+LOOP_S = 0.5  # how soon a dropped connection is noticed
 STOP_S = 0.5
 LAST_WILL = StateReport(State.OFFLINE, text="connection lost")
 
@@ -34,8 +42,8 @@ LAST_WILL = StateReport(State.OFFLINE, text="connection lost")
 class MqttClient:
     """Connected while the context lasts, or trying to be.
 
-    on_event: told of Up, Down and Confirmed. on_message: topic, payload and whether the broker had it retained.
-    Raises ConfigError when the password file or the certificates cannot be used.
+    on_event: told of Up, Down, Confirmed and Refused. on_message: topic, payload and whether the broker had it
+    retained. Raises ConfigError when the password file or the certificates cannot be used.
     """
 
     def __init__(
@@ -44,57 +52,117 @@ class MqttClient:
         on_event: Callable[[LinkEvent], None],
         on_message: Callable[[str, bytes, bool], None],
     ) -> None:
-        self._mqtt, self._topics = station.mqtt, station.topics
-        self._on_event, self._on_message = on_event, on_message
-        self._client = paho_client(station.mqtt, station.client_id)
-        self._client.will_set(self._topics.state, LAST_WILL.payload(), qos=1, retain=True)
-        self._client.reconnect_delay_set(*RECONNECT_S)
-        self._client.max_inflight_messages_set(IN_FLIGHT)
-        self._client.on_connect = self._connected
-        self._client.on_connect_fail = self._not_connected
-        self._client.on_subscribe = self._subscribed
-        self._client.on_disconnect = self._disconnected
-        self._client.on_publish = self._published
-        self._client.on_message = self._received
+        self._station, self._on_event, self._on_message = station, on_event, on_message
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._up: _Connection | None = None  # the one that may be used
+        paho_client(station.mqtt, station.client_id)  # what is wrong with the files is to be told now
 
     def __enter__(self) -> MqttClient:
-        self._client.connect_async(self._mqtt.host, self._mqtt.port, KEEPALIVE_S)
-        self._client.loop_start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.disconnect()
-        # loop_stop waits for the network thread, which may sleep before its next attempt or hang in a connect; stopping
-        # must not take longer for that. Both threads are daemons and end with the process at the latest.
-        stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
-        stopper.start()
-        stopper.join(STOP_S)
+        self._stopping.set()
+        if (connection := self._up) is not None:
+            connection.client.disconnect()
+        # The network thread may hang in a connect; stopping must not take longer for that. It ends with the process.
+        self._thread.join(STOP_S)
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
-        """Hand a message to the network thread."""
-        return self._client.publish(topic, payload, qos, retain).mid
+        """Hand a message to the network thread. See Link."""
+        connection = self._up
+        return 0 if connection is None else connection.publish(topic, payload, qos, retain)
+
+    def drop(self) -> None:
+        """See Link."""
+        if (connection := self._up) is not None:
+            connection.lost = "it does not answer"
+
+    def _run(self) -> None:
+        number = failures = 0
+        while not self._stopping.is_set():
+            number += 1
+            try:
+                connection = _Connection(self._station, number, self._on_event, self._on_message, self._came_up)
+                connection.last(self._stopping)
+                reason = connection.lost
+            except ConfigError as error:  # the password file or a certificate went away since the start
+                reason = str(error)
+            failures = 0 if self._up is not None else failures + 1
+            self._up = None  # before Down: who has heard of it sends nothing until the next Up
+            self._on_event(Down(reason))
+            self._stopping.wait(pause_s(failures, random.random()))
+
+    def _came_up(self, connection: _Connection) -> None:
+        self._up = connection
+        self._on_event(Up())
+
+
+class _Connection:
+    """One connection, from its beginning to its end. `lost` says why it ended, and ends it when set."""
+
+    def __init__(
+        self,
+        station: Station,
+        number: int,
+        on_event: Callable[[LinkEvent], None],
+        on_message: Callable[[str, bytes, bool], None],
+        on_up: Callable[[_Connection], None],
+    ) -> None:
+        self.lost = ""
+        self._mqtt, self._topics, self._first_id = station.mqtt, station.topics, number << 16
+        self._on_event, self._on_message, self._on_up = on_event, on_message, on_up
+        self.client = paho_client(station.mqtt, station.client_id)
+        self.client.will_set(self._topics.state, LAST_WILL.payload(), qos=1, retain=True)
+        self.client.max_inflight_messages_set(IN_FLIGHT)
+        self.client.on_connect = self._connected
+        self.client.on_subscribe = self._subscribed
+        self.client.on_disconnect = self._disconnected
+        self.client.on_publish = self._published
+        self.client.on_message = self._received
+        # Without this paho writes to the socket in the publisher's thread, too; so it only wakes the network thread.
+        self.client.on_socket_register_write = lambda *_: None
+
+    def last(self, stopping: threading.Event) -> None:
+        """Connect, and return when the connection has ended."""
+        try:
+            self.client.connect(self._mqtt.host, self._mqtt.port, KEEPALIVE_S)
+        except (OSError, ValueError):
+            self.lost = "it cannot be reached"
+            return
+        try:
+            while not self.lost and not (stopping.is_set() and not self.client.is_connected()):
+                if self.client.loop(LOOP_S) is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    break
+        except (OSError, ValueError) as error:
+            self.lost = self.lost or f"the connection was lost: {error}"
+        self.lost = self.lost or "the connection was lost"
+        if (sock := self.client.socket()) is not None:
+            throw_away(sock)
+
+    def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
+        """Queue a message; its id differs from those of every other connection."""
+        return self._first_id + self.client.publish(topic, payload, qos, retain).mid
 
     def _connected(
         self, client: paho.Client, userdata: Any, flags: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._on_event(Down(f"it refused the connection: {reason}"))
+            self.lost = f"it refused the connection: {reason}"
             return
         client.subscribe([(topic, 1) for topic in self._topics.subscriptions])
-
-    def _not_connected(self, client: paho.Client, userdata: Any) -> None:
-        self._on_event(Down("it cannot be reached"))
 
     def _subscribed(
         self, client: paho.Client, userdata: Any, mid: int, reasons: list[ReasonCode], props: Properties | None
     ) -> None:
         refused = [t for t, r in zip(self._topics.subscriptions, reasons, strict=False) if r.is_failure]
         if refused:
-            self._on_event(Down(f"it refuses the subscription to {', '.join(refused)}: check its access list"))
+            self.lost = f"it refuses the subscription to {', '.join(refused)}: check its access list"
         else:
-            self._on_event(Up())
+            self._on_up(self)
 
     def _disconnected(
         self,
@@ -104,15 +172,34 @@ class MqttClient:
         reason: ReasonCode,
         props: Properties | None,
     ) -> None:
-        self._on_event(Down(f"the connection was lost: {reason}"))
+        self.lost = self.lost or f"the connection was lost: {reason}"
 
     def _published(
         self, client: paho.Client, userdata: Any, mid: int, reason: ReasonCode, props: Properties | None
     ) -> None:
+        mid += self._first_id
         self._on_event(Refused(mid, str(reason)) if reason.is_failure else Confirmed(mid))
 
     def _received(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload), message.retain)
+
+
+def throw_away(sock: Any) -> None:
+    """Close a socket at once: what the kernel could not send yet goes, too. The broker then publishes the last will."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def pause_s(failures: int, chance: float) -> float:
+    """How long to wait before the next attempt, after so many that failed in a row. chance: 0 to 1.
+
+    >>> [pause_s(failures, 0.0) for failures in range(5)]
+    [1.0, 1.0, 2.0, 4.0, 5.0]
+    """
+    first, longest = RECONNECT_S
+    longest_now = min(longest, first * 2.0 ** max(0, min(failures, 10) - 1))
+    return longest_now * (1 - chance / 2)
 
 
 def paho_client(mqtt: MqttSettings, client_id: str) -> paho.Client:

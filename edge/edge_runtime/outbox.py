@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class _Message:
+    seq: int  # 0 for what is no verdict
+    sent_s: float
 
 
 class Outbox:
@@ -12,14 +19,21 @@ class Outbox:
     """
 
     def __init__(self, last_seq: int) -> None:
-        self._in_flight: dict[int, int] = {}  # message id -> seq; 0 for what is no verdict
+        self._in_flight: dict[int, _Message] = {}  # by message id, in the order of sending
         self._records_out: Counter[int] = Counter()  # seq -> how many of its records are not confirmed
+        self._live: set[int] = set()  # those that went out without the replay flag and are not confirmed
         self._backlog_next, self._backlog_last = 1, last_seq
+        self._newest = last_seq
 
     @property
     def in_flight(self) -> int:
         """Messages handed over and not confirmed."""
         return len(self._in_flight)
+
+    @property
+    def live(self) -> int:
+        """Live verdicts handed over and not confirmed."""
+        return len(self._live)
 
     @property
     def backlog(self) -> tuple[int, int]:
@@ -36,22 +50,46 @@ class Outbox:
         """Whether every verdict was handed over and confirmed."""
         return not self._records_out and not self.has_backlog
 
-    def add(self, mid: int, seq: int = 0) -> None:
+    def waited_s(self, now_s: float) -> float:
+        """How long the oldest message in flight has waited for its confirmation; 0 when there is none."""
+        return now_s - next(iter(self._in_flight.values())).sent_s if self._in_flight else 0.0
+
+    def add(self, mid: int, now_s: float, seq: int = 0) -> None:
         """A message was handed over; seq when it is a record of a verdict."""
-        self._in_flight[mid] = seq
+        self._in_flight[mid] = _Message(seq, now_s)
         if seq:
             self._records_out[seq] += 1
+            self._newest = max(self._newest, seq)
+
+    def add_live(self, seq: int) -> None:
+        """The records of this verdict, which are handed over now, are live ones."""
+        self._live.add(seq)
 
     def confirm(self, mid: int) -> int:
         """The broker has a message. Returns the seq of the verdict that is thereby delivered in full, or 0."""
-        seq = self._in_flight.pop(mid, 0)
-        if not seq:
+        message = self._in_flight.pop(mid, None)
+        if message is None or not message.seq:
             return 0
+        seq = message.seq
         self._records_out[seq] -= 1
         if self._records_out[seq]:
             return 0
         del self._records_out[seq]
+        self._live.discard(seq)
         return seq
+
+    def refuse(self, mid: int) -> None:
+        """The broker did not take a message. What it carries counts as out, and is backlog on the next connection."""
+        message = self._in_flight.pop(mid, None)
+        if message is not None:
+            self._live.discard(message.seq)
+
+    def lose(self) -> None:
+        """The connection is gone, and everything in flight with it: all that is not delivered is backlog."""
+        self._in_flight.clear()
+        self._records_out.clear()
+        self._live.clear()
+        self._backlog_next, self._backlog_last = 1, self._newest
 
     def is_out(self, seq: int) -> bool:
         """Whether a verdict was handed over and waits for its confirmation."""
@@ -59,6 +97,7 @@ class Outbox:
 
     def postpone(self, seq: int) -> None:
         """The newest verdict cannot be sent now: it joins the backlog."""
+        self._newest = max(self._newest, seq)
         self._backlog_last = seq
 
     def backlog_done_to(self, seq: int) -> None:

@@ -1,8 +1,11 @@
 """Tells the broker: verdicts, states, counters, heartbeat, replies. One thread, which alone decides what goes out when.
 
 Rules:
-- A verdict is handed over the moment it is committed, if the broker is there. What cannot be sent then is backlog: it
-  is read from the spool again, in order, a few at a time, and only while nothing live is waiting.
+- A verdict is handed over the moment it is committed, if the broker is there and answers. What cannot be sent within
+  MOMENT_S is backlog: it is read from the spool again, in order, a few at a time, only while nothing live is waiting,
+  and carries the replay flag. So does what was handed over and not confirmed when the connection was lost.
+- A broker that does not confirm within MOMENT_S hangs: it gets nothing more until it does, and a new connection after
+  GIVE_UP_S. At most LIVE_WINDOW live verdicts can thereby be on their way unconfirmed: these cannot be taken back.
 - A verdict counts as delivered when the broker confirmed all three of its records.
 - Nothing is thrown away here: what is not delivered stays in the spool, also across a restart.
 
@@ -33,7 +36,9 @@ from edge_runtime.verdict_json import encode_json
 
 log = logging.getLogger(__name__)
 
-LIVE_WINDOW = 300  # messages in flight; with more, live verdicts become backlog
+MOMENT_S = 1.0  # a verdict without the replay flag is not older than this when it is handed over
+GIVE_UP_S = 5.0
+LIVE_WINDOW = 6  # live verdicts handed over and not confirmed; the next ones wait here for their moment
 BACKLOG_WINDOW = 18  # backlog waits while this many are in flight, so that a live verdict is never far behind
 CHUNK = 6  # verdicts of the backlog at a time
 CLOSE_S = 1.0
@@ -43,6 +48,7 @@ CLOSE_S = 1.0
 class _Live:
     verdict: Verdict
     taken_ns: int
+    given_s: float
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class Publisher:
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._up = self._outage_told = False
         self._outbox = Outbox(spool.next_seq - 1)
+        self._fresh: deque[_Live] = deque()  # live verdicts that wait for room in the window
         self._replays: deque[SeqRange] = deque()
         self._report: StateReport | None = None
         self._counters: Counters | None = None
@@ -115,7 +122,7 @@ class Publisher:
 
     def publish(self, verdict: Verdict, taken_ns: int) -> None:
         """Send a verdict that was committed just now. taken_ns: when its frame was in hand (monotonic)."""
-        self._events.put(_Live(verdict, taken_ns))
+        self._events.put(_Live(verdict, taken_ns, self._clock()))
 
     def publish_again(self, verdict: Verdict) -> None:
         """Send a verdict once more: its trigger came again."""
@@ -159,6 +166,7 @@ class Publisher:
                         return
                     self._handle(link, event)
                     event = self._next_event(wait=False)
+                self._send_fresh(link)  # again, for their moment may have passed
                 self._send_backlog(link)
                 self._send_replay(link)
                 self._beat(link)
@@ -168,7 +176,7 @@ class Publisher:
 
     def _next_event(self, wait: bool = True) -> _Event | None:
         idle_s = max(0.0, self._next_beat - self._clock())
-        work = self._may_send_backlog and (self._outbox.has_backlog or bool(self._replays))
+        work = self._may_send_backlog() and (self._outbox.has_backlog or bool(self._replays))
         try:
             return self._events.get(block=wait and not work, timeout=idle_s)
         except queue.Empty:
@@ -177,16 +185,20 @@ class Publisher:
     def _handle(self, link: Link, event: _Event) -> None:
         match event:
             case _Live():
-                self._send_live(link, event)
+                self._fresh.append(event)
+                self._send_fresh(link)
             case Confirmed(mid):
                 if seq := self._outbox.confirm(mid):
                     self._spool.mark_delivered(seq)
-            case Refused(_, reason):  # it stays in flight, and what it carries stays in the spool
+                self._send_fresh(link)
+            case Refused(mid, reason):  # what it carries stays in the spool
+                self._outbox.refuse(mid)
                 self._report_refusal(reason)
             case _Say(topic, payload):
                 self._send(link, topic, payload)
             case _Again(verdict):
-                self._send_verdict(link, verdict)
+                if self._up:
+                    self._send_verdict(link, verdict)
             case StateReport():
                 self._report = event
                 self._send_state(link)
@@ -199,6 +211,8 @@ class Publisher:
                 level = logging.DEBUG if self._outage_told else logging.WARNING
                 log.log(level, "broker: %s; it is tried again, and verdicts are kept", reason)
                 self._up, self._outage_told = False, True
+                self._send_fresh(link)
+                self._outbox.lose()
             case _Acknowledged(seq, keep_triggered_ms):
                 self._acknowledge(seq, keep_triggered_ms)
             case SeqRange():
@@ -206,11 +220,24 @@ class Publisher:
             case _Drain(done):
                 self._drains.append(done)
 
+    def _send_fresh(self, link: Link) -> None:
+        """Send the live verdicts that have room, and turn those into backlog that are not fresh any more."""
+        while self._fresh:
+            live, now_s = self._fresh[0], self._clock()
+            if not self._up or now_s - live.given_s > MOMENT_S:
+                self._outbox.postpone(live.verdict.seq)
+            elif self._outbox.live >= LIVE_WINDOW or self._hangs(now_s):
+                return
+            else:
+                self._send_live(link, live)
+            self._fresh.popleft()
+
+    def _hangs(self, now_s: float) -> bool:
+        return self._outbox.waited_s(now_s) > MOMENT_S
+
     def _send_live(self, link: Link, live: _Live) -> None:
         verdict, began_ns = live.verdict, time.monotonic_ns()
-        if not self._up or self._outbox.in_flight >= LIVE_WINDOW:
-            self._outbox.postpone(verdict.seq)
-            return
+        self._outbox.add_live(verdict.seq)
         self._send_verdict(link, verdict)
         if log.isEnabledFor(logging.DEBUG):
             t, now_ns = verdict.decision.timings, time.monotonic_ns()
@@ -230,7 +257,8 @@ class Publisher:
             self._send(link, topic, payload, verdict.seq)
 
     def _send(self, link: Link, topic: str, payload: bytes, seq: int = 0, retain: bool = False) -> None:
-        self._outbox.add(link.publish(topic, payload, 1, retain), seq)
+        if self._up:
+            self._outbox.add(link.publish(topic, payload, 1, retain), self._clock(), seq)
 
     def _send_state(self, link: Link) -> None:
         if self._up and self._report is not None:
@@ -241,12 +269,13 @@ class Publisher:
             self._refusal = reason
             log.error("the broker refuses messages (%s): check its access list for this client", reason)
 
-    @property
     def _may_send_backlog(self) -> bool:
-        return self._up and self._outbox.in_flight < BACKLOG_WINDOW
+        return (
+            self._up and not self._fresh and self._outbox.in_flight < BACKLOG_WINDOW and not self._hangs(self._clock())
+        )
 
     def _send_backlog(self, link: Link) -> None:
-        if not (self._may_send_backlog and self._outbox.has_backlog):
+        if not (self._may_send_backlog() and self._outbox.has_backlog):
             return
         first, last = self._outbox.backlog
         verdicts = self._spool.undelivered(first, last, CHUNK)
@@ -257,7 +286,7 @@ class Publisher:
         self._outbox.backlog_done_to(verdicts[-1].seq if len(verdicts) == CHUNK else last)
 
     def _send_replay(self, link: Link) -> None:
-        if not (self._may_send_backlog and self._replays):
+        if not (self._may_send_backlog() and self._replays):
             return
         wanted = self._replays.popleft()
         verdicts = self._spool.between(wanted.first, wanted.last, CHUNK)
@@ -280,7 +309,9 @@ class Publisher:
             return
         self._next_beat = max(self._next_beat, now - self._heartbeat_s) + self._heartbeat_s
         self._spool.flush()
-        if self._up:
+        if self._up and self._outbox.waited_s(now) > GIVE_UP_S:
+            link.drop()
+        elif self._up:
             self._beats += 1
             link.publish(self._topics.heartbeat, str(self._beats).encode("ascii"), 0, False)
             self._send_counters(link)
@@ -292,13 +323,14 @@ class Publisher:
             self._send(link, self._topics.counters, counters.payload(), retain=True)
 
     def _tell_drained(self) -> None:
-        if self._drains and self._outbox.is_empty:
+        if self._drains and self._outbox.is_empty and not self._fresh:
             for done in self._drains:
                 done.set()
             self._drains.clear()
 
     def _say_goodbye(self, link: Link, report: StateReport) -> None:
         self._report = report
+        self._fresh.clear()  # they are in the spool, and backlog of the next start
         if self._up:
             self._send_counters(link)
             self._send_state(link)

@@ -24,7 +24,7 @@ def test_a_trigger_is_read():
 @pytest.mark.parametrize(
     "payload",
     [b"", b"41", b"41;12", b"0;12;p", b"4294967296;12;p", b"-1;12;p", b"41;12;a;b", b"41;12;\xff", b"41;12;p\n",
-     b"\0" * 8, b"41;123456;p", b"41;12;" + b"p" * 65],
+     b"\0" * 8, b"41;123456;p", b"41;12;" + b"p" * 17],
 )  # fmt: skip
 def test_what_is_no_trigger_is_refused(payload):
     with pytest.raises(RecordError, match="is no trigger: `trigger_id;recipe;part_id`"):

@@ -55,6 +55,10 @@ def test_the_flags_are_those_of_the_code():
     assert flags == ", ".join(f"{flag.value} {flag.name.lower()}" for flag in Flag)
 
 
+def test_every_flag_is_defined():
+    assert [row[0] for row in rows("Flags")] == [flag.name.lower() for flag in Flag]
+
+
 def test_the_offsets_of_the_binary_record_are_those_of_the_code():
     table = rows("The binary record")
     sizes = [struct.calcsize(BYTES[row[1]]) for row in table]

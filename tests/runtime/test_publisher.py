@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 
 import pytest
 from sample_verdict import sample_verdict
@@ -9,7 +10,7 @@ from sample_verdict import sample_verdict
 from edge_runtime.errors import StorageError
 from edge_runtime.link import Confirmed, Down, Refused, Up
 from edge_runtime.messages import SeqRange
-from edge_runtime.publisher import Publisher
+from edge_runtime.publisher import GIVE_UP_S, LIVE_WINDOW, MOMENT_S, Publisher
 from edge_runtime.records import ErrorCode, Flag
 from edge_runtime.spool import Spool
 from edge_runtime.states import State, StateReport
@@ -28,7 +29,7 @@ class ScriptedLink:
     """A broker that confirms at once, or not at all while `holds`."""
 
     def __init__(self, publisher):
-        self._publisher, self.holds = publisher, False
+        self._publisher, self.holds, self.drops = publisher, False, 0
         self.sent: queue.Queue[tuple[str, bytes, int, bool]] = queue.Queue()
         self._mid = 0
 
@@ -38,6 +39,15 @@ class ScriptedLink:
         if qos and not self.holds:
             self._publisher.on_link_event(Confirmed(self._mid))
         return self._mid
+
+    def confirm_all(self):
+        """What was held; from now on each at once."""
+        self.holds = False
+        for mid in range(1, self._mid + 1):
+            self._publisher.on_link_event(Confirmed(mid))
+
+    def drop(self):
+        self.drops += 1
 
     def next_on(self, *topics):
         """The next message on one of these topics."""
@@ -57,12 +67,23 @@ class ScriptedLink:
         return [decode_ascii(self.next_on(TOPICS.verdict)[1]).seq for _ in range(count)]
 
 
+class Clock:
+    """Real time, and what was added to it."""
+
+    def __init__(self):
+        self.ahead_s = 0.0
+
+    def __call__(self):
+        return time.monotonic() + self.ahead_s
+
+
 class Stage:
     def __init__(self, folder):
+        self.clock = Clock()
         self.spool = Spool(folder)
         self.failures: queue.Queue[Exception] = queue.Queue()
         self.tally = Tally()
-        self.publisher = Publisher(TOPICS, self.spool, self.tally, 0.05, self.failures.put)
+        self.publisher = Publisher(TOPICS, self.spool, self.tally, 0.05, self.failures.put, self.clock)
         self.link = ScriptedLink(self.publisher)
 
     def commit(self, count=1):
@@ -85,6 +106,13 @@ class Stage:
 
     def down(self):
         self.publisher.on_link_event(Down("gone"))
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -166,12 +194,81 @@ def test_verdicts_published_during_an_outage_follow_when_it_ends(stage):
     stage.start()
     stage.up()
     stage.publish(2)
+    assert stage.publisher.drained().wait(WAIT_S)
     stage.down()
     stage.publish(3)
     stage.up()
     stage.publish(1)
     assert sorted(stage.link.next_seqs(6)) == [1, 2, 3, 4, 5, 6]
     assert stage.publisher.drained().wait(WAIT_S)
+
+
+def flags_by_seq(link, count):
+    found = [decode_json(link.next_on(TOPICS.verdict_json)[1]) for _ in range(count)]
+    return {v.seq: v.flags for v in found}
+
+
+def test_what_was_not_confirmed_when_the_connection_was_lost_comes_again_with_the_flag(stage):
+    stage.start()
+    stage.up()
+    stage.link.holds = True
+    stage.publish(2)
+    assert flags_by_seq(stage.link, 2) == {1: 0, 2: 0}
+    stage.down()
+    stage.link.holds = False
+    stage.up()
+    assert flags_by_seq(stage.link, 2) == {1: Flag.REPLAY, 2: Flag.REPLAY}
+    assert stage.publisher.drained().wait(WAIT_S)
+    assert stage.spool.waiting == 0
+
+
+def test_a_full_window_keeps_live_verdicts_back_and_they_follow_unflagged_while_they_are_fresh(stage):
+    stage.start()
+    stage.up()
+    stage.link.holds = True
+    stage.publish(LIVE_WINDOW + 2)
+    assert list(flags_by_seq(stage.link, LIVE_WINDOW)) == list(range(1, LIVE_WINDOW + 1))
+    stage.link.skip_heartbeats(2)
+    assert TOPICS.verdict_json not in stage.link.seen
+    stage.link.confirm_all()
+    assert flags_by_seq(stage.link, 2) == {LIVE_WINDOW + 1: 0, LIVE_WINDOW + 2: 0}
+
+
+def test_a_broker_that_hangs_gets_no_live_verdicts_and_later_these_with_the_flag(stage):
+    stage.start()
+    stage.up()
+    stage.link.holds = True
+    stage.publish(1)
+    stage.link.next_on(TOPICS.verdict_json)
+    stage.clock.ahead_s += MOMENT_S + 0.1
+    stage.publish(1)
+    stage.link.skip_heartbeats(2)
+    assert TOPICS.verdict_json not in stage.link.seen
+    stage.clock.ahead_s += MOMENT_S + 0.1
+    stage.link.confirm_all()
+    assert flags_by_seq(stage.link, 1) == {2: Flag.REPLAY}
+
+
+def test_a_connection_on_which_nothing_is_confirmed_for_long_is_given_up(stage):
+    stage.start()
+    stage.up()
+    stage.link.holds = True
+    stage.publish(1)
+    stage.link.next_on(TOPICS.verdict_json)
+    assert stage.link.drops == 0
+    stage.clock.ahead_s += GIVE_UP_S + 0.1
+    wait_until(lambda: stage.link.drops > 0)
+
+
+def test_replies_and_repeated_verdicts_are_not_kept_for_a_later_connection(stage):
+    stage.start()
+    stage.publisher.say(TOPICS.trigger_ack, b"7;ACCEPTED")
+    (verdict,) = stage.commit()
+    stage.spool.mark_delivered(verdict.seq)
+    stage.publisher.publish_again(verdict)
+    stage.up()
+    stage.link.skip_heartbeats(2)
+    assert not stage.link.seen & {TOPICS.trigger_ack, TOPICS.verdict}
 
 
 def test_the_state_is_shown_when_it_changes_and_again_after_each_connection(stage):
@@ -250,8 +347,9 @@ def test_an_outage_is_told_once_in_the_log(stage, caplog):
     stage.start()
     stage.up()
     stage.publish(1)
-    stage.down()
     assert stage.publisher.drained().wait(WAIT_S)
+    stage.down()
+    wait_until(lambda: caplog.text.count("broker: gone") == 2)
     found = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert found == ["broker: gone; it is tried again, and verdicts are kept"] * 2
 
