@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.bundle_writer import check_place, new_bundle, write_golden, write_manifest
+from edge_build.cpr_training import CprLearner
 from edge_build.dataset import GOOD, Dataset, Picture, fingerprint, load_prepared, scan_dataset
 from edge_build.evaluate import evaluate
 from edge_build.evaluation import Evaluation
 from edge_build.export import export_graph
 from edge_build.held_out import score_held_out
+from edge_build.learner import Learner
 from edge_build.parity import golden_pictures, prove_parity
 from edge_build.patchcore_training import PatchcoreLearner
 from edge_build.progress import Progress
@@ -67,7 +69,7 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
     dataset = scan_dataset(recipe.dataset, progress)
     splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
     shelf = _Shelf(dataset.good, recipe.size, progress)
-    learner = PatchcoreLearner(shelf.all(), recipe.patchcore, recipe.seed, progress)
+    learner = _learner(recipe, shelf.all(), progress)
 
     detector = learner.learn(shelf.places(splits.train))
     graph = export_graph(detector, *recipe.size)
@@ -79,7 +81,7 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
         judge = Judge(engine, threshold, *recipe.size)
         evaluation = evaluate(judge, dataset.test, progress) if dataset.test else None
 
-    notes = (*dataset.notes, *_threshold_notes(threshold))
+    notes = (*dataset.notes, *detector.notes, *_threshold_notes(threshold))
     with new_bundle(out, label) as folder:
         (folder / FP32_GRAPH).write_bytes(graph)
         manifest = Manifest(
@@ -87,7 +89,7 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
             name=recipe.name,
             version=recipe.version,
             detector=recipe.detector,
-            backbone=recipe.patchcore.backbone,
+            backbone=recipe.backbone,
             height=recipe.size[0],
             width=recipe.size[1],
             preprocessing=PREPROCESSING,
@@ -119,6 +121,13 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
     )
 
 
+def _learner(recipe: Recipe, pictures: NDArray[np.uint8], progress: Progress) -> Learner:
+    """What the recipe's `detector` names, with the pictures uint8 (n, H, W, 3) that it may learn from."""
+    if recipe.detector == "cpr-faster":
+        return CprLearner(pictures, recipe.cpr, recipe.seed, progress)
+    return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
+
+
 class _Shelf:
     """The good pictures at the model's size, and where each one is."""
 
@@ -140,7 +149,7 @@ class _Shelf:
 
 
 def _set_threshold(
-    recipe: Recipe, splits: Splits, shelf: _Shelf, learner: PatchcoreLearner, graph: bytes, progress: Progress
+    recipe: Recipe, splits: Splits, shelf: _Shelf, learner: Learner, graph: bytes, progress: Progress
 ) -> tuple[Threshold, NDArray[np.float64]]:
     """The threshold, and the held-out scores that it was set on."""
 

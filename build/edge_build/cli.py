@@ -28,6 +28,7 @@ class DetectorName(str, Enum):
     """What can learn."""
 
     PATCHCORE = "patchcore"
+    CPR_FASTER = "cpr-faster"
 
 
 class EngineName(str, Enum):

@@ -135,7 +135,8 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Uint8 BGR (n, H, W, 3), H and W multiples of 32 -> one float map (n, C, H/stride, W/stride) per tap."""
-        x = self.stem(images.permute(0, 3, 1, 2).float() - LITE_MEAN)
+        # cast before the channels move: TensorRT transposes no uint8
+        x = self.stem(images.float().permute(0, 3, 1, 2) - LITE_MEAN)
         maps = []
         for number, stage in enumerate(self.stages, 1):
             x = stage(x)

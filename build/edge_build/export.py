@@ -101,5 +101,8 @@ def _check_contract(model: onnx.ModelProto, height: int, width: int) -> None:
         raise ValueError(f"the graph's inputs are {inputs}")
     if outputs != {"score": (float32, [1]), "anomaly_map": (float32, [1, height, width])}:
         raise ValueError(f"the graph's outputs are {outputs}")
+    takers = {node.op_type for node in model.graph.node if "image" in node.input}
+    if takers != {"Cast"}:
+        raise ValueError(f"the picture goes into {takers}; TensorRT takes no uint8 but to cast it")
     if domains != {""} or [o.version for o in model.opset_import if o.domain == ""] != [OPSET]:
         raise ValueError(f"the graph uses domains {domains} and opsets {model.opset_import}")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_build.efficientnet import Backbone
+from edge_build.learner import Detector
 
 ENTRIES_AT_ONCE = 512  # a block of distances that stays in a core's cache between the product and its minimum
 BLUR_SIGMA = 4.0  # pixels of the model's input, section 3.3
@@ -57,7 +58,7 @@ class PatchFeatures(nn.Module):
         return torch.cat([fine, coarse], 1)
 
 
-class PatchCore(nn.Module):
+class PatchCore(Detector):
     """The whole detector of one picture.
 
     features: the frozen extractor. projection: how features are prepared. bank: (m, d) projected features. scales: (m,)

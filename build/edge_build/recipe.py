@@ -57,6 +57,7 @@ Size = Annotated[
     BeforeValidator(_height_and_width),
     WithJsonSchema({"anyOf": [_SIDE_SCHEMA, {"type": "array", "items": _SIDE_SCHEMA, "minItems": 2, "maxItems": 2}]}),
 ]
+DetectorName = Literal["patchcore", "cpr-faster"]
 Stage = Annotated[int, Field(ge=1, le=7)]
 Dimensions = Annotated[
     int | float | None,
@@ -84,7 +85,7 @@ class ThresholdSettings(Settings):
     )
     method: Literal["cross-fitted", "held-out"] = Field(
         default="cross-fitted",
-        description="cross-fitted learns from all good pictures, held-out keeps a share; "
+        description="cross-fitted learns from all good pictures, held-out (usual for cpr-faster) keeps a share; "
         "allowed: cross-fitted or held-out",
     )
     folds: int = Field(
@@ -166,6 +167,38 @@ class PatchcoreSettings(Settings):
     )
 
 
+class CprSettings(Settings):
+    """CPR-Faster: every cell against the same place in the ten good pictures that are most alike."""
+
+    backbone: Literal["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"] = Field(
+        default="efficientnet-lite0",
+        description="network that sees; allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2",
+    )
+    kind: Literal["auto", "object", "texture"] = Field(
+        default="auto",
+        description="object has a background that counts for nothing, auto finds out; allowed: auto, object, texture",
+    )
+    textures: Annotated[Path | None, Field(strict=False)] = Field(
+        default=None,
+        description="pictures of surfaces to make up defects from, null for the parts alone; "
+        "allowed: null or a path, as seen from the recipe's own folder",
+    )
+    pool: int = Field(
+        default=1600,
+        ge=1,
+        description="pictures with made-up defects to learn from, as far as memory holds; "
+        "allowed: a whole number, 1 or more",
+    )
+    steps: int = Field(default=600, ge=8, le=100_000, description="of training; allowed: a whole number, 8 to 100000")
+    width: int = Field(
+        default=48,
+        ge=12,
+        le=192,
+        multiple_of=12,
+        description="channels of what learns, 192 in the paper; allowed: a multiple of 12 from 12 to 192",
+    )
+
+
 class GoldenSettings(Settings):
     """Pictures in the bundle whose scores every device must reproduce before it serves."""
 
@@ -188,7 +221,7 @@ class Recipe(Settings):
     dataset: Annotated[Path, Field(strict=False)] = Field(
         description="folder of pictures; allowed: a path, as seen from the recipe's own folder"
     )
-    detector: Literal["patchcore"] = Field(default="patchcore", description="what learns; allowed: patchcore")
+    detector: DetectorName = Field(default="patchcore", description="what learns; allowed: patchcore, cpr-faster")
     size: Size = Field(
         default=(320, 320),
         description="pictures are resized to N or [height, width]; "
@@ -205,15 +238,37 @@ class Recipe(Settings):
         description="good pictures that INT8 ranges are measured on; allowed: its own keys",
     )
     patchcore: PatchcoreSettings = Field(
-        default=PatchcoreSettings(), description="settings of the detector; allowed: its own keys"
+        default=PatchcoreSettings(), description="settings of patchcore; allowed: its own keys"
     )
+    cpr: CprSettings = Field(default=CprSettings(), description="settings of cpr-faster; allowed: its own keys")
     golden: GoldenSettings = Field(
         default=GoldenSettings(), description="pictures that prove a device's engine; allowed: its own keys"
     )
 
+    @property
+    def backbone(self) -> str:
+        """The network of the detector that is built."""
+        return self.patchcore.backbone if self.detector == "patchcore" else self.cpr.backbone
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hold_out_for_cpr(cls, values: Any) -> Any:
+        """The threshold's method follows from the detector where the recipe does not say it."""
+        if not isinstance(values, dict) or values.get("detector") != "cpr-faster":
+            return values
+        threshold = values.get("threshold", {})
+        if not isinstance(threshold, dict) or "method" in threshold:
+            return values
+        return {**values, "threshold": {"method": usual_method("cpr-faster"), **threshold}}
+
+
+def usual_method(detector: str) -> Literal["cross-fitted", "held-out"]:
+    """How a detector's threshold is found unless the recipe says otherwise (docs/decisions/0005)."""
+    return "held-out" if detector == "cpr-faster" else "cross-fitted"
+
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; its `dataset` is then a path from where the program runs. Raises ConfigError with all problems."""
+    """Read a recipe; its paths are then seen from where the program runs. Raises ConfigError with all problems."""
     try:
         text = path.read_bytes().decode()
     except OSError as error:
@@ -221,7 +276,11 @@ def read_recipe(path: Path) -> Recipe:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     recipe = recipe_from_yaml(text, path)
-    return recipe.model_copy(update={"dataset": path.parent / recipe.dataset.expanduser()})
+    placed: dict[str, Any] = {"dataset": path.parent / recipe.dataset.expanduser()}
+    if recipe.cpr.textures is not None:
+        textures = path.parent / recipe.cpr.textures.expanduser()
+        placed["cpr"] = recipe.cpr.model_copy(update={"textures": textures})
+    return recipe.model_copy(update=placed)
 
 
 def recipe_from_yaml(text: str, path: Path) -> Recipe:

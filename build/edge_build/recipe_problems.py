@@ -12,8 +12,6 @@ from pydantic.fields import FieldInfo
 
 from edge_build.recipe_text import Place
 
-COMING = {"cpr-faster"}  # detectors of the next release
-
 
 def problems_from_error(
     error: pydantic.ValidationError, model: type[BaseModel], lines: Mapping[Place, int]
@@ -54,8 +52,7 @@ def _what(kind: str, place: Place, value: object, model: type[BaseModel]) -> str
     inner = settings_of(field)
     if inner is not None and not isinstance(value, Mapping):
         return f"found {_said(value)}; allowed: the keys {', '.join(inner.model_fields)}"
-    coming = ", which comes with the next release" if isinstance(value, str) and value in COMING else ""
-    return f"found {_said(value)}{coming}; allowed: {allowed(field)}"
+    return f"found {_said(value)}; allowed: {allowed(field)}"
 
 
 def _unknown(place: Place, model: type[BaseModel]) -> str:

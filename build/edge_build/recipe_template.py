@@ -15,11 +15,21 @@ from pydantic import BaseModel
 
 from edge_build.dataset import GOOD, Dataset, scan_dataset
 from edge_build.progress import Progress
-from edge_build.recipe import SIDE_MAX, SIDE_MIN, SIDE_STEP, BankSettings, Recipe, recipe_from_yaml
+from edge_build.recipe import (
+    SIDE_MAX,
+    SIDE_MIN,
+    SIDE_STEP,
+    BankSettings,
+    Recipe,
+    ThresholdSettings,
+    recipe_from_yaml,
+    usual_method,
+)
 from edge_build.recipe_problems import allowed, meaning, settings_of
 from edge_build.splits import calibration_count
 
 USUAL_SIDE = 320
+OTHERS_SECTION = {"patchcore": "cpr", "cpr-faster": "patchcore"}  # what a detector's recipe leaves out
 ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small
 _COMMENTS_AT = 36
 
@@ -39,8 +49,10 @@ def recipe_for(
         dataset=root,
         detector=detector,  # checked at the end, with all else
         size=_suggested_size(dataset) if size is None else (size, size) if isinstance(size, int) else size,
+        threshold=ThresholdSettings(method=usual_method(detector)),
     )
-    text = "\n".join([*(f"# {line}".rstrip() for line in _found(dataset, model)), "", *_keys(model, 0), ""])
+    left_out = OTHERS_SECTION.get(detector)
+    text = "\n".join([*(f"# {line}".rstrip() for line in _found(dataset, model)), "", *_keys(model, 0, left_out), ""])
     recipe_from_yaml(text, Path("the new recipe"))
     return text
 
@@ -93,13 +105,17 @@ def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:
 
 def _held_out(good: int, recipe: Recipe) -> int:
     """How many of so many good pictures the threshold rests on."""
+    if recipe.threshold.method == "held-out":
+        return max(1, round(good * recipe.threshold.share))
     return good - calibration_count(good, recipe.calibration.pictures)
 
 
-def _keys(settings: BaseModel, depth: int) -> list[str]:
-    """The lines of all keys, each with its comment; keys of the other way to say the same are commented out."""
+def _keys(settings: BaseModel, depth: int, without: str | None = None) -> list[str]:
+    """The lines of all keys but one, each with its comment; keys of the other way to say the same are commented out."""
     lines = []
     for name, field in type(settings).model_fields.items():
+        if name == without:
+            continue
         value = getattr(settings, name)
         comment = f"{meaning(field)} ({allowed(field)})" if settings_of(field) is None else meaning(field)
         if isinstance(value, BaseModel):

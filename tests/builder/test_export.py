@@ -58,7 +58,7 @@ class Measures(nn.Module):
         self.weight = nn.Parameter(torch.randn(1, 3, 3, 3, generator=torch.Generator().manual_seed(0)))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = F.pad(image.permute(0, 3, 1, 2).float(), self.pad, self.mode, self.value)
+        x = F.pad(image.float().permute(0, 3, 1, 2), self.pad, self.mode, self.value)
         y = F.conv2d(x, self.weight)[:, 0]
         if self.twice:
             y = y + x[:, 0, 1:-1, 1:-1]  # the padded picture has a second reader
@@ -169,3 +169,15 @@ class Wrong(nn.Module):
 def test_outputs_that_break_the_contract_are_a_bug_in_the_detector(way: str) -> None:
     with pytest.raises(ValueError, match=r"the graph's outputs are \{'score': \(1, "):
         export_graph(Wrong(way), 32, 32)
+
+
+def test_a_picture_that_is_not_cast_first_is_a_bug_in_the_detector() -> None:
+    """TensorRT's parser takes an uint8 input into a Cast and into nothing else."""
+
+    class Transposing(nn.Module):
+        def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+            anomaly_map = image.permute(0, 3, 1, 2).float().mean(1)
+            return anomaly_map.amax((1, 2)), anomaly_map
+
+    with pytest.raises(ValueError, match=r"the picture goes into \{'Transpose'\}; TensorRT takes no uint8"):
+        export_graph(Transposing(), 32, 32)

@@ -70,6 +70,25 @@ golden: {pictures: 2}
     assert read.patchcore.dimensions == 0.95
 
 
+def test_cpr_holds_pictures_out_for_its_threshold_unless_the_recipe_says_otherwise(recipe):
+    usual = recipe(SHORT + "detector: cpr-faster\nthreshold: {share: 0.3}")
+    said = recipe(SHORT + "detector: cpr-faster\nthreshold: {method: cross-fitted}")
+    assert (usual.threshold.method, usual.threshold.share) == ("held-out", 0.3)
+    assert recipe(SHORT + "detector: cpr-faster").threshold.method == "held-out"
+    assert said.threshold.method == "cross-fitted"
+
+
+def test_the_backbone_is_that_of_the_detector(recipe):
+    text = SHORT + "patchcore: {backbone: efficientnet-lite1}\ncpr: {backbone: efficientnet-lite2}\n"
+    assert recipe(text).backbone == "efficientnet-lite1"
+    assert recipe(text + "detector: cpr-faster").backbone == "efficientnet-lite2"
+
+
+def test_textures_are_seen_from_the_recipes_folder(recipe, tmp_path):
+    assert recipe(SHORT + "cpr: {textures: wood}").cpr.textures == tmp_path / "wood"
+    assert recipe(SHORT).cpr.textures is None
+
+
 def test_an_absolute_dataset_stays_where_it_is(recipe, tmp_path):
     assert recipe(f"name: a\nversion: 1\ndataset: {tmp_path / 'x'}\n").dataset == tmp_path / "x"
 
@@ -128,7 +147,7 @@ patchcore:
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
         "line 6, backbone: unknown key here; it belongs under patchcore",
         "line 7, flurb: unknown key; allowed: name, version, dataset, detector, size, seed, threshold, calibration, "
-        "patchcore, golden",
+        "patchcore, cpr, golden",
         "line 8, golden: found 3; allowed: the keys pictures",
         "line 10, threshold.false_reject_rate: found 1; allowed: above 0, at most 0.5",
         "line 11, threshold.method: found the text 'no'; allowed: cross-fitted or held-out",
@@ -147,7 +166,10 @@ patchcore:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("detector: cpr-faster", "the text 'cpr-faster', which comes with the next release; allowed: patchcore"),
+        ("detector: cpr-fastest", "the text 'cpr-fastest'; allowed: patchcore, cpr-faster"),
+        ("cpr: {kind: part}", "the text 'part'; allowed: auto, object, texture"),
+        ("cpr: {width: 50}", "50; allowed: a multiple of 12 from 12 to 192"),
+        ("cpr: {textures: 3}", "3; allowed: null or a path, as seen from the recipe's own folder"),
         ("size: [64, 70]", "[64, 70]; allowed: one or two multiples of 32"),
         ("size: [64, 64, 64]", "[64, 64, 64]; allowed: one or two multiples of 32"),
         ("size: 2048", "2048; allowed: one or two multiples of 32 from 64 to 1024"),

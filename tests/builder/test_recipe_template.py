@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_build.dataset import DatasetError
-from edge_build.recipe import Recipe, recipe_from_yaml
+from edge_build.recipe import Recipe, ThresholdSettings, recipe_from_yaml
 from edge_build.recipe_template import recipe_for
 from edge_runtime.errors import ConfigError
 
@@ -35,12 +35,29 @@ def test_the_recipe_has_all_defaults_and_is_accepted(tmp_path):
     assert recipe == Recipe(name="gear", version="1", dataset=tmp_path / "gear")
 
 
-def test_every_key_stands_there_with_a_comment(tmp_path):
+def test_a_recipe_for_cpr_holds_pictures_out(tmp_path):
+    write_good(tmp_path / "gear", height=400, width=400)
+    recipe = read(recipe_for(tmp_path / "gear", "cpr-faster"))
+    held_out = ThresholdSettings(method="held-out")
+    assert recipe == Recipe(
+        name="gear",
+        version="1",
+        dataset=tmp_path / "gear",
+        detector="cpr-faster",
+        size=320,
+        threshold=held_out,
+    )
+
+
+@pytest.mark.parametrize(("detector", "other"), [("patchcore", "cpr"), ("cpr-faster", "patchcore")])
+def test_every_key_but_those_of_the_other_detector_stands_there_with_a_comment(tmp_path, detector, other):
     write_good(tmp_path)
-    text = recipe_for(tmp_path)
+    text = recipe_for(tmp_path, detector)
 
     def keys(model):
         for name, field in model.model_fields.items():
+            if name == other:
+                continue
             yield name
             if hasattr(field.annotation, "model_fields"):
                 yield from keys(field.annotation)
@@ -48,6 +65,7 @@ def test_every_key_stands_there_with_a_comment(tmp_path):
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     for key in keys(Recipe):
         assert any(line.lstrip(" #").startswith(f"{key}:") and line.count("# ") >= 1 for line in lines)
+    assert not any(line.startswith(f"{other}:") for line in lines)
 
 
 def test_what_was_found_stands_at_the_top(tmp_path):
@@ -115,9 +133,9 @@ def test_a_size_that_is_asked_for_is_taken(tmp_path, asked, size):
 def test_a_detector_and_a_size_that_do_not_exist_are_refused(tmp_path):
     write_good(tmp_path, 4)
     with pytest.raises(ConfigError) as caught:
-        recipe_for(tmp_path, "cpr-faster", 250)
+        recipe_for(tmp_path, "cpr-fastest", 250)
     assert "the new recipe cannot be followed, 2 problems" in str(caught.value)
-    assert "which comes with the next release; allowed: patchcore" in str(caught.value)
+    assert "detector: found the text 'cpr-fastest'; allowed: patchcore, cpr-faster" in str(caught.value)
     assert "size: found 250; allowed: one or two multiples of 32" in str(caught.value)
 
 

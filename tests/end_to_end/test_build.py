@@ -33,10 +33,14 @@ def edge_build(*arguments: object, env: dict[str, str] | None = None) -> subproc
 
 def write_recipe(dataset: Path, *changes: tuple[str, str]) -> Path:
     """What `init` prints, for two folds, with other changes of its text."""
-    found = edge_build("init", dataset)
+    return changed_recipe(dataset, "patchcore", ("folds: 10", "folds: 2"), ("ratio: 0.01", "ratio: 0.1"), *changes)
+
+
+def changed_recipe(dataset: Path, detector: str, *changes: tuple[str, str]) -> Path:
+    found = edge_build("init", dataset, "--detector", detector)
     assert found.returncode == 0, found.stderr
     text = found.stdout
-    for old, new in (("folds: 10", "folds: 2"), ("ratio: 0.01", "ratio: 0.1"), *changes):
+    for old, new in changes:
         assert old in text
         text = text.replace(old, new)
     recipe = dataset.parent / "recipe.yaml"
@@ -213,6 +217,24 @@ def test_a_build_that_is_ended_in_the_middle_leaves_nothing(
     assert said[-1] == "edge-build: interrupted; what was half-written is removed\n"
     assert left_in(out) == []
     assert left_in(tmp_path) == ["out"]
+
+
+def test_cpr_faster_goes_the_same_way_from_init_to_evaluation(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "parts", train=20)
+    recipe = changed_recipe(dataset, "cpr-faster", ("pool: 1600", "pool: 40"), ("steps: 600", "steps: 16"))
+    built = edge_build("build", recipe, "--out", tmp_path, "--json", tmp_path / "summary.json")
+    assert built.returncode == 0, built.stderr
+
+    evaluated = edge_build("evaluate", tmp_path / "parts-1", dataset)
+
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "image AUROC 100.00%   3 good, 3 defect" in evaluated.stdout
+    manifest, summary = open_bundle(tmp_path / "parts-1").manifest, json.loads((tmp_path / "summary.json").read_text())
+    threshold = manifest.graphs[Precision.FP32].threshold
+    assert (manifest.detector, manifest.backbone, threshold.method) == ("cpr-faster", "efficientnet-lite0", "held-out")
+    assert (summary["bank_entries"], summary["dimensions"], threshold.pictures) == (16, 16, 4)
+    assert summary["notes"][0].startswith("kind: ")
+    assert "kind: " in (tmp_path / "parts-1/report.html").read_text()
 
 
 def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path: Path) -> None:

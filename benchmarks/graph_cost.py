@@ -1,0 +1,95 @@
+"""What a bundle's graph costs beside its backbone alone, and beside other bundles, on one thread, in one run.
+
+    python benchmarks/graph_cost.py BUNDLE [BUNDLE...] [--rounds 60]
+
+The floor of the first bundle is its EfficientNet, cut at the last stage that CPR-Faster looks at. All graphs take
+turns, so that a busy machine slows all of them; each has the median and the least of its times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from edge_build.cpr import STAGES
+from edge_build.efficientnet import Backbone, load_backbone
+from edge_runtime.bundle import open_bundle
+from edge_runtime.records import Precision
+
+
+class Floor(nn.Module):
+    """The backbone alone: a picture in, both maps out."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        fine, coarse = self.backbone(image)
+        return fine, coarse
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", type=Path, nargs="+")
+    parser.add_argument("--rounds", type=int, default=60)
+    arguments = parser.parse_args()
+    bundles = [open_bundle(path) for path in arguments.bundles]
+    first = bundles[0].manifest
+    graphs = {"backbone alone": floor_graph(first.backbone, first.height, first.width)}
+    pictures = {"backbone alone": picture(first.height, first.width)}
+    for bundle in bundles:
+        manifest = bundle.manifest
+        name = f"{manifest.name}-{manifest.version} ({manifest.detector}, {manifest.height} x {manifest.width})"
+        graphs[name] = bundle.graph(Precision.FP32).read_bytes()
+        pictures[name] = picture(manifest.height, manifest.width)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    sessions = {
+        name: onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        for name, graph in graphs.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in sessions}
+    for _ in range(arguments.rounds):
+        for name, session in sessions.items():
+            started = time.perf_counter()
+            session.run(None, {"image": pictures[name]})
+            times[name].append(1e3 * (time.perf_counter() - started))
+    floor = times["backbone alone"]
+    for name, taken in times.items():
+        ratio = f"{np.median(taken) / np.median(floor):.2f} and {min(taken) / min(floor):.2f} times the backbone"
+        print(f"{name}: median {np.median(taken):.1f} ms, least {min(taken):.1f} ms, {ratio}")
+
+
+def floor_graph(variant: str, height: int, width: int) -> bytes:
+    """The backbone cut at CPR-Faster's last stage, as ONNX."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in edge_build.export
+        torch.onnx.export(
+            Floor(load_backbone(variant, STAGES)),
+            (torch.from_numpy(picture(height, width)),),
+            buffer,  # type: ignore[arg-type]  # as in edge_build.export
+            dynamo=False,
+            opset_version=17,
+            input_names=["image"],
+        )
+    return buffer.getvalue()
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    """Any picture: the time does not depend on what it shows."""
+    return np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Where the part is (CPR's foreground branch), and whether there is a part before a background at all.
+
+What lies in a ring along the picture's border and looks alike is background; what lies in the middle and looks
+different is the part. A linear discriminant of the two becomes one 1x1 convolution.
+
+    foreground, why = find_foreground(maps, "auto", seed)
+    if foreground is not None:
+        shares = foreground(maps)  # (n, h, w) in 0..1
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge_runtime.errors import ConfigError
+
+RING, MIDDLE = 3 / 80, 1 / 5  # shares of the height and width
+MOST_VECTORS, MOST_OF_A_CLASS = 50_000, 15_000
+FEWEST_OF_A_CLASS = 100
+# What a background must look like for `auto`, on pictures that the foreground was not fitted to.
+LEAST_AGREEMENT = 0.8  # of two halves of the pictures about where the part is (intersection over union)
+LEAST_RING = 0.9  # share of the border that is background
+LEAST_MIDDLE = 0.05  # share of the middle that is foreground: thin parts fill little of it
+
+
+class Foreground(nn.Module):
+    """A share of foreground for every cell: one 1x1 convolution, clamped to 0..1."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        """weight: (C,). bias: (1,)."""
+        super().__init__()
+        self.register_buffer("weight", weight[None, :, None, None])
+        self.register_buffer("bias", bias)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, C, h, w) -> (n, h, w)."""
+        return F.conv2d(maps, self.weight, self.bias).clamp(0, 1)[:, 0]
+
+
+def find_foreground(
+    maps: Tensor, kind: Literal["auto", "object", "texture"], seed: int
+) -> tuple[Foreground | None, str]:
+    """The foreground of good pictures' fine maps (n, C, h, w), or None for a texture; and why.
+
+    Raises ConfigError for `object` when middle and border of the pictures look alike.
+    """
+    if kind == "texture":
+        return None, "kind: texture, as the recipe says: no foreground is separated"
+    whole = _fitted(maps, seed)
+    if kind == "object":
+        if whole is None:
+            raise ConfigError(
+                "cpr.kind is object, but the middle of the pictures looks like their border: there is no background "
+                "to separate. Set kind to texture or auto"
+            )
+        return whole, "kind: object, as the recipe says: what looks like the pictures' border counts for nothing"
+    halves = (maps[::2].float(), maps[1::2].float())
+    first, second = (_fitted(half, seed) for half in halves)
+    if whole is None or first is None or second is None:
+        return None, "kind: texture, because the middle of the pictures looks like their border"
+    other = torch.cat([second(halves[0]), first(halves[1])])  # each half by the foreground that has not seen it
+    own = torch.cat([first(halves[0]), second(halves[1])])
+    agreement = float(((other > 0.5) & (own > 0.5)).sum() / ((other > 0.5) | (own > 0.5)).sum().clamp(min=1))
+    ring, middle = _ring(*maps.shape[2:]), _middle(*maps.shape[2:])
+    filled = float((other[:, middle] > 0.5).float().mean())
+    clear = float((other[:, ring] < 0.5).float().mean())
+    found = (
+        f"two halves of the pictures agree about the foreground to {agreement:.0%} (asked: {LEAST_AGREEMENT:.0%}), "
+        f"the border is background to {clear:.0%} ({LEAST_RING:.0%}), the middle foreground to {filled:.0%} "
+        f"({LEAST_MIDDLE:.0%})"
+    )
+    if agreement >= LEAST_AGREEMENT and clear >= LEAST_RING and filled >= LEAST_MIDDLE:
+        return whole, f"kind: object, because {found}"
+    return None, f"kind: texture, because {found}"
+
+
+def _fitted(maps: Tensor, seed: int) -> Foreground | None:
+    """None where a class has too few cells, or no direction separates the two."""
+    random = np.random.default_rng(seed)
+    ring, middle = _ring(*maps.shape[2:]), _middle(*maps.shape[2:])
+    cells = maps.permute(0, 2, 3, 1)
+    vectors = _some(cells.reshape(-1, maps.shape[1]), MOST_VECTORS, random)
+    if (vectors == vectors[0]).all():
+        return None
+    clusters = KMeans(2, n_init=10, random_state=seed).fit(vectors)
+    in_ring = _some(cells[:, ring].reshape(-1, maps.shape[1]), MOST_VECTORS, random)
+    in_middle = _some(cells[:, middle].reshape(-1, maps.shape[1]), MOST_VECTORS, random)
+    labels = clusters.predict(in_ring)
+    background = int(np.bincount(labels, minlength=2).argmax())
+    negatives, positives = in_ring[labels == background], in_middle[clusters.predict(in_middle) != background]
+    count = min(len(negatives), len(positives), MOST_OF_A_CLASS)
+    if count < FEWEST_OF_A_CLASS:
+        return None
+    both = np.concatenate([negatives[:count], positives[:count]])
+    line = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-3).fit(both, np.repeat([0, 1], count))
+    low, high = np.percentile(line.decision_function(vectors), [1, 99])
+    scale = 1 / max(high - low, 1e-6)
+    weight = torch.from_numpy(line.coef_[0] * scale).float()
+    return Foreground(weight, torch.from_numpy((line.intercept_ - low) * scale).float())
+
+
+def _some(vectors: Tensor, most: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """At most so many rows, in random order."""
+    chosen = random.permutation(len(vectors))[:most]
+    return np.asarray(vectors[torch.from_numpy(chosen)].float().numpy())
+
+
+def _ring(height: int, width: int) -> Tensor:
+    """True along the border (h, w)."""
+    ring = torch.ones(height, width, dtype=torch.bool)
+    y, x = max(1, round(RING * height)), max(1, round(RING * width))
+    ring[y:-y, x:-x] = False
+    return ring
+
+
+def _middle(height: int, width: int) -> Tensor:
+    """True in the central box (h, w)."""
+    middle = torch.zeros(height, width, dtype=torch.bool)
+    y, x = round(MIDDLE * height), round(MIDDLE * width)
+    middle[height // 2 - y : height // 2 + y, width // 2 - x : width // 2 + x] = True
+    return middle

@@ -1,0 +1,27 @@
+"""What the builder knows of a detector: something learns it from good pictures, and it becomes one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import nn
+
+
+class Detector(nn.Module):
+    """One prepared picture in (uint8 BGR (1, H, W, 3)), score (1,) and anomaly map (1, H, W) out.
+
+    entries: what it remembers, patches or pictures. dimensions: of each. notes: what a user should know about what was
+    decided while it learned.
+    """
+
+    entries: int
+    dimensions: int
+    notes: tuple[str, ...] = ()
+
+
+class Learner(Protocol):
+    """Holds the good pictures, and learns from any part of them."""
+
+    def learn(self, chosen: Sequence[int]) -> Detector:
+        """A detector that has seen the chosen pictures (row numbers) and no others."""

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from made_network import made_pictures
+from naive_patchcore import measured
+from tiny_dataset import part
+
+from edge_build.cpr_pairs import Maps
+from edge_build.cpr_training import POOL_BYTES, CprLearner, held_out_rows, pool_size
+from edge_build.progress import PlainProgress, SilentProgress
+from edge_build.recipe import CprSettings
+from edge_build.textures import load_textures
+from edge_runtime.errors import ConfigError
+
+QUICK = CprSettings(pool=12, steps=8, width=12)
+
+
+def parts(count: int) -> np.ndarray:
+    return np.stack([part(seed)[0] for seed in range(count)])
+
+
+@pytest.mark.parametrize("count", [2, 9, 40, 2000])
+def test_held_out_pictures_are_a_tenth_at_most_24_spread_over_all(count: int) -> None:
+    rows = held_out_rows(count)
+
+    assert len(rows) == len(set(rows)) == max(1, min(24, round(count / 10)))
+    assert 0 <= min(rows) <= max(rows) < count
+    assert np.ptp(np.diff(rows, prepend=rows[0] - count // len(rows))) <= 1
+
+
+def test_the_pool_is_as_large_as_asked_for_unless_memory_would_not_hold_it() -> None:
+    maps = Maps(torch.zeros(1, 24, 80, 80).half(), torch.zeros(1, 40, 40, 40).half())
+    each = 2 * (24 * 6400 + 40 * 1600)
+
+    assert pool_size(1600, maps) == 1600
+    assert pool_size(10**6, maps) == POOL_BYTES // each
+
+
+@pytest.fixture(scope="module")
+def learner() -> CprLearner:
+    """With the published weights."""
+    return CprLearner(parts(10), QUICK, 3, SilentProgress())
+
+
+def test_the_same_pictures_and_seed_give_the_same_scores(learner: CprLearner) -> None:
+    image = torch.from_numpy(part(99)[0][None])
+
+    (first, first_map), (again, again_map) = (measured(learner.learn(range(8)), image) for _ in range(2))
+
+    assert first == again
+    np.testing.assert_array_equal(first_map, again_map)
+
+
+def test_the_references_are_the_chosen_pictures(learner: CprLearner) -> None:
+    detector = learner.learn([1, 2, 5, 7])
+
+    assert (detector.entries, detector.dimensions) == (4, 16)
+    assert detector.fine_bank.dtype == torch.float16
+    assert not detector.training
+
+
+def test_two_pictures_are_enough_to_go_through_all_steps(learner: CprLearner) -> None:
+    assert learner.learn([0, 1]).entries == 2
+
+
+def test_a_scratched_part_scores_above_a_good_one(learner: CprLearner) -> None:
+    detector = learner.learn(range(10))
+
+    good = [measured(detector, torch.from_numpy(part(seed)[0][None]))[0] for seed in (100, 101, 102)]
+    bad = [measured(detector, torch.from_numpy(part(seed, scratched=True)[0][None]))[0] for seed in (200, 201, 202)]
+    assert max(good) < min(bad)
+
+
+def test_what_was_decided_is_said_and_noted() -> None:
+    said: list[str] = []
+    learner = CprLearner(made_pictures(6).numpy(), QUICK, 0, PlainProgress(said.append))
+
+    notes = learner.learn(range(6)).notes
+
+    assert notes[0].startswith("kind: ")
+    assert "cpr.textures" in notes[1]
+    text = "".join(said)
+    for step in ("features: ", "made-up defects: 12/12", "made-up hold-out: ", "step 8: loss ", "training: 8/8"):
+        assert step in text
+
+
+def test_textures_are_read_at_the_models_size(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / "wood").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / f"wood/{number}.png"), np.full((20, 30, 3), 50 * number, np.uint8))
+
+    found = load_textures(tmp_path, 64, 96, 0, SilentProgress())
+
+    assert [(image.shape, int(image[0, 0, 0])) for image in found] == [((64, 96, 3), 50 * n) for n in range(3)]
+    learner = CprLearner(parts(6), QUICK.model_copy(update={"textures": tmp_path}), 0, SilentProgress())
+    assert len(learner.learn(range(6)).notes) == 1  # no advice to add textures
+
+
+def test_a_folder_without_textures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cpr\.textures: .* holds no pictures .*; name a folder that does, or null"):
+        load_textures(tmp_path / "none", 64, 64, 0, SilentProgress())
