@@ -1,6 +1,6 @@
 """Where messages for the station arrive: answers triggers at once, and passes everything else on.
 
-Runs in the network thread: nothing here blocks or raises.
+Runs in the network thread: nothing here raises, or blocks for longer than it takes to write a trigger to the disk.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from edge_runtime.messages import (
     trigger_id_of,
 )
 from edge_runtime.publisher import Publisher
+from edge_runtime.spool import Spool
 from edge_runtime.tally import Tally
 from edge_runtime.topics import Topics
 from edge_runtime.trigger_desk import TriggerDesk
@@ -34,6 +35,7 @@ class Reception:
         self,
         topics: Topics,
         desk: TriggerDesk,
+        spool: Spool,
         inbox: Inbox,
         publisher: Publisher,
         tally: Tally,
@@ -41,7 +43,8 @@ class Reception:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._topics, self._desk, self._inbox, self._publisher, self._tally = topics, desk, inbox, publisher, tally
+        self._topics, self._desk, self._spool, self._inbox = topics, desk, spool, inbox
+        self._publisher, self._tally = publisher, tally
         self._window_ms, self._clock_ns, self._unix_ms = round(duplicate_window_s * 1000), clock_ns, unix_ms
 
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
@@ -75,6 +78,8 @@ class Reception:
             self._reply(trigger_id_of(payload), Reply.BADREQUEST)
             raise
         answer = self._desk.offer(trigger)
+        if answer.reply is Reply.ACCEPTED:
+            self._spool.accept(trigger)  # whatever happens now, it gets a verdict, after a restart at the latest
         self._reply(trigger.trigger_id, answer.reply)  # first, so that ACCEPTED comes before the verdict
         if answer.reply is Reply.ACCEPTED:
             self._inbox.put(Order(trigger, arrived_ns))

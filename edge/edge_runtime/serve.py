@@ -15,6 +15,7 @@ from edge_runtime.engine import Engine
 from edge_runtime.errors import EdgeError, EngineError, StorageError
 from edge_runtime.inbox import Inbox, Stop
 from edge_runtime.inspector import Inspector
+from edge_runtime.interrupted import answer_interrupted
 from edge_runtime.judge import Judge
 from edge_runtime.mqtt_client import MqttClient
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
@@ -70,11 +71,12 @@ def open_inspector(station: Station, inbox: Inbox) -> Iterator[Inspector]:
         )
         window_ms = station.duplicate_window_s * 1000
         tally, topics, now_ms = Tally(), station.topics, time.time_ns() // 1_000_000
+        answer_interrupted(spool, bundle, tally, now_ms)
         desk = TriggerDesk(
             station.recipe, station.duplicate_window_s, time.monotonic, spool.triggered_since(now_ms - window_ms)
         )
         publisher = Publisher(topics, spool, tally, station.mqtt.heartbeat_ms / 1000, inbox.put)
-        reception = Reception(topics, desk, inbox, publisher, tally, station.duplicate_window_s)
+        reception = Reception(topics, desk, spool, inbox, publisher, tally, station.duplicate_window_s)
         client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
         publisher.show(report_from(Conditions()))
         publisher.start(client)

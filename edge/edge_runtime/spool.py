@@ -3,6 +3,7 @@
 Rules:
 - A seq is used once in the station's life. It is committed with its verdict in one transaction, synced to the disk.
 - A verdict leaves when a consumer acknowledged it, or by the configured retention, which says how many it dropped.
+- An accepted trigger is here until its verdict is committed: after a crash it is known who still waits.
 - "Delivered" means that the broker confirmed it. That is written with the next commit: after a crash a verdict may be
   sent again, with the same seq, and is never missing.
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_runtime.errors import StorageError
+from edge_runtime.messages import Trigger
 from edge_runtime.records import Verdict
 from edge_runtime.verdict_json import decode_json, encode_json
 
@@ -38,6 +40,12 @@ _SCHEMA = """
     CREATE INDEX undelivered ON verdict (seq) WHERE delivered = 0;
     CREATE TABLE station (boot_id INTEGER NOT NULL) STRICT;
     INSERT INTO station VALUES (0);
+"""
+# Apart from the schema, for files of version 1 may lack it; a daemon that does not know it leaves it alone.
+_ACCEPTED = """
+    CREATE TABLE IF NOT EXISTS accepted (
+        trigger_id INTEGER PRIMARY KEY, recipe INTEGER NOT NULL, part_id TEXT NOT NULL
+    ) STRICT
 """
 
 
@@ -98,12 +106,26 @@ class Spool:
             self._db.execute(
                 "INSERT INTO verdict VALUES (?, ?, ?, 0, ?)", (verdict.seq, verdict.unix_ms, verdict.trigger_id, line)
             )
+            if verdict.trigger_id:
+                self._db.execute("DELETE FROM accepted WHERE trigger_id = ?", (verdict.trigger_id,))
             self._write_delivered()
             self._waiting += 1
         self.next_seq += 1
         self._since_retention += 1
         if self._since_retention >= RETENTION_EVERY:
             self.apply_retention(verdict.unix_ms)
+
+    def accept(self, trigger: Trigger) -> None:
+        """Write a trigger that will be answered, and sync. `commit` of its verdict takes it away."""
+        with self._lock, self._transaction():
+            row = (trigger.trigger_id, trigger.recipe, trigger.part_id)
+            self._db.execute("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)", row)
+
+    def accepted(self) -> list[Trigger]:
+        """Triggers without a verdict; before anything is accepted, those that an earlier run left."""
+        with self._lock, self._translated():
+            rows = self._db.execute("SELECT trigger_id, recipe, part_id FROM accepted ORDER BY trigger_id").fetchall()
+        return [Trigger(*row) for row in rows]
 
     def mark_delivered(self, seq: int) -> None:
         """The broker confirmed a verdict; written with the next commit."""
@@ -184,6 +206,7 @@ class Spool:
                     f"{self._path} has schema version {version}, this daemon knows {SCHEMA_VERSION}: "
                     "update the daemon, or give it another state_dir"
                 )
+            self._db.execute(_ACCEPTED)
             self._db.execute("UPDATE station SET boot_id = boot_id + 1")
             return self._number("SELECT boot_id FROM station")
 

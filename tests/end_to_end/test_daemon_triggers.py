@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 from tiny_bundle import write_pictures
 
@@ -66,6 +68,29 @@ def test_a_duplicate_is_recognised_after_a_kill_too(triggered, bench, listener):
     assert listener.next_on("trigger/ack") == b"5;DUPLICATE"
     again = decode_json(listener.next_on("verdict/json", lambda p: b'"trigger_id":5' in p))
     assert (again.seq, again.boot_id, again.decision.outcome) == (first.seq, first.boot_id, first.decision.outcome)
+
+
+def test_a_trigger_that_a_kill_left_unanswered_is_error_302_after_the_restart(bench, broker, listener):
+    # given a picture that takes a while to read
+    bench.pictures.mkdir()
+    cv2.imwrite(str(bench.pictures / "0.png"), np.full((8000, 8000, 3), 60, np.uint8))
+    station = bench.station(broker.port, mode="triggered", recipe=12, deadline_ms=60_000)
+    daemon = bench.daemon(station)
+    listener.wait_state("READY")
+    # when the daemon is killed after it accepted
+    listener.send("trigger", "5;12;PART-5")
+    assert listener.next_on("trigger/ack") == b"5;ACCEPTED"
+    daemon.kill()
+    listener.wait_state("OFFLINE")
+    assert not [t for t, _, _ in listener.seen if t.endswith("/verdict/bin")]
+    bench.daemon(station)
+    # then the one verdict comes with the next start, and the same trigger gets it again
+    verdict = decode_binary(listener.next_on("verdict/bin"))
+    assert (verdict.trigger_id, verdict.part_id, verdict.outcome, verdict.error) == (5, "PART-5", Outcome.ERROR, 302)
+    assert verdict.flags == Flag.REPLAY
+    listener.send("trigger", "5;12;PART-5")
+    assert listener.next_on("trigger/ack") == b"5;DUPLICATE"
+    assert decode_binary(listener.next_on("verdict/bin")).seq == verdict.seq
 
 
 def test_bad_triggers_are_answered_and_judged_by_nobody(triggered, listener):

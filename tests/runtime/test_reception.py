@@ -5,6 +5,7 @@ import logging
 import pytest
 from sample_verdict import sample_verdict
 
+from edge_runtime.errors import StorageError
 from edge_runtime.inbox import Inbox, Order
 from edge_runtime.messages import Command, SeqRange, Trigger
 from edge_runtime.reception import Reception
@@ -32,12 +33,32 @@ class RecordingPublisher:
         self.heard.append(("replay", wanted))
 
 
+class RecordingSpool:
+    def __init__(self, publisher):
+        self._publisher, self.failure = publisher, None
+        self.accepted = []  # triggers, each with how many messages had gone out before it
+
+    def accept(self, trigger):
+        if self.failure is not None:
+            raise self.failure
+        self.accepted.append((trigger, len(self._publisher.heard)))
+
+
 class Stage:
     def __init__(self):
         self.publisher, self.inbox, self.tally = RecordingPublisher(), Inbox(), Tally()
+        self.spool = RecordingSpool(self.publisher)
         self.desk = TriggerDesk(12, 10, clock=lambda: 0.0)
         self.reception = Reception(
-            TOPICS, self.desk, self.inbox, self.publisher, self.tally, 10, clock_ns=lambda: 5, unix_ms=lambda: 100_000
+            TOPICS,
+            self.desk,
+            self.spool,
+            self.inbox,
+            self.publisher,
+            self.tally,
+            10,
+            clock_ns=lambda: 5,
+            unix_ms=lambda: 100_000,
         )
 
     def receive(self, topic, payload, retained=False):
@@ -56,6 +77,19 @@ def stage():
 def test_an_accepted_trigger_is_acknowledged_first_and_then_ordered(stage):
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;ACCEPTED")]
     assert stage.inbox.take(wait=False) == Order(Trigger(7, 12, "PART-7"), arrived_ns=5)
+
+
+def test_an_accepted_trigger_is_on_the_disk_before_anyone_hears_of_it(stage):
+    stage.receive(TOPICS.trigger, b"7;12;PART-7")
+    stage.receive(TOPICS.trigger, b"8;12;PART-8")  # busy
+    assert stage.spool.accepted == [(Trigger(7, 12, "PART-7"), 0)]
+
+
+def test_a_trigger_that_cannot_be_written_is_not_accepted_and_ends_the_station(stage):
+    stage.spool.failure = StorageError("disk full")
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == []
+    with pytest.raises(StorageError, match="disk full"):
+        stage.inbox.take(wait=False)
 
 
 def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):

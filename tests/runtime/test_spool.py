@@ -12,6 +12,7 @@ import pytest
 from sample_verdict import sample_verdict
 
 from edge_runtime.errors import StorageError
+from edge_runtime.messages import Trigger
 from edge_runtime.records import Outcome
 from edge_runtime.spool import FILE, Spool
 
@@ -51,6 +52,26 @@ def test_each_start_has_its_own_boot_id(tmp_path):
         with Spool(tmp_path) as spool:
             boots.append(spool.boot_id)
     assert boots == [1, 2, 3]
+
+
+def test_an_accepted_trigger_is_kept_over_a_restart_until_its_verdict_is_committed(tmp_path):
+    first, second = Trigger(7, 12, "PART-7"), Trigger(8, 12, "")
+    with Spool(tmp_path) as spool:
+        spool.accept(first)
+        spool.accept(second)
+    with Spool(tmp_path) as spool:
+        assert spool.accepted() == [first, second]
+        fill(spool, 1, trigger_id=7)
+        assert spool.accepted() == [second]
+
+
+def test_a_spool_of_before_triggers_were_kept_is_taken_over(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 1)
+        spool._db.execute("DROP TABLE accepted")
+    with Spool(tmp_path) as spool:
+        assert spool.accepted() == []
+        assert spool.next_seq == 2
 
 
 def test_a_number_out_of_turn_is_a_mistake_of_ours(tmp_path):
