@@ -36,7 +36,13 @@ def init(
     broker: Annotated[str, typer.Option(metavar="HOST:PORT", help="where the MQTT broker listens")],
     line: Annotated[str, typer.Option(help="first part of the topics: letters, digits, - and _")],
     cell: Annotated[str, typer.Option(help="second part of the topics")],
-    state_dir: Annotated[Path, typer.Option(help="where verdicts are kept")] = Path("state"),
+    state_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="where verdicts are kept; may exist, and then goes on counting")
+    ] = Path("state"),
+    mode: Annotated[str, typer.Option(metavar="free-running|triggered", help="what starts an inspection")] = (
+        "free-running"
+    ),
+    recipe: Annotated[int, typer.Option(metavar="N", help="the number that a trigger must name")] = 0,
 ) -> None:
     """Write a commented station.yaml to standard output."""
     manifest = read_manifest(bundle)
@@ -50,6 +56,8 @@ def init(
             bundle=bundle.absolute(),
             precision=Precision.FP32 if Precision.FP32 in manifest.graphs else next(iter(manifest.graphs)),
             source=SourceSettings(uri=source).below(Path.cwd()),
+            mode=mode,  # type: ignore[arg-type]  # Station checks it
+            recipe=recipe,
             state_dir=state_dir.absolute(),
             mqtt=MqttSettings(host=host.strip("[]"), port=int(port)),
         )

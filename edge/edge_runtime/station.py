@@ -29,7 +29,7 @@ class _Part(BaseModel):
 class SourceSettings(_Part):
     """Where the pictures come from."""
 
-    uri: str = Field(description="folder://DIR (recursive, in name order) or video://FILE")
+    uri: str = Field(description="folder://DIR (recursive, in name order; listed once, at the start) or video://FILE")
     fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         default=None, description="frames a second in free-running mode; null: as fast as they are judged"
     )

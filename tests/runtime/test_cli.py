@@ -43,12 +43,28 @@ def test_init_writes_a_station_that_reads_back(place):
     assert (station.mqtt.host, station.mqtt.port, station.line, station.cell) == ("127.0.0.1", 1, "press", "1")
 
 
+def test_init_takes_the_mode_the_recipe_and_a_state_dir_that_exists(place):
+    (place / "state").mkdir()
+    found = init(place, "--mode", "triggered", "--recipe", "12")
+    assert (found.returncode, found.stderr) == (0, "")
+    (place / "station.yaml").write_text(found.stdout)
+    station = read_station(place / "station.yaml")
+    assert (station.mode, station.recipe, station.state_dir) == ("triggered", 12, place / "state")
+
+
+def test_init_says_that_a_folder_is_listed_once(place):
+    (uri,) = [line for line in init(place).stdout.splitlines() if line.strip().startswith("uri:")]
+    assert "listed once, at the start" in uri
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (("--line", "a/b"), "this is no station: line 'a/b'"),
         (("--broker", "localhost"), "--broker 'localhost': must be HOST:PORT"),
         (("--broker", "localhost:99999"), "port 99999"),
+        (("--mode", "sometimes"), "mode 'sometimes'"),
+        (("--recipe", "10000"), "recipe 10000"),
         (("--source", "rtsp://camera"), "must be one of folder://, video://"),
     ],
 )
