@@ -96,6 +96,8 @@ def run_through(broker, bench, plc, listener, count, outage):
 
 def test_after_a_broker_was_killed_and_away_nothing_old_comes_without_the_flag(bench, broker, listener, plc, count):
     def outage():
+        broker._process.send_signal(signal.SIGSTOP)  # so that some verdicts are surely on their way when it dies
+        time.sleep(0.5)
         broker.stop()
         time.sleep(6)
         broker.start()
