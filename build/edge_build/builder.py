@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.bundle_writer import check_place, new_bundle, write_golden, write_manifest
-from edge_build.cpr_training import CprLearner
+from edge_build.cpr_learner import CprLearner
 from edge_build.dataset import GOOD, Dataset, Picture, fingerprint, load_prepared, scan_dataset
 from edge_build.evaluate import evaluate
 from edge_build.evaluation import Evaluation

@@ -7,46 +7,19 @@ are 3x3 cells, cut from maps that were computed once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from edge_build.cpr import LocalBranch
+from edge_build.cpr_pool import Pool
 
 POINTS = 100  # of each kind of pair in a picture
 POSITIVE_MARGIN, NEGATIVE_MARGIN = 0.8, 0.2
 REMOTE_PIXELS = 5.66  # theta
 SMOOTHED = 5  # cells, of the foreground that places are drawn by
-
-
-@dataclass(frozen=True)
-class Maps:
-    """Features of pictures at two scales, float16, channels last in memory: fine (n, C, h, w), coarse (n, D, i, j)."""
-
-    fine: Tensor
-    coarse: Tensor
-
-    def __getitem__(self, rows: Sequence[int]) -> Maps:
-        return Maps(*(m[list(rows)].to(memory_format=torch.channels_last) for m in (self.fine, self.coarse)))
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Pictures with made-up defects, and what they are to be compared with.
-
-    maps: their features. masks: bool (n, H, W). nearest: rows of their references (n, k), never the picture itself.
-    foreground: of the pictures before the defects, (n, h, w); None for a texture.
-    """
-
-    maps: Maps
-    masks: NDArray[np.bool_]
-    nearest: Tensor
-    foreground: Tensor | None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edge_build.cpr import Cpr, GlobalBranch, LocalBranch, block_means, distances
-from edge_build.cpr_training import described
+from edge_build.cpr_maps import described
 from edge_build.export import export_graph
 from edge_build.foreground import Foreground
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine

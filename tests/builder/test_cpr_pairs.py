@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from edge_build.cpr import LocalBranch
-from edge_build.cpr_pairs import Maps, Pool, neighbourhoods, scale_loss, scale_of
+from edge_build.cpr_maps import Maps
+from edge_build.cpr_pairs import neighbourhoods, scale_loss, scale_of
+from edge_build.cpr_pool import Pool
 
 
 def test_neighbourhoods_are_cut_around_their_places() -> None:

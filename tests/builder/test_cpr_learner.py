@@ -10,8 +10,10 @@ from made_network import made_pictures
 from naive_patchcore import measured
 from tiny_dataset import part
 
-from edge_build.cpr_pairs import Maps
-from edge_build.cpr_training import POOL_BYTES, CprLearner, held_out_rows, pool_size
+from edge_build.cpr_hold_out import held_out_rows
+from edge_build.cpr_learner import CprLearner
+from edge_build.cpr_maps import Maps
+from edge_build.cpr_pool import POOL_BYTES, pool_size
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_build.recipe import CprSettings
 from edge_build.textures import load_textures
