@@ -109,11 +109,11 @@ class PatchCore(Detector):
 
     def _rarity(self, augmented: Tensor, distances: Tensor) -> Tensor:
         """The weight of equation 7 (section 3.3) for the farthest patch, (1,): less where the bank is dense."""
-        farthest = augmented[distances.argmax(0, keepdim=True)]
-        to_bank = torch.cat([farthest @ part for part in self.parts], 1)[0]
-        around = self.adjacent[to_bank.argmin(0, keepdim=True)][0]  # the neighbours of m* in the bank, itself first
-        spread = torch.sqrt(torch.clamp(to_bank[around], min=0))
-        return 1 - torch.softmax(spread, 0)[:1]
+        farthest = augmented[distances[None].argmax(1)]  # TensorRT finds no maximum in one dimension
+        to_bank = torch.cat([farthest @ part for part in self.parts], 1)
+        around = self.adjacent[to_bank.argmin(1)][0]  # the neighbours of m* in the bank, itself first
+        spread = torch.sqrt(torch.clamp(to_bank[0, around], min=0))
+        return 1 - torch.softmax(spread[None], 1)[0, :1]
 
 
 def _product(bank: Tensor, scales: Tensor) -> Tensor:

@@ -6,17 +6,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from made_network import made_backbone, made_pictures
+from made_detectors import made_cpr, trained_branch
+from made_network import made_pictures
 from naive_cpr import naive_distances, naive_divergence, naive_histogram
 from naive_patchcore import measured
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn import functional as F
 
-from edge_build.cpr import Cpr, GlobalBranch, LocalBranch, block_means, distances
-from edge_build.cpr_maps import described
+from edge_build.cpr import GlobalBranch, block_means, distances
 from edge_build.export import export_graph
-from edge_build.foreground import Foreground
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 
 # What specs of TensorRT parsers take without loss, as far as a detector like this needs it.
@@ -30,27 +29,6 @@ GOOD_OPERATORS = {
 def units(*shape: int, seed: int = 0) -> Tensor:
     """Random descriptors of unit length along the third axis from the end."""
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-3)
-
-
-def trained_branch(channels: int = 24, width: int = 24, seed: int = 0) -> LocalBranch:
-    """With batch norms that have seen something."""
-    torch.manual_seed(seed)
-    branch = LocalBranch(channels, width)
-    for _ in range(20):
-        branch(3 + 2 * torch.randn(4, channels, 9, 9))
-    return branch.eval()
-
-
-def detector_for(size: tuple[int, int], count: int = 14, foreground: bool = True) -> Cpr:
-    backbone = made_backbone((2, 3))
-    with torch.inference_mode():
-        fine, coarse = backbone(made_pictures(count, *size))
-        codebook = fine.permute(0, 2, 3, 1).flatten(0, 2)[:: fine[:, 0].numel() // 11][:12].clone()
-        local = (trained_branch(24).folded(), trained_branch(40, seed=1).folded())
-        part = Foreground(torch.linspace(-0.1, 0.1, 24), torch.tensor([0.5]))
-        shares = (part, part(fine).half()) if foreground else None
-        banks = (described(local[0], fine), described(local[1], coarse))
-        return Cpr(backbone, GlobalBranch(codebook, [fine]), local, banks, shares, size, ())
 
 
 @pytest.mark.parametrize("reach", [0, 1, 2])
@@ -125,7 +103,7 @@ def test_folding_batch_norms_changes_nothing_but_rounding() -> None:
 @pytest.mark.parametrize("size", [(64, 64), (96, 160)], ids=str)
 @pytest.mark.parametrize("foreground", [True, False])
 def test_score_and_map_follow_from_the_steps(size: tuple[int, int], foreground: bool) -> None:
-    detector, image = detector_for(size, foreground=foreground), made_pictures(1, *size, seed=9)
+    detector, image = made_cpr(size, foreground=foreground), made_pictures(1, *size, seed=9)
 
     score, anomaly_map = measured(detector, image)
 
@@ -149,7 +127,7 @@ def test_score_and_map_follow_from_the_steps(size: tuple[int, int], foreground: 
 
 @pytest.mark.parametrize("foreground", [True, False])
 def test_the_graph_measures_what_the_module_does_with_operators_that_compilers_take(foreground: bool) -> None:
-    detector, image = detector_for((64, 96), foreground=foreground), made_pictures(1, 64, 96, seed=9)
+    detector, image = made_cpr((64, 96), foreground=foreground), made_pictures(1, 64, 96, seed=9)
 
     graph = export_graph(detector, 64, 96)
 
@@ -165,14 +143,14 @@ def test_the_graph_measures_what_the_module_does_with_operators_that_compilers_t
 
 
 def test_fewer_references_than_ten_are_all_used() -> None:
-    detector = detector_for((64, 64), count=3)
+    detector = made_cpr((64, 64), count=3)
 
     assert (detector.retrieval.count, detector.entries, detector.dimensions) == (3, 3, 16)
     assert measured(detector, made_pictures(1, seed=9))[0] > 0
 
 
 def test_a_reference_itself_scores_below_another_picture_and_that_below_its_negative() -> None:
-    detector, own, other = detector_for((64, 64)), made_pictures(14)[:1], made_pictures(1, seed=9)
+    detector, own, other = made_cpr((64, 64)), made_pictures(14)[:1], made_pictures(1, seed=9)
 
     assert measured(detector, own)[0] < 0.01  # descriptors in float16
     assert measured(detector, own)[0] < measured(detector, other)[0]

@@ -5,30 +5,19 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from made_network import made_backbone, made_pictures
+from made_detectors import HEIGHT, WIDTH, made_patchcore
+from made_network import made_pictures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge_build.export import OPSET, export_graph
-from edge_build.patchcore import PatchCore, PatchFeatures
-from edge_build.patchcore_training import fit_projection
-
-HEIGHT, WIDTH = 64, 96
-
-
-def made_detector(dimensions: int | None = None, neighbors: int = 9) -> PatchCore:
-    features = PatchFeatures(made_backbone())
-    with torch.inference_mode():
-        patches = features(made_pictures(3, HEIGHT, WIDTH)).permute(0, 2, 3, 1).flatten(0, 2)
-    projection = fit_projection(patches, None, dimensions)
-    bank = projection(patches)[::5].contiguous()
-    scales = torch.linspace(0.7, 1.3, len(bank))
-    return PatchCore(features, projection, bank, scales, (HEIGHT, WIDTH), neighbors, neighbors == 1)
+from edge_build.export import export_graph
+from edge_build.graph_lint import OPSET
+from edge_build.patchcore import PatchCore
 
 
 @pytest.fixture(scope="module")
 def detector() -> PatchCore:
-    return made_detector()
+    return made_patchcore()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +88,7 @@ def test_the_graph_names_no_path_of_the_machine_that_made_it(graph: bytes) -> No
 
 @pytest.mark.parametrize(("dimensions", "neighbors"), [(None, 9), (20, 9), (None, 1)])
 def test_onnxruntime_measures_what_torch_does(dimensions: int | None, neighbors: int) -> None:
-    detector = made_detector(dimensions, neighbors)
+    detector = made_patchcore(dimensions, neighbors)
     graph = export_graph(detector, HEIGHT, WIDTH)
 
     for image in (
@@ -179,5 +168,5 @@ def test_a_picture_that_is_not_cast_first_is_a_bug_in_the_detector() -> None:
             anomaly_map = image.permute(0, 3, 1, 2).float().mean(1)
             return anomaly_map.amax((1, 2)), anomaly_map
 
-    with pytest.raises(ValueError, match=r"the picture goes into \{'Transpose'\}; TensorRT takes no uint8"):
+    with pytest.raises(ValueError, match=r"Transpose\): takes the uint8 tensor image: TensorRT takes no uint8"):
         export_graph(Transposing(), 32, 32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -17,9 +18,14 @@ import pytest
 from small_disk import small_disk
 from tiny_dataset import SIDE, write_dataset
 
+from edge_build.compiler_check import compile_ahead
+from edge_build.graph_lint import require_compilable
 from edge_runtime.bundle import open_bundle
 from edge_runtime.records import Precision
 
+needs_compiler = pytest.mark.skipif(
+    importlib.util.find_spec("tensorrt_rtx") is None, reason="needs pip install '.[trt-check]'"
+)
 PROGRAM = (sys.executable, "-c", "from edge_build.cli import main; main()")
 
 
@@ -79,6 +85,15 @@ def measured(made: Made) -> Path:
     assert found.returncode == 0, found.stderr
     (place / "evaluation.txt").write_text(found.stdout)
     return place
+
+
+def assert_compilable(folder: Path) -> None:
+    """By our own lint and by NVIDIA's compiler, in whatever precisions the bundle has."""
+    bundle = open_bundle(folder)
+    for precision in bundle.manifest.graphs:
+        graph = bundle.graph(precision).read_bytes()
+        require_compilable(graph)
+        assert compile_ahead(graph).layers > 100, precision
 
 
 def left_in(folder: Path) -> list[str]:
@@ -219,6 +234,11 @@ def test_a_build_that_is_ended_in_the_middle_leaves_nothing(
     assert left_in(tmp_path) == ["out"]
 
 
+@needs_compiler
+def test_every_graph_of_a_bundle_compiles_with_nvidias_compiler(made: Made) -> None:
+    assert_compilable(made.bundle)
+
+
 def test_cpr_faster_goes_the_same_way_from_init_to_evaluation(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "parts", train=20)
     recipe = changed_recipe(dataset, "cpr-faster", ("pool: 1600", "pool: 40"), ("steps: 600", "steps: 16"))
@@ -235,6 +255,8 @@ def test_cpr_faster_goes_the_same_way_from_init_to_evaluation(tmp_path: Path) ->
     assert (summary["bank_entries"], summary["dimensions"], threshold.pictures) == (16, 16, 4)
     assert summary["notes"][0].startswith("kind: ")
     assert "kind: " in (tmp_path / "parts-1/report.html").read_text()
+    if needs_compiler.args[0] is False:
+        assert_compilable(tmp_path / "parts-1")
 
 
 def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""Both detectors on a made-up network: everything that a graph can hold, within a second."""
+
+from __future__ import annotations
+
+import torch
+from made_network import made_backbone, made_pictures
+
+from edge_build.cpr import Cpr, GlobalBranch, LocalBranch
+from edge_build.cpr_maps import described
+from edge_build.foreground import Foreground
+from edge_build.patchcore import PatchCore, PatchFeatures
+from edge_build.patchcore_training import fit_projection
+
+HEIGHT, WIDTH = 64, 96
+
+
+def made_patchcore(dimensions: int | None = None, neighbors: int = 9) -> PatchCore:
+    features = PatchFeatures(made_backbone())
+    with torch.inference_mode():
+        patches = features(made_pictures(3, HEIGHT, WIDTH)).permute(0, 2, 3, 1).flatten(0, 2)
+    projection = fit_projection(patches, None, dimensions)
+    bank = projection(patches)[::5].contiguous()
+    scales = torch.linspace(0.7, 1.3, len(bank))
+    return PatchCore(features, projection, bank, scales, (HEIGHT, WIDTH), neighbors, neighbors == 1)
+
+
+def trained_branch(channels: int = 24, width: int = 24, seed: int = 0) -> LocalBranch:
+    """With batch norms that have seen something."""
+    torch.manual_seed(seed)
+    branch = LocalBranch(channels, width)
+    for _ in range(20):
+        branch(3 + 2 * torch.randn(4, channels, 9, 9))
+    return branch.eval()
+
+
+def made_cpr(size: tuple[int, int], count: int = 14, foreground: bool = True) -> Cpr:
+    backbone = made_backbone((2, 3))
+    with torch.inference_mode():
+        fine, coarse = backbone(made_pictures(count, *size))
+        codebook = fine.permute(0, 2, 3, 1).flatten(0, 2)[:: fine[:, 0].numel() // 11][:12].clone()
+        local = (trained_branch(24).folded(), trained_branch(40, seed=1).folded())
+        part = Foreground(torch.linspace(-0.1, 0.1, 24), torch.tensor([0.5]))
+        shares = (part, part(fine).half()) if foreground else None
+        banks = (described(local[0], fine), described(local[1], coarse))
+        return Cpr(backbone, GlobalBranch(codebook, [fine]), local, banks, shares, size, ())
