@@ -34,8 +34,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edge_build.backbone import load_backbone
 from edge_build.coreset import covering_radius
-from edge_build.efficientnet import load_backbone
 from edge_build.patchcore import PatchFeatures
 from edge_build.progress import SilentProgress
 from edge_build.sample import SampleCounts, make_sample

@@ -19,8 +19,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from edge_build.cpr import STAGES
-from edge_build.efficientnet import Backbone, load_backbone
+from edge_build.backbone import Backbone, load_backbone, stage_at
+from edge_build.cpr import STRIDES
 from edge_runtime.bundle import open_bundle
 from edge_runtime.records import Precision
 
@@ -76,7 +76,7 @@ def floor_graph(variant: str, height: int, width: int) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in edge_build.export
         torch.onnx.export(
-            Floor(load_backbone(variant, STAGES)),
+            Floor(load_backbone(variant, tuple(stage_at(variant, stride) for stride in STRIDES))),
             (torch.from_numpy(picture(height, width)),),
             buffer,  # type: ignore[arg-type]  # as in edge_build.export
             dynamo=False,

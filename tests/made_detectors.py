@@ -24,21 +24,21 @@ def made_patchcore(dimensions: int | None = None, neighbors: int = 9) -> PatchCo
     return PatchCore(features, projection, bank, scales, (HEIGHT, WIDTH), neighbors, neighbors == 1)
 
 
-def trained_branch(channels: int = 24, width: int = 24, seed: int = 0) -> LocalBranch:
+def trained_branch(channels: int = 24, width: int = 24, dimensions: int = 16, seed: int = 0) -> LocalBranch:
     """With batch norms that have seen something."""
     torch.manual_seed(seed)
-    branch = LocalBranch(channels, width)
+    branch = LocalBranch(channels, width, dimensions)
     for _ in range(20):
         branch(3 + 2 * torch.randn(4, channels, 9, 9))
     return branch.eval()
 
 
-def made_cpr(size: tuple[int, int], count: int = 14, foreground: bool = True) -> Cpr:
+def made_cpr(size: tuple[int, int], count: int = 14, foreground: bool = True, dimensions: int = 16) -> Cpr:
     backbone = made_backbone((2, 3))
     with torch.inference_mode():
         fine, coarse = backbone(made_pictures(count, *size))
         codebook = fine.permute(0, 2, 3, 1).flatten(0, 2)[:: fine[:, 0].numel() // 11][:12].clone()
-        local = (trained_branch(24).folded(), trained_branch(40, seed=1).folded())
+        local = (trained_branch(24, 24, dimensions).folded(), trained_branch(40, 24, dimensions, seed=1).folded())
         part = Foreground(torch.linspace(-0.1, 0.1, 24), torch.tensor([0.5]))
         shares = (part, part(fine).half()) if foreground else None
         banks = (described(local[0], fine), described(local[1], coarse))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edge_build.efficientnet import STEM_CHANNELS, Backbone, stages_of
+from edge_build.backbone import Backbone
+from edge_build.efficientnet import STEM_CHANNELS, stages_of
 
 
 def made_state(variant: str = "efficientnet-lite0", seed: int = 0) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.bundle_writer import check_place, new_bundle, write_golden, write_manifest
+from edge_build.cpr import DIMENSIONS
 from edge_build.cpr_learner import CprLearner
 from edge_build.dataset import GOOD, Dataset, Picture, fingerprint, load_prepared, scan_dataset
 from edge_build.evaluate import evaluate
@@ -29,6 +30,7 @@ from edge_build.recipe import Recipe
 from edge_build.report import Story, write_report
 from edge_build.splits import Splits, split
 from edge_build.summary import figures
+from edge_build.weights import WeightsFile, find_weights
 from edge_calibration.threshold import shortage, threshold_from_good
 from edge_runtime import __version__
 from edge_runtime.judge import Judge
@@ -66,6 +68,7 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
     started = time.monotonic()
     label = f"{recipe.name}-{recipe.version}"
     check_place(out, label)
+    weights = find_weights(recipe.active.backbone, recipe.active.backbone_weights)
     dataset = scan_dataset(recipe.dataset, progress)
     splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
     shelf = _Shelf(dataset.good, recipe.size, progress)
@@ -89,7 +92,7 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
             name=recipe.name,
             version=recipe.version,
             detector=recipe.detector,
-            backbone=recipe.backbone,
+            backbone=recipe.active.backbone,
             height=recipe.size[0],
             width=recipe.size[1],
             preprocessing=PREPROCESSING,
@@ -100,7 +103,7 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
             figures={Precision.FP32: figures(evaluation)} if evaluation else {},
             recipe=recipe_text,
             seed=recipe.seed,
-            builder=_builder(),
+            builder=_builder(weights),
             files={},
         )
         evaluations: dict[Precision, Evaluation] = {Precision.FP32: evaluation} if evaluation else {}
@@ -123,9 +126,9 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
 
 def _learner(recipe: Recipe, pictures: NDArray[np.uint8], progress: Progress) -> Learner:
     """What the recipe's `detector` names, with the pictures uint8 (n, H, W, 3) that it may learn from."""
-    if recipe.detector == "cpr-faster":
-        return CprLearner(pictures, recipe.cpr, recipe.seed, progress)
-    return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
+    if recipe.detector == "patchcore":
+        return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
+    return CprLearner(pictures, recipe.cpr, DIMENSIONS[recipe.detector], recipe.seed, progress)
 
 
 class _Shelf:
@@ -190,6 +193,6 @@ def _dataset_record(dataset: Dataset, splits: Splits) -> DatasetRecord:
     )
 
 
-def _builder() -> str:
+def _builder(weights: WeightsFile) -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-    return f"edge-build {__version__} ({versions})"
+    return f"edge-build {__version__} ({versions}; weights {weights.path.name} sha256 {weights.sha256})"

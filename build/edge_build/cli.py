@@ -29,6 +29,8 @@ class DetectorName(str, Enum):
 
     PATCHCORE = "patchcore"
     CPR_FASTER = "cpr-faster"
+    CPR_FAST = "cpr-fast"
+    CPR = "cpr"
 
 
 class EngineName(str, Enum):

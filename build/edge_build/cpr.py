@@ -1,4 +1,4 @@
-"""CPR-Faster as one module: a prepared picture in, score and anomaly map out, references as buffers.
+"""CPR as one module: a prepared picture in, score and anomaly map out, references as buffers.
 
 Source: Li et al. 2024, "Target before Shooting: Accurate Anomaly Detection and Localization under One Millisecond via
 Cascade Patch Retrieval". A picture is compared with few good ones: block histograms of coarse codes find the ten
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge_build.efficientnet import Backbone
+from edge_build.backbone import Backbone
 from edge_build.foreground import Foreground
 from edge_build.learner import Detector
 from edge_build.patchcore import smooth_upsampling
 
-STAGES = (2, 3)  # strides 4 and 8
-DIMENSIONS = 16  # of a cell's descriptor: CPR-Faster's
+STRIDES = (4, 8)  # of the maps that are compared, fine and coarse
+DIMENSIONS = {"cpr-faster": 16, "cpr-fast": 64, "cpr": 384}  # of a cell's descriptor
 REFERENCES = 10
 BLOCKS = 5  # along each axis
 DROPPED_BLOCKS = 5  # tau: where a defect may be
@@ -35,10 +35,10 @@ class LocalBranch(nn.Module):
     """A descriptor of unit length for every cell, from the cell and its neighbours.
 
     The paper's inception, with its two branches of equal shape as one. width: channels of the first convolution, a
-    multiple of 12; the paper's is 192.
+    multiple of 12; the paper's is 192. dimensions: of the descriptor.
     """
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, dimensions: int) -> None:
         super().__init__()
         branch, inner = width // 3, width // 4
         self.entry = _ConvNorm(channels, width, 1, bias=True)
@@ -46,22 +46,22 @@ class LocalBranch(nn.Module):
         self.squeeze = _ConvNorm(width, inner, 1)
         self.around = _ConvNorm(inner, branch, 3)
         self.pooled = _ConvNorm(width, branch, 1, pool=True)
-        self.exit = nn.Conv2d(4 * branch, DIMENSIONS, 1)
+        self.exit = nn.Conv2d(4 * branch, dimensions, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(n, C, h, w) -> (n, DIMENSIONS, h, w)."""
+        """(n, C, h, w) -> (n, d, h, w)."""
         x = self.entry(maps)
         return self._joined(x, x, padding=1)
 
     def at_centres(self, neighbourhoods: Tensor) -> Tensor:
-        """(n, C, 3, 3) -> (n, DIMENSIONS): `forward` at the middle of each 3x3 cells."""
+        """(n, C, 3, 3) -> (n, d): `forward` at the middle of each 3x3 cells."""
         x = self.entry(neighbourhoods)
         return self._joined(x, x[:, :, 1:2, 1:2], padding=0).flatten(1)
 
     def folded(self) -> LocalBranch:
         """A copy in evaluation mode whose batch norms are part of its convolutions."""
         width, channels = self.entry.conv.weight.shape[:2]
-        copy = LocalBranch(channels, width)
+        copy = LocalBranch(channels, width, self.exit.out_channels)
         copy.load_state_dict(self.state_dict())
         for part in copy.children():
             if isinstance(part, _ConvNorm):
@@ -147,7 +147,7 @@ class GlobalBranch(nn.Module):
 class Cpr(Detector):
     """The whole detector of one picture.
 
-    fine_bank, coarse_bank: descriptors (n, DIMENSIONS, h, w) of the references, float16. foreground: where the part is,
+    fine_bank, coarse_bank: descriptors (n, d, h, w) of the references, float16. foreground: where the part is,
     None for a texture. size: (H, W) of the prepared picture.
     """
 

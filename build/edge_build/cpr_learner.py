@@ -1,9 +1,9 @@
-"""Learning CPR-Faster: a frozen backbone's features once, then foreground, codebook, made-up defects, training.
+"""Learning CPR: a frozen backbone's features once, then foreground, codebook, made-up defects, training.
 
 What the local branch learns is judged on good pictures that were kept aside and got made-up defects of their own. No
 test picture takes part.
 
-    learner = CprLearner(pictures, settings, seed, progress)
+    learner = CprLearner(pictures, settings, 16, seed, progress)
     detector = learner.learn(range(len(pictures)))
 """
 
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from edge_build.cpr import STAGES, Cpr, GlobalBranch
+from edge_build.backbone import load_backbone, stage_at
+from edge_build.cpr import STRIDES, Cpr, GlobalBranch
 from edge_build.cpr_hold_out import COPIES, held_out_precision, held_out_rows
 from edge_build.cpr_maps import described, extract_maps, shares_of
 from edge_build.cpr_pool import PictureMaker, Source, pool_size
 from edge_build.cpr_training import train
-from edge_build.efficientnet import load_backbone
 from edge_build.foreground import find_foreground
 from edge_build.progress import Progress
 from edge_build.recipe import CprSettings
@@ -37,12 +37,19 @@ MOST_FOR_FOREGROUND = 200  # pictures
 class CprLearner:
     """Holds the features of the good pictures in float16: 0.4 MB a picture at 320x320."""
 
-    def __init__(self, pictures: NDArray[np.uint8], settings: CprSettings, seed: int, progress: Progress) -> None:
-        """pictures: uint8 BGR (n, H, W, 3), prepared. Raises ConfigError for textures that cannot be read."""
+    def __init__(
+        self, pictures: NDArray[np.uint8], settings: CprSettings, dimensions: int, seed: int, progress: Progress
+    ) -> None:
+        """pictures: uint8 BGR (n, H, W, 3), prepared. dimensions: of a cell's descriptor.
+
+        Raises ConfigError for weights or textures that cannot be read.
+        """
         self._pictures, self._settings, self._seed, self._progress = pictures, settings, seed, progress
-        self._size = (int(pictures.shape[1]), int(pictures.shape[2]))
+        self._size, self._dimensions = (int(pictures.shape[1]), int(pictures.shape[2])), dimensions
         self._textures = load_textures(settings.textures, *self._size, seed, progress)
-        self._backbone = load_backbone(settings.backbone, STAGES)
+        self._backbone = load_backbone(
+            settings.backbone, tuple(stage_at(settings.backbone, s) for s in STRIDES), settings.backbone_weights
+        )
         self._maps = extract_maps(self._backbone, pictures, "features", progress)
 
     def learn(self, chosen: Sequence[int]) -> Cpr:
@@ -68,7 +75,8 @@ class CprLearner:
         held_out = [Source(row, None, count + n) for n, row in enumerate(checked)]
         check = maker.pool(held_out, "made-up hold-out", self._progress)
         judge = partial(held_out_precision, references=references, check=check, foreground=foreground)
-        local, precision = train(settings.width, settings.steps, self._seed, references, pool, judge, self._progress)
+        shape = (settings.width, self._dimensions)
+        local, precision = train(*shape, settings.steps, self._seed, references, pool, judge, self._progress)
         self._progress.say(
             f"average precision on made-up defects of {len(aside)} held-out good pictures: {precision:.1%}"
         )

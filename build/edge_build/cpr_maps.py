@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_build.backbone import Backbone
 from edge_build.cpr import LocalBranch
-from edge_build.efficientnet import Backbone
 from edge_build.foreground import Foreground
 from edge_build.progress import Progress
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from edge_build.backbone import Backbone
 from edge_build.cpr import GlobalBranch
 from edge_build.cpr_maps import Maps
-from edge_build.efficientnet import Backbone
 from edge_build.foreground import Foreground
 from edge_build.progress import Progress
 from edge_build.synthetic import augmented, with_defect

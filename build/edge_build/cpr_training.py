@@ -28,6 +28,7 @@ Branches = tuple[LocalBranch, LocalBranch]
 
 def train(
     width: int,
+    dimensions: int,
     steps: int,
     seed: int,
     references: Maps,
@@ -35,9 +36,12 @@ def train(
     judge: Callable[[Branches], float],
     progress: Progress,
 ) -> tuple[Branches, float]:
-    """Both local branches at their best, folded, and what the judge found then; higher is better."""
+    """Both local branches at their best, folded, and what the judge found then; higher is better.
+
+    width, dimensions: of the branches, as `LocalBranch` has them.
+    """
     generator = torch.Generator().manual_seed(seed)
-    local = _new_branches(width, references, seed)
+    local = _new_branches(width, dimensions, references, seed)
     scales = [scale_of(pool, m) for m in (pool.maps.fine, pool.maps.coarse)]
     optimizer = torch.optim.AdamW(local.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
@@ -61,10 +65,10 @@ def train(
     return _folded(local), best
 
 
-def _new_branches(width: int, references: Maps, seed: int) -> nn.ModuleList:
+def _new_branches(width: int, dimensions: int, references: Maps, seed: int) -> nn.ModuleList:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.ModuleList(LocalBranch(m.shape[1], width) for m in (references.fine, references.coarse))
+        return nn.ModuleList(LocalBranch(m.shape[1], width, dimensions) for m in (references.fine, references.coarse))
 
 
 def _step_loss(

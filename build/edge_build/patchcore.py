@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge_build.efficientnet import Backbone
+from edge_build.backbone import Backbone
 from edge_build.learner import Detector
 
 ENTRIES_AT_ONCE = 512  # a block of distances that stays in a core's cache between the product and its minimum

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_build.backbone import load_backbone
 from edge_build.coreset import k_center_greedy
-from edge_build.efficientnet import load_backbone
 from edge_build.patchcore import PatchCore, PatchFeatures, Projection
 from edge_build.progress import Progress
 from edge_build.recipe import PatchcoreSettings
@@ -33,7 +33,7 @@ class PatchcoreLearner:
         """pictures: uint8 BGR (n, H, W, 3), prepared. The weights of the backbone are loaded here."""
         self._settings, self._seed, self._progress = settings, seed, progress
         self._size = (int(pictures.shape[1]), int(pictures.shape[2]))
-        self._extractor = PatchFeatures(load_backbone(settings.backbone, settings.stages))
+        self._extractor = PatchFeatures(load_backbone(settings.backbone, settings.stages, settings.backbone_weights))
         self._features = self._extract(torch.from_numpy(pictures))
 
     def learn(self, chosen: Sequence[int]) -> PatchCore:

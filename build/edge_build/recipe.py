@@ -10,7 +10,7 @@ To add a key, add a field: its description is the comment in new recipes, the te
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -26,6 +26,9 @@ class Settings(BaseModel):
     """Frozen, without conversions, unknown keys, NaN or infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def _height_and_width(size: object) -> object:
@@ -57,7 +60,19 @@ Size = Annotated[
     BeforeValidator(_height_and_width),
     WithJsonSchema({"anyOf": [_SIDE_SCHEMA, {"type": "array", "items": _SIDE_SCHEMA, "minItems": 2, "maxItems": 2}]}),
 ]
-DetectorName = Literal["patchcore", "cpr-faster"]
+DetectorName = Literal["patchcore", "cpr-faster", "cpr-fast", "cpr"]
+BackboneName = Literal[
+    "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "efficientnet-b0", "densenet201"
+]
+BACKBONE = (
+    "network that sees; allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2, and with backbone_weights "
+    "efficientnet-b0, densenet201"
+)
+WEIGHTS = (
+    "checkpoint of the backbone in torchvision's naming, null for the weights of its package; "
+    "allowed: null or a path, as seen from the recipe's own folder"
+)
+FilePath = Annotated[Path | None, Field(strict=False)]
 Stage = Annotated[int, Field(ge=1, le=7)]
 Dimensions = Annotated[
     int | float | None,
@@ -85,7 +100,7 @@ class ThresholdSettings(Settings):
     )
     method: Literal["cross-fitted", "held-out"] = Field(
         default="cross-fitted",
-        description="cross-fitted learns from all good pictures, held-out (usual for cpr-faster) keeps a share; "
+        description="cross-fitted learns from all good pictures, held-out (usual for cpr) keeps a share; "
         "allowed: cross-fitted or held-out",
     )
     folds: int = Field(
@@ -137,10 +152,8 @@ class BankSettings(Settings):
 class PatchcoreSettings(Settings):
     """PatchCore: distance of every patch to the nearest one that good pictures have."""
 
-    backbone: Literal["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"] = Field(
-        default="efficientnet-lite0",
-        description="network that sees; allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2",
-    )
+    backbone: BackboneName = Field(default="efficientnet-lite0", description=BACKBONE)
+    backbone_weights: FilePath = Field(default=None, description=WEIGHTS)
     stages: Annotated[tuple[Stage, Stage], AfterValidator(_two_stages)] = Field(
         default=(3, 5),
         description="its two stages that are compared, fine and coarse; allowed: two of 1 to 7, ascending",
@@ -168,17 +181,15 @@ class PatchcoreSettings(Settings):
 
 
 class CprSettings(Settings):
-    """CPR-Faster: every cell against the same place in the ten good pictures that are most alike."""
+    """CPR, CPR-Fast and CPR-Faster: every cell against the same place in the ten good pictures that are most alike."""
 
-    backbone: Literal["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"] = Field(
-        default="efficientnet-lite0",
-        description="network that sees; allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2",
-    )
+    backbone: BackboneName = Field(default="efficientnet-lite0", description=BACKBONE)
+    backbone_weights: FilePath = Field(default=None, description=WEIGHTS)
     kind: Literal["auto", "object", "texture"] = Field(
         default="auto",
         description="object has a background that counts for nothing, auto finds out; allowed: auto, object, texture",
     )
-    textures: Annotated[Path | None, Field(strict=False)] = Field(
+    textures: FilePath = Field(
         default=None,
         description="pictures of surfaces to make up defects from, null for the parts alone; "
         "allowed: null or a path, as seen from the recipe's own folder",
@@ -221,7 +232,11 @@ class Recipe(Settings):
     dataset: Annotated[Path, Field(strict=False)] = Field(
         description="folder of pictures; allowed: a path, as seen from the recipe's own folder"
     )
-    detector: DetectorName = Field(default="patchcore", description="what learns; allowed: patchcore, cpr-faster")
+    detector: DetectorName = Field(
+        default="patchcore",
+        description="what learns, and by how many numbers a cell is compared in cpr-faster (16), cpr-fast (64) and cpr "
+        "(384); allowed: patchcore, cpr-faster, cpr-fast, cpr",
+    )
     size: Size = Field(
         default=(320, 320),
         description="pictures are resized to N or [height, width]; "
@@ -240,31 +255,33 @@ class Recipe(Settings):
     patchcore: PatchcoreSettings = Field(
         default=PatchcoreSettings(), description="settings of patchcore; allowed: its own keys"
     )
-    cpr: CprSettings = Field(default=CprSettings(), description="settings of cpr-faster; allowed: its own keys")
+    cpr: CprSettings = Field(
+        default=CprSettings(), description="settings of cpr-faster, cpr-fast and cpr; allowed: its own keys"
+    )
     golden: GoldenSettings = Field(
         default=GoldenSettings(), description="pictures that prove a device's engine; allowed: its own keys"
     )
 
     @property
-    def backbone(self) -> str:
-        """The network of the detector that is built."""
-        return self.patchcore.backbone if self.detector == "patchcore" else self.cpr.backbone
+    def active(self) -> PatchcoreSettings | CprSettings:
+        """The settings of the detector that is built."""
+        return self.patchcore if self.detector == "patchcore" else self.cpr
 
     @model_validator(mode="before")
     @classmethod
     def _hold_out_for_cpr(cls, values: Any) -> Any:
         """The threshold's method follows from the detector where the recipe does not say it."""
-        if not isinstance(values, dict) or values.get("detector") != "cpr-faster":
+        if not isinstance(values, dict):
             return values
         threshold = values.get("threshold", {})
         if not isinstance(threshold, dict) or "method" in threshold:
             return values
-        return {**values, "threshold": {"method": usual_method("cpr-faster"), **threshold}}
+        return {**values, "threshold": {"method": usual_method(values.get("detector")), **threshold}}
 
 
-def usual_method(detector: str) -> Literal["cross-fitted", "held-out"]:
+def usual_method(detector: object) -> Literal["cross-fitted", "held-out"]:
     """How a detector's threshold is found unless the recipe says otherwise (docs/decisions/0005)."""
-    return "held-out" if detector == "cpr-faster" else "cross-fitted"
+    return "held-out" if detector in ("cpr-faster", "cpr-fast", "cpr") else "cross-fitted"
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -276,11 +293,19 @@ def read_recipe(path: Path) -> Recipe:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     recipe = recipe_from_yaml(text, path)
-    placed: dict[str, Any] = {"dataset": path.parent / recipe.dataset.expanduser()}
-    if recipe.cpr.textures is not None:
-        textures = path.parent / recipe.cpr.textures.expanduser()
-        placed["cpr"] = recipe.cpr.model_copy(update={"textures": textures})
-    return recipe.model_copy(update=placed)
+    return recipe.model_copy(
+        update={
+            "dataset": path.parent / recipe.dataset.expanduser(),
+            "patchcore": _placed(recipe.patchcore, path.parent),
+            "cpr": _placed(recipe.cpr, path.parent),
+        }
+    )
+
+
+def _placed(settings: AnySettings, folder: Path) -> AnySettings:
+    """The settings with their paths, which are seen from a folder."""
+    paths = {name: value for name, value in settings if isinstance(value, Path)}
+    return settings.model_copy(update={name: folder / value.expanduser() for name, value in paths.items()})
 
 
 def recipe_from_yaml(text: str, path: Path) -> Recipe:

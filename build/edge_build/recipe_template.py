@@ -29,7 +29,6 @@ from edge_build.recipe_problems import allowed, meaning, settings_of
 from edge_build.splits import calibration_count
 
 USUAL_SIDE = 320
-OTHERS_SECTION = {"patchcore": "cpr", "cpr-faster": "patchcore"}  # what a detector's recipe leaves out
 ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small
 _COMMENTS_AT = 36
 
@@ -51,7 +50,7 @@ def recipe_for(
         size=_suggested_size(dataset) if size is None else (size, size) if isinstance(size, int) else size,
         threshold=ThresholdSettings(method=usual_method(detector)),
     )
-    left_out = OTHERS_SECTION.get(detector)
+    left_out = "cpr" if detector == "patchcore" else "patchcore"
     text = "\n".join([*(f"# {line}".rstrip() for line in _found(dataset, model)), "", *_keys(model, 0, left_out), ""])
     recipe_from_yaml(text, Path("the new recipe"))
     return text

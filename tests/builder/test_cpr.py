@@ -142,6 +142,19 @@ def test_the_graph_measures_what_the_module_does_with_operators_that_compilers_t
     assert len(halves) == 2 + foreground  # the banks are stored in half the space
 
 
+@pytest.mark.parametrize("dimensions", [64, 384])
+def test_the_larger_detectors_are_the_same_with_longer_descriptors(dimensions: int) -> None:
+    detector, image = made_cpr((64, 64), dimensions=dimensions), made_pictures(1, seed=9)
+
+    score, anomaly_map = measured(detector, image)
+
+    assert detector.dimensions == dimensions == detector.fine_bank.shape[1] == detector.coarse_bank.shape[1]
+    with OnnxruntimeEngine(export_graph(detector, 64, 64), threads=1) as engine:
+        found = engine.infer(image.numpy())
+    assert found.score == pytest.approx(score, rel=1e-4)
+    np.testing.assert_allclose(found.anomaly_map, anomaly_map, rtol=0, atol=1e-4)
+
+
 def test_fewer_references_than_ten_are_all_used() -> None:
     detector = made_cpr((64, 64), count=3)
 

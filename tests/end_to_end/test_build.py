@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -15,6 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from made_torchvision import made_b0_state
 from small_disk import small_disk
 from tiny_dataset import SIDE, write_dataset
 
@@ -257,6 +260,27 @@ def test_cpr_faster_goes_the_same_way_from_init_to_evaluation(tmp_path: Path) ->
     assert "kind: " in (tmp_path / "parts-1/report.html").read_text()
     if needs_compiler.args[0] is False:
         assert_compilable(tmp_path / "parts-1")
+
+
+def test_cpr_fast_with_a_network_from_a_checkpoint_file(tmp_path: Path) -> None:
+    dataset, weights = write_dataset(tmp_path / "parts", train=20, test=0), tmp_path / "b0.pth"
+    torch.save(made_b0_state(), weights)
+    chosen = (
+        ("backbone: efficientnet-lite0", "backbone: efficientnet-b0"),
+        ("backbone_weights: null", "backbone_weights: b0.pth"),
+    )
+    recipe = changed_recipe(dataset, "cpr-fast", ("pool: 1600", "pool: 20"), ("steps: 600", "steps: 8"), *chosen)
+
+    built = edge_build("build", recipe, "--out", tmp_path, "--json", tmp_path / "summary.json")
+
+    assert built.returncode == 0, built.stderr
+    manifest, summary = open_bundle(tmp_path / "parts-1").manifest, json.loads((tmp_path / "summary.json").read_text())
+    assert (manifest.detector, manifest.backbone, summary["dimensions"]) == ("cpr-fast", "efficientnet-b0", 64)
+    assert f"weights b0.pth sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()})" in manifest.builder
+    weights.unlink()
+    again = edge_build("build", recipe, "--out", tmp_path / "again")
+    assert (again.returncode, left_in(tmp_path / "again")) == (78, [])
+    assert f"the weights of efficientnet-b0 cannot be read: {weights}: No such file or directory; set" in again.stderr
 
 
 def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path: Path) -> None:
