@@ -45,3 +45,7 @@ class StorageError(EdgeError):
     """A disk that is full, missing or read-only."""
 
     exit_code = 74  # EX_IOERR
+
+
+class SpoolDamagedError(StorageError):
+    """A spool whose content is not what was written. The next start sets it aside and begins a new one."""

@@ -39,13 +39,10 @@ class Reception:
         inbox: Inbox,
         publisher: Publisher,
         tally: Tally,
-        duplicate_window_s: float,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._topics, self._desk, self._spool, self._inbox = topics, desk, spool, inbox
-        self._publisher, self._tally = publisher, tally
-        self._window_ms, self._clock_ns, self._unix_ms = round(duplicate_window_s * 1000), clock_ns, unix_ms
+        self._publisher, self._tally, self._clock_ns = publisher, tally, clock_ns
 
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
         """Handle one message."""
@@ -59,7 +56,7 @@ class Reception:
             elif topic == self._topics.command:
                 self._inbox.put(command_from_payload(payload))
             elif topic == self._topics.verdict_ack:
-                self._publisher.acknowledged(seq_from_payload(payload), self._unix_ms() - self._window_ms)
+                self._publisher.acknowledged(seq_from_payload(payload))
             elif topic == self._topics.replay:
                 self._publisher.replay(seq_range_from_payload(payload))
         except RecordError as error:

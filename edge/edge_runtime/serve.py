@@ -23,7 +23,7 @@ from edge_runtime.publisher import Publisher
 from edge_runtime.reception import Reception
 from edge_runtime.records import ErrorCode
 from edge_runtime.source import PacedSource, Source, open_source
-from edge_runtime.spool import Spool
+from edge_runtime.spool_rescue import open_spool
 from edge_runtime.states import Conditions, State, StateReport, report_from
 from edge_runtime.station import Station
 from edge_runtime.tally import Counters, Tally
@@ -66,17 +66,17 @@ def open_inspector(station: Station, inbox: Inbox) -> Iterator[Inspector]:
     with ExitStack() as stack:
         engine = stack.enter_context(open_engine(station, bundle))
         source = stack.enter_context(open_station_source(station, inbox))
-        spool = stack.enter_context(
-            Spool(station.state_dir, station.spool.max_days, station.spool.max_verdicts, _warn_dropped)
-        )
+        spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention()))
         window_ms = station.duplicate_window_s * 1000
         tally, topics, now_ms = Tally(), station.topics, time.time_ns() // 1_000_000
         answer_interrupted(spool, bundle, tally, now_ms)
         desk = TriggerDesk(
             station.recipe, station.duplicate_window_s, time.monotonic, spool.triggered_since(now_ms - window_ms)
         )
-        publisher = Publisher(topics, spool, tally, station.mqtt.heartbeat_ms / 1000, inbox.put)
-        reception = Reception(topics, desk, spool, inbox, publisher, tally, station.duplicate_window_s)
+        publisher = Publisher(
+            topics, spool, tally, station.mqtt.heartbeat_ms / 1000, inbox.put, station.duplicate_window_s
+        )
+        reception = Reception(topics, desk, spool, inbox, publisher, tally)
         client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
         publisher.show(report_from(Conditions()))
         publisher.start(client)
@@ -108,7 +108,3 @@ def _error_code(error: BaseException) -> ErrorCode:
     if isinstance(error, EngineError):
         return ErrorCode.SELF_TEST_FAILED
     return ErrorCode.INTERRUPTED if not isinstance(error, EdgeError) else ErrorCode.NONE
-
-
-def _warn_dropped(count: int) -> None:
-    log.warning("retention: %d verdicts left the spool that no consumer had acknowledged", count)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from edge_runtime.records import Precision
 from edge_runtime.source import SCHEMES
+from edge_runtime.spool_retention import MB, Retention
 from edge_runtime.strict_yaml import model_from_yaml
 from edge_runtime.topics import Topics
 
@@ -88,12 +89,22 @@ class MqttSettings(_Part):
 
 
 class SpoolSettings(_Part):
-    """How long verdicts wait for a consumer's acknowledgement."""
+    """How long verdicts are kept for whoever stores them."""
 
-    max_days: Annotated[int, Field(ge=1, le=3650)] = Field(default=30, description="older verdicts are dropped")
-    max_verdicts: Annotated[int, Field(ge=1000, le=100_000_000)] = Field(
-        default=1_000_000, description="with more than these, the oldest are dropped"
+    keep_until: Literal["acknowledged", "confirmed"] = Field(
+        default="acknowledged",
+        description="acknowledged: a consumer says on /verdict/ack what it stored; confirmed: the broker is enough",
     )
+    max_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=30, description="older ones leave, acknowledged or not"
+    )
+    max_mb: Annotated[int, Field(ge=8, le=1_000_000)] = Field(
+        default=1000, description="5 million verdicts and more; with more that must be kept, the state is FAULT"
+    )
+
+    def retention(self) -> Retention:
+        """The same in the spool's terms."""
+        return Retention(self.max_days * 86_400, self.max_mb * MB, until_confirmed=self.keep_until == "confirmed")
 
 
 class Station(_Part):

@@ -11,7 +11,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tiny_bundle import write_pictures
 
-from edge_runtime.publisher import LIVE_WINDOW
+from edge_runtime.delivery import LIVE_WINDOW
 from edge_runtime.records import Flag
 from edge_runtime.verdict_binary import decode_binary
 from edge_runtime.verdict_json import decode_json

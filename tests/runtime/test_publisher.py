@@ -7,10 +7,11 @@ import time
 import pytest
 from sample_verdict import sample_verdict
 
+from edge_runtime.delivery import GIVE_UP_S, LIVE_WINDOW, MOMENT_S
 from edge_runtime.errors import StorageError
 from edge_runtime.link import Confirmed, Down, Refused, Up
 from edge_runtime.messages import SeqRange
-from edge_runtime.publisher import GIVE_UP_S, LIVE_WINDOW, MOMENT_S, Publisher
+from edge_runtime.publisher import Publisher
 from edge_runtime.records import ErrorCode, Flag
 from edge_runtime.spool import Spool
 from edge_runtime.states import State, StateReport
@@ -83,7 +84,7 @@ class Stage:
         self.spool = Spool(folder)
         self.failures: queue.Queue[Exception] = queue.Queue()
         self.tally = Tally()
-        self.publisher = Publisher(TOPICS, self.spool, self.tally, 0.05, self.failures.put, self.clock)
+        self.publisher = Publisher(TOPICS, self.spool, self.tally, 0.05, self.failures.put, clock=self.clock)
         self.link = ScriptedLink(self.publisher)
 
     def commit(self, count=1):
@@ -311,8 +312,8 @@ def test_an_acknowledged_verdict_leaves_and_a_wrong_acknowledgement_is_told_in_t
     stage.start()
     stage.up()
     stage.publish(5)
-    stage.publisher.acknowledged(99, keep_triggered_ms=1 << 60)
-    stage.publisher.acknowledged(4, keep_triggered_ms=1 << 60)
+    stage.publisher.acknowledged(99)
+    stage.publisher.acknowledged(4)
     assert stage.publisher.drained().wait(WAIT_S)
     assert [v.seq for v in stage.spool.between(1, 99, 10)] == [5]
     assert "acknowledgement refused: seq 99 has not been given out yet" in caplog.text

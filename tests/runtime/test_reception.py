@@ -26,8 +26,8 @@ class RecordingPublisher:
     def publish_again(self, verdict):
         self.heard.append(("again", verdict.seq))
 
-    def acknowledged(self, seq, keep_triggered_ms):
-        self.heard.append(("acknowledged", seq, keep_triggered_ms))
+    def acknowledged(self, seq):
+        self.heard.append(("acknowledged", seq))
 
     def replay(self, wanted):
         self.heard.append(("replay", wanted))
@@ -56,9 +56,7 @@ class Stage:
             self.inbox,
             self.publisher,
             self.tally,
-            10,
             clock_ns=lambda: 5,
-            unix_ms=lambda: 100_000,
         )
 
     def receive(self, topic, payload, retained=False):
@@ -124,7 +122,7 @@ def test_commands_go_to_the_serving_thread_and_unknown_ones_are_refused(stage):
 
 
 def test_acknowledgements_and_replays_go_to_the_publisher(stage):
-    assert stage.receive(TOPICS.verdict_ack, b"41") == [("acknowledged", 41, 90_000)]
+    assert stage.receive(TOPICS.verdict_ack, b"41") == [("acknowledged", 41)]
     assert stage.receive(TOPICS.replay, b"3;9") == [("replay", SeqRange(3, 9))]
 
 

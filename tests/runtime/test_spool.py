@@ -11,10 +11,13 @@ from dataclasses import replace
 import pytest
 from sample_verdict import sample_verdict
 
-from edge_runtime.errors import StorageError
+from edge_runtime.errors import SpoolDamagedError, StorageError
 from edge_runtime.messages import Trigger
 from edge_runtime.records import Outcome
-from edge_runtime.spool import FILE, Spool
+from edge_runtime.spool import CHUNK, Spool
+from edge_runtime.spool_database import FILE
+from edge_runtime.spool_retention import Dropped, Retention
+from edge_runtime.verdict_json import encode_json
 
 DAY_MS = 86_400_000
 NOW_MS = 1_750_000_000_000
@@ -65,13 +68,28 @@ def test_an_accepted_trigger_is_kept_over_a_restart_until_its_verdict_is_committ
         assert spool.accepted() == [second]
 
 
-def test_a_spool_of_before_triggers_were_kept_is_taken_over(tmp_path):
+def test_a_spool_of_version_1_is_taken_over(tmp_path):
+    verdict = sample_verdict(seq=3)
+    database = sqlite3.connect(tmp_path / FILE)
+    database.executescript("""
+        CREATE TABLE verdict (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, unix_ms INTEGER NOT NULL, trigger_id INTEGER NOT NULL,
+            delivered INTEGER NOT NULL, line TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX undelivered ON verdict (seq) WHERE delivered = 0;
+        CREATE TABLE station (boot_id INTEGER NOT NULL) STRICT;
+        INSERT INTO station VALUES (4);
+        INSERT INTO verdict VALUES (7, 0, 0, 0, '');
+        DELETE FROM verdict;
+        PRAGMA user_version = 1;
+    """)
+    line = encode_json(verdict).decode("ascii")
+    database.execute("INSERT INTO verdict VALUES (3, ?, ?, 0, ?)", (verdict.unix_ms, verdict.trigger_id, line))
+    database.commit()
+    database.close()
     with Spool(tmp_path) as spool:
-        fill(spool, 1)
-        spool._db.execute("DROP TABLE accepted")
-    with Spool(tmp_path) as spool:
-        assert spool.accepted() == []
-        assert spool.next_seq == 2
+        assert spool.undelivered(1, ALL, 10) == [verdict]
+        assert (spool.next_seq, spool.boot_id, spool.waiting) == (8, 5, 1)
 
 
 def test_a_number_out_of_turn_is_a_mistake_of_ours(tmp_path):
@@ -106,7 +124,7 @@ def test_an_acknowledgement_lets_verdicts_leave_delivered_or_not(tmp_path):
     with Spool(tmp_path) as spool:
         fill(spool, 5, trigger_id=0)
         spool.mark_delivered(1)
-        assert spool.acknowledge(3, keep_triggered_ms=0) == 3
+        spool.acknowledge(3, keep_triggered_ms=0)
         assert seqs(spool.between(1, ALL, 10)) == [4, 5]
         assert spool.waiting == 2
 
@@ -115,10 +133,12 @@ def test_an_acknowledged_answer_to_a_recent_trigger_stays_for_its_duplicate(tmp_
     with Spool(tmp_path) as spool:
         fill(spool, 1, trigger_id=7, unix_ms=NOW_MS - 20_000)
         fill(spool, 1, trigger_id=8, unix_ms=NOW_MS)
-        assert spool.acknowledge(2, keep_triggered_ms=NOW_MS - 10_000) == 1
+        spool.acknowledge(2, keep_triggered_ms=NOW_MS - 10_000)
+        assert seqs(spool.between(1, ALL, 10)) == [2]
         assert seqs(spool.triggered_since(NOW_MS - 10_000)) == [2]
         assert spool.waiting == 0
-        assert spool.acknowledge(2, keep_triggered_ms=NOW_MS + 1) == 1
+        spool.tidy(NOW_MS + 11_000, keep_triggered_ms=NOW_MS + 1)
+        assert spool.between(1, ALL, 10) == []
 
 
 def test_an_acknowledgement_of_the_future_is_refused(tmp_path):
@@ -129,26 +149,74 @@ def test_an_acknowledgement_of_the_future_is_refused(tmp_path):
         assert spool.waiting == 2
 
 
-def test_retention_drops_the_old_and_the_too_many_and_says_how_many(tmp_path):
-    dropped = []
-    with Spool(tmp_path, max_days=30, max_verdicts=4, on_dropped=dropped.append) as spool:
+def test_what_is_too_old_leaves_if_the_broker_had_it_and_it_is_told(tmp_path):
+    with Spool(tmp_path, Retention(max_age_s=30 * 86_400)) as spool:
         fill(spool, 2, unix_ms=NOW_MS - 31 * DAY_MS)
         fill(spool, 3, unix_ms=NOW_MS)
-        spool.apply_retention(NOW_MS)
-        assert seqs(spool.between(1, ALL, 10)) == [3, 4, 5]
-        fill(spool, 3, unix_ms=NOW_MS)
-        spool.apply_retention(NOW_MS)
-        assert seqs(spool.between(1, ALL, 10)) == [5, 6, 7, 8]
+        spool.mark_delivered(1)
+        assert spool.tidy(NOW_MS, ALL) == Dropped(by_age=1)
+        assert seqs(spool.between(1, ALL, 10)) == [2, 3, 4, 5]  # nobody has 2 yet: a clock may be wrong
         assert spool.waiting == 4
-        spool.apply_retention(NOW_MS)
-    assert dropped == [2, 2]
+        assert spool.tidy(NOW_MS, ALL) == Dropped()
+        assert not spool.overfull
 
 
-def test_retention_runs_by_itself_every_hundred_commits(tmp_path):
-    dropped = []
-    with Spool(tmp_path, max_verdicts=90, on_dropped=dropped.append) as spool:
-        fill(spool, 100)
-    assert dropped == [10]
+def room_for(verdicts):
+    """Bytes that these take, roughly."""
+    return 40_000 + verdicts * 200
+
+
+def fill_quickly(spool, count, **fields):
+    spool._db.execute("PRAGMA synchronous = OFF")
+    fill(spool, count, **fields)
+
+
+def test_when_the_room_is_used_up_what_the_broker_confirmed_leaves_if_that_is_enough(tmp_path):
+    with Spool(tmp_path, Retention(max_bytes=room_for(3000), until_confirmed=True)) as spool:
+        fill_quickly(spool, 6000)
+        for seq in range(2001, 6000):
+            spool.mark_delivered(seq)
+        assert spool.tidy(NOW_MS, ALL) == Dropped(confirmed=2000)
+        assert seqs(spool.between(1, ALL, 2001))[-2:] == [2000, 4001]
+        assert not spool.overfull
+
+
+def test_otherwise_the_spool_takes_the_room_of_the_pictures_and_then_the_oldest_leave_with_a_fault(tmp_path):
+    with Spool(tmp_path, Retention(max_bytes=room_for(1000), borrowed_bytes=room_for(3000))) as spool:
+        fill_quickly(spool, 2000)
+        assert spool.tidy(NOW_MS, ALL) == Dropped()
+        assert not spool.overfull
+        fill_quickly(spool, 5000)
+        assert spool.tidy(NOW_MS, ALL) == Dropped(unconfirmed=2000)
+        assert spool.overfull
+        assert seqs(spool.between(1, ALL, 1)) == [2001]
+        assert spool.waiting == 5000
+        # given that a consumer stores them, the fault is over
+        spool.acknowledge(6900, keep_triggered_ms=1 << 62)
+        while spool.between(1, 6900, 1):
+            assert not spool.tidy(NOW_MS, 1 << 62)
+        assert spool.tidy(NOW_MS, 1 << 62) == Dropped()
+        assert not spool.overfull
+        assert spool.waiting == 100
+
+
+def test_a_large_acknowledgement_lets_verdicts_leave_a_few_at_a_time_but_counts_at_once(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill_quickly(spool, 2 * CHUNK + 10, trigger_id=0)
+        spool.acknowledge(2 * CHUNK, keep_triggered_ms=0)
+        assert spool.waiting == 10
+        assert seqs(spool.undelivered(1, ALL, 1)) == [2 * CHUNK + 1]
+        spool.tidy(NOW_MS, 0)
+        assert seqs(spool.between(1, ALL, 1)) == [2 * CHUNK + 1]
+    with Spool(tmp_path) as spool:
+        assert spool.waiting == 10
+
+
+def test_a_verdict_takes_few_bytes(tmp_path):
+    with Spool(tmp_path) as spool:
+        before = spool.used_bytes()
+        fill_quickly(spool, 1000, outcome=Outcome.OK)
+        assert (spool.used_bytes() - before) / 1000 < 250
 
 
 def test_a_second_daemon_with_the_same_folder_is_refused(tmp_path):
@@ -158,7 +226,7 @@ def test_a_second_daemon_with_the_same_folder_is_refused(tmp_path):
 
 def test_a_file_that_is_no_spool_is_an_error_that_names_it(tmp_path):
     (tmp_path / FILE).write_bytes(b"not a database, but long enough to be looked at" * 100)
-    with pytest.raises(StorageError, match=rf"{FILE}: file is not a database; no verdict can be numbered"):
+    with pytest.raises(SpoolDamagedError, match=f"{FILE} is damaged: file is not a database"):
         Spool(tmp_path)
 
 
@@ -166,7 +234,7 @@ def test_a_spool_of_another_version_is_refused(tmp_path):
     database = sqlite3.connect(tmp_path / FILE)
     database.execute("PRAGMA user_version = 9")
     database.close()
-    with pytest.raises(StorageError, match="has schema version 9, this daemon knows 1"):
+    with pytest.raises(StorageError, match="has schema version 9, this daemon knows 2"):
         Spool(tmp_path)
 
 

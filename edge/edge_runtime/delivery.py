@@ -1,0 +1,201 @@
+"""Which verdict is handed over when: live ones in their moment, then the backlog, then what a consumer wants again.
+
+Rules:
+- A verdict is handed over the moment it is committed, if the broker is there and answers. What cannot be sent within
+  MOMENT_S is backlog: it is read from the spool again, in order, a few at a time, only while nothing live is waiting,
+  and carries the replay flag. So does what was handed over and not confirmed when the connection was lost.
+- A broker that does not confirm within MOMENT_S hangs: it gets nothing more until it does, and a new connection after
+  GIVE_UP_S. At most LIVE_WINDOW live verdicts can thereby be on their way unconfirmed: these cannot be taken back.
+- A verdict counts as delivered when the broker confirmed all three of its records.
+- Nothing is thrown away here: what is not delivered stays in the spool, also across a restart.
+
+Only the publisher's thread calls this.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from edge_runtime.link import Link
+from edge_runtime.messages import SeqRange
+from edge_runtime.outbox import Outbox
+from edge_runtime.records import Flag, Verdict
+from edge_runtime.spool import Spool
+from edge_runtime.topics import Topics
+from edge_runtime.verdict_ascii import encode_ascii
+from edge_runtime.verdict_binary import encode_binary
+from edge_runtime.verdict_json import encode_json
+
+log = logging.getLogger(__name__)
+
+MOMENT_S = 1.0  # a verdict without the replay flag is not older than this when it is handed over
+GIVE_UP_S = 5.0
+LIVE_WINDOW = 6  # live verdicts handed over and not confirmed; the next ones wait here for their moment
+BACKLOG_WINDOW = 18  # backlog waits while this many are in flight, so that a live verdict is never far behind
+CHUNK = 6  # verdicts of the backlog at a time
+READ_AHEAD = 120  # verdicts of the backlog read from the disk at a time
+
+
+@dataclass(frozen=True)
+class Live:
+    """A verdict that was committed just now. taken_ns: when its frame was in hand (monotonic)."""
+
+    verdict: Verdict
+    taken_ns: int
+    given_s: float
+
+
+class Delivery:
+    """See the module. `link` is the connection that is up, or None."""
+
+    def __init__(self, topics: Topics, spool: Spool, clock: Callable[[], float]) -> None:
+        self._topics, self._spool, self._clock = topics, spool, clock
+        self._link: Link | None = None
+        self._outbox = Outbox(spool.next_seq - 1)
+        self._fresh: deque[Live] = deque()  # live verdicts that wait for room in the window
+        self._ahead: deque[Verdict] = deque()  # of the backlog, read and not yet sent
+        self._replays: deque[SeqRange] = deque()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every verdict was handed over and confirmed."""
+        return self._outbox.is_empty and not self._fresh
+
+    @property
+    def in_flight(self) -> int:
+        """Messages handed over and not confirmed."""
+        return self._outbox.in_flight
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the broker has confirmed nothing for so long that a new connection is better."""
+        return self._outbox.waited_s(self._clock()) > GIVE_UP_S
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `send_older` would send something now."""
+        return self._may_send_older() and (self._outbox.has_backlog or bool(self._replays))
+
+    def connected(self, link: Link) -> None:
+        """There is a connection from now on."""
+        self._link = link
+
+    def lost(self) -> None:
+        """The connection is gone: all that is not delivered is backlog."""
+        self._link = None
+        self.send_fresh()
+        self._outbox.lose()
+        self._ahead.clear()
+
+    def confirmed(self, mid: int) -> None:
+        """The broker has a message."""
+        if seq := self._outbox.confirm(mid):
+            self._spool.mark_delivered(seq)
+        self.send_fresh()
+
+    def refused(self, mid: int) -> None:
+        """The broker did not take a message; what it carries stays in the spool."""
+        self._outbox.refuse(mid)
+
+    def add(self, live: Live) -> None:
+        """Send a verdict that was committed just now, or keep it for its moment."""
+        self._fresh.append(live)
+        self.send_fresh()
+
+    def repeat(self, verdict: Verdict) -> None:
+        """Send a verdict once more, for its trigger came again; not later, if it cannot be sent now."""
+        self._send_verdict(verdict)
+
+    def replay(self, wanted: SeqRange) -> None:
+        """Send verdicts again on `/replay/data`, when there is nothing more urgent."""
+        self._replays.append(wanted)
+
+    def forget_fresh(self) -> None:
+        """Send nothing more: it is in the spool, and backlog of the next start."""
+        self._fresh.clear()
+
+    def send(self, topic: str, payload: bytes, seq: int = 0, retain: bool = False) -> None:
+        """Hand a message over at QoS 1, if there is a connection."""
+        if self._link is not None:
+            self._outbox.add(self._link.publish(topic, payload, 1, retain), self._clock(), seq)
+
+    def send_fresh(self) -> None:
+        """Send the live verdicts that have room, and turn those into backlog that are not fresh any more."""
+        while self._fresh:
+            live, now_s = self._fresh[0], self._clock()
+            if self._link is None or now_s - live.given_s > MOMENT_S:
+                self._outbox.postpone(live.verdict.seq)
+            elif self._outbox.live >= LIVE_WINDOW or self._hangs(now_s):
+                return
+            else:
+                self._send_live(live)
+            self._fresh.popleft()
+
+    def send_older(self) -> None:
+        """Send a few of the backlog, then of the replays, as far as there is room."""
+        if self._outbox.has_backlog and self._may_send_older():
+            self._send_backlog()
+        if self._replays and self._may_send_older():
+            self._send_replay()
+
+    def _send_live(self, live: Live) -> None:
+        verdict, began_ns = live.verdict, time.monotonic_ns()
+        self._outbox.add_live(verdict.seq)
+        self._send_verdict(verdict)
+        if log.isEnabledFor(logging.DEBUG):
+            t, now_ns = verdict.decision.timings, time.monotonic_ns()
+            log.debug(
+                "verdict %d %s: capture=%d prepare=%d infer=%d decide=%d commit=%d publish=%d own=%d us",
+                *(verdict.seq, verdict.decision.outcome.name),
+                *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, (now_ns - began_ns) // 1000),
+                (now_ns - live.taken_ns) // 1000 - t.infer_us,
+            )
+
+    def _send_verdict(self, verdict: Verdict) -> None:
+        for topic, payload in (
+            (self._topics.verdict, encode_ascii(verdict)),
+            (self._topics.verdict_bin, encode_binary(verdict)),
+            (self._topics.verdict_json, encode_json(verdict)),
+        ):
+            self.send(topic, payload, verdict.seq)
+
+    def _send_backlog(self) -> None:
+        if not self._ahead:
+            first, last = self._outbox.backlog
+            self._ahead.extend(self._spool.undelivered(first, last, READ_AHEAD))
+            if not self._ahead:
+                self._outbox.backlog_done_to(last)
+        for _ in range(min(CHUNK, len(self._ahead))):
+            verdict = self._ahead.popleft()
+            if not self._outbox.is_out(verdict.seq):
+                # Flagged, for it is old: a PLC must not take it for the part that waits now.
+                self._send_verdict(replayed(verdict))
+            self._outbox.backlog_done_to(verdict.seq)
+
+    def _send_replay(self) -> None:
+        wanted = self._replays.popleft()
+        verdicts = self._spool.between(wanted.first, wanted.last, CHUNK)
+        for verdict in verdicts:
+            self.send(self._topics.replay_data, encode_json(replayed(verdict)))
+        if len(verdicts) == CHUNK and verdicts[-1].seq < wanted.last:
+            self._replays.appendleft(SeqRange(verdicts[-1].seq + 1, wanted.last))
+
+    def _may_send_older(self) -> bool:
+        return (
+            self._link is not None
+            and not self._fresh
+            and self._outbox.in_flight < BACKLOG_WINDOW
+            and not self._hangs(self._clock())
+        )
+
+    def _hangs(self, now_s: float) -> bool:
+        return self._outbox.waited_s(now_s) > MOMENT_S
+
+
+def replayed(verdict: Verdict) -> Verdict:
+    """The same verdict, marked as not being sent in the moment it was given."""
+    return replace(verdict, flags=verdict.flags | Flag.REPLAY)
