@@ -51,6 +51,7 @@ class Bundle:
 
 def open_bundle(folder: Path) -> Bundle:
     """Read the manifest and check every file against it. Raises BundleError."""
+    folder = folder.resolve()  # `active` of edge-deploy is a link that may point elsewhere while this bundle serves
     manifest = read_manifest(folder)
     _check_files(folder, manifest)
     return Bundle(folder, manifest)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,6 @@ import typer
 
 from edge_runtime.bundle import read_manifest
 from edge_runtime.errors import ConfigError, EdgeError
-from edge_runtime.inbox import Inbox
 from edge_runtime.records import Precision
 from edge_runtime.station import MqttSettings, SourceSettings, Station, read_station
 from edge_runtime.station_template import text_from_station
@@ -25,8 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 StationFile = Annotated[Path, typer.Argument(metavar="STATION.yaml", help="what `edge-daemon init` wrote")]
-SWITCH_S = 0.0005  # how long one Python thread may keep another waiting; the default of 5 ms would be the latency
-log = logging.getLogger("edge_daemon")
 
 
 @app.command()
@@ -39,9 +34,9 @@ def init(
     state_dir: Annotated[
         Path, typer.Option(metavar="DIR", help="where verdicts are kept; may exist, and then goes on counting")
     ] = Path("state"),
-    mode: Annotated[str, typer.Option(metavar="free-running|triggered", help="what starts an inspection")] = (
-        "free-running"
-    ),
+    mode: Annotated[
+        str, typer.Option(metavar="free-running|triggered|interval|hardware", help="what starts an inspection")
+    ] = ("free-running"),
     recipe: Annotated[int, typer.Option(metavar="N", help="the number that a trigger must name")] = 0,
 ) -> None:
     """Write a commented station.yaml to standard output."""
@@ -78,20 +73,9 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="one line for each verdict, with its times")] = False,
 ) -> None:
     """Judge every picture and publish the verdicts, until SIGTERM or Ctrl-C."""
-    from edge_runtime.serve import serve  # the engine takes a while to import, and `init` does not need it
+    from edge_runtime.daemon import run_daemon  # the engine takes a while to import, and `init` does not need it
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr
-    )
-    sys.setswitchinterval(SWITCH_S)
-    station, inbox = read_station(station_file), Inbox()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: inbox.stop())
-    counters = serve(station, inbox, once)
-    log.info(
-        "stopped after %d verdicts: %d OK, %d NOK, %d ERROR; %d wait for the broker",
-        *(counters.triggers, counters.ok, counters.nok, counters.error, counters.spooled),
-    )
+    run_daemon(station_file, once, verbose)
 
 
 @app.command()

@@ -145,7 +145,7 @@ class Delivery:
     def _send_live(self, live: Live) -> None:
         verdict, began_ns = live.verdict, time.monotonic_ns()
         self._outbox.add_live(verdict.seq)
-        self._send_verdict(verdict)
+        self._send_verdict(verdict, live.given_s)
         if log.isEnabledFor(logging.DEBUG):
             t, now_ns = verdict.decision.timings, time.monotonic_ns()
             log.debug(
@@ -155,13 +155,14 @@ class Delivery:
                 (now_ns - live.taken_ns) // 1000 - t.infer_us,
             )
 
-    def _send_verdict(self, verdict: Verdict) -> None:
-        for topic, payload in (
-            (self._topics.verdict, encode_ascii(verdict)),
-            (self._topics.verdict_bin, encode_binary(verdict)),
-            (self._topics.verdict_json, encode_json(verdict)),
-        ):
-            self.send(topic, payload, verdict.seq)
+    def _send_verdict(self, verdict: Verdict, given_s: float | None = None) -> None:
+        """Send its three records. given_s: when it was committed, if just now; the JSON line says how long it took."""
+        self.send(self._topics.verdict, encode_ascii(verdict), verdict.seq)
+        self.send(self._topics.verdict_bin, encode_binary(verdict), verdict.seq)
+        if given_s is not None:
+            timings = replace(verdict.decision.timings, publish_us=round((self._clock() - given_s) * 1e6))
+            verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
+        self.send(self._topics.verdict_json, encode_json(verdict), verdict.seq)
 
     def _send_backlog(self) -> None:
         if not self._ahead:

@@ -27,8 +27,8 @@ class FolderSource:
         self._folder, self._loop = folder, loop
         self._taken = 0
 
-    def next_frame(self) -> Frame | LostFrame | None:
-        """The next picture; its name is the path below the folder."""
+    def next_frame(self, wait_s: float = 0) -> Frame | LostFrame | None:
+        """The next picture, at once; its name is the path below the folder."""
         if self._taken >= len(self._paths) and not self._loop:
             return None
         path = self._paths[self._taken % len(self._paths)]
@@ -37,7 +37,11 @@ class FolderSource:
         try:
             return Frame("folder", self._taken, captured_ns, read_picture(path), name)
         except PictureError as error:
-            return LostFrame(name, captured_ns, ErrorCode.FRAME_UNREADABLE, str(error))
+            return LostFrame(name, captured_ns, ErrorCode.FRAME_UNREADABLE, str(error), self._taken)
+
+    def problem(self) -> str:
+        """See Source."""
+        return ""
 
     def __enter__(self) -> FolderSource:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +11,20 @@ from numpy.typing import NDArray
 from edge_runtime.bundle import REBUILD, Bundle
 from edge_runtime.engine import Engine
 from edge_runtime.errors import BundleError, EngineError
-from edge_runtime.manifest import Golden
+from edge_runtime.manifest import Golden, Threshold, Tolerance
 from edge_runtime.records import Inspection, Precision
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A golden picture, uint8 BGR (1, height, width, 3), with what must be measured on it, and how exactly."""
+
+    bundle: str
+    name: str
+    picture: NDArray[np.uint8]
+    expected: Inspection
+    threshold: Threshold
+    tolerance: Tolerance
 
 
 def replay_golden(bundle: Bundle, engine: Engine, precision: Precision) -> float:
@@ -19,28 +33,38 @@ def replay_golden(bundle: Bundle, engine: Engine, precision: Precision) -> float
     Raises EngineError when a score or map is off by more than the manifest's tolerance, BundleError when there is no
     golden picture or a golden file is not a picture or a map.
     """
+    return max(deviation(engine, reference) for reference in read_references(bundle, precision))
+
+
+def read_references(bundle: Bundle, precision: Precision) -> tuple[Reference, ...]:
+    """All golden pictures, read into memory: the bundle's folder may go while its model serves. Raises BundleError."""
     if not bundle.manifest.golden:
         raise BundleError(f"bundle {bundle.label} has no golden pictures, so nothing proves the engine; {REBUILD}")
     threshold, tolerance = bundle.threshold(precision), bundle.manifest.tolerance
-    worst = 0.0
-    for golden in bundle.manifest.golden:
-        picture, expected = read_golden(bundle, golden)
-        found = engine.infer(picture)
-        if found.anomaly_map.shape != expected.anomaly_map.shape:
-            raise EngineError(
-                f"self-test failed: {engine.name} gives a map {found.anomaly_map.shape} for {golden.picture} where the "
-                f"bundle {bundle.label} has {expected.anomaly_map.shape}: nothing is served; build the bundle again"
-            )
-        score_off = abs(found.score - expected.score) / threshold.score / tolerance.score
-        map_off = float(np.abs(found.anomaly_map - expected.anomaly_map).max()) / threshold.map / tolerance.map
-        if not (score_off <= 1 and map_off <= 1):  # NaN fails as well
-            raise EngineError(
-                f"self-test failed: {engine.name} gives {found.score:.6g} for {golden.picture} where the bundle "
-                f"{bundle.label} says {expected.score:.6g} (deviation {score_off:.2f} of the tolerance in the score, "
-                f"{map_off:.2f} in the map): nothing is served; build the engine or the bundle again"
-            )
-        worst = max(worst, score_off, map_off)
-    return worst
+    return tuple(
+        Reference(bundle.label, golden.picture, *read_golden(bundle, golden), threshold, tolerance)
+        for golden in bundle.manifest.golden
+    )
+
+
+def deviation(engine: Engine, reference: Reference) -> float:
+    """How far the engine is off on one golden picture, as a share of the tolerance. Raises EngineError above 1."""
+    threshold, tolerance, expected = reference.threshold, reference.tolerance, reference.expected
+    found = engine.infer(reference.picture)
+    if found.anomaly_map.shape != expected.anomaly_map.shape:
+        raise EngineError(
+            f"self-test failed: {engine.name} gives a map {found.anomaly_map.shape} for {reference.name} where the "
+            f"bundle {reference.bundle} has {expected.anomaly_map.shape}: nothing is served; build the bundle again"
+        )
+    score_off = abs(found.score - expected.score) / threshold.score / tolerance.score
+    map_off = float(np.abs(found.anomaly_map - expected.anomaly_map).max()) / threshold.map / tolerance.map
+    if not (score_off <= 1 and map_off <= 1):  # NaN fails as well
+        raise EngineError(
+            f"self-test failed: {engine.name} gives {found.score:.6g} for {reference.name} where the bundle "
+            f"{reference.bundle} says {expected.score:.6g} (deviation {score_off:.2f} of the tolerance in the score, "
+            f"{map_off:.2f} in the map): nothing is served; build the engine or the bundle again"
+        )
+    return max(score_off, map_off)
 
 
 def read_golden(bundle: Bundle, golden: Golden) -> tuple[NDArray[np.uint8], Inspection]:

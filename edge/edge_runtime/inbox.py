@@ -1,4 +1,4 @@
-"""What the serving thread is asked to do next, in the order of arrival: triggers, commands, stop."""
+"""What the serving thread is asked to do next, in the order of arrival: triggers, commands, a new model, stop."""
 
 from __future__ import annotations
 
@@ -6,15 +6,9 @@ import queue
 import threading
 from dataclasses import dataclass
 
-from edge_runtime.messages import Command, Trigger
-
-
-@dataclass(frozen=True)
-class Order:
-    """One verdict is wanted. Without a trigger it is a free-running frame. arrived_ns is time.monotonic_ns()."""
-
-    trigger: Trigger | None
-    arrived_ns: int
+from edge_runtime.messages import Command
+from edge_runtime.model import Model
+from edge_runtime.orders import Order
 
 
 @dataclass(frozen=True)
@@ -22,7 +16,21 @@ class Stop:
     """Finish what is in hand and end."""
 
 
-Item = Order | Command | Stop | Exception
+@dataclass(frozen=True)
+class Loaded:
+    """RELOAD loaded a model beside the one that serves, and it passed its self-test."""
+
+    model: Model
+
+
+@dataclass(frozen=True)
+class NotLoaded:
+    """RELOAD could not load or prove another model; `reason` is for people."""
+
+    reason: str
+
+
+Item = Order | Command | Loaded | NotLoaded | Stop | Exception
 
 
 class Inbox:
@@ -41,10 +49,10 @@ class Inbox:
         self.stopping.set()
         self._items.put(Stop())
 
-    def take(self, wait: bool) -> Item | None:
-        """The next thing to do; None when there is none and `wait` is false. Raises what another thread ended with."""
+    def take(self, wait_s: float) -> Item | None:
+        """The next thing to do; None when none came within `wait_s`. Raises what another thread ended with."""
         try:
-            item = self._items.get(block=wait)
+            item = self._items.get(block=wait_s > 0, timeout=wait_s if wait_s > 0 else None)
         except queue.Empty:
             return None
         if isinstance(item, Exception):

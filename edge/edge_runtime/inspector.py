@@ -1,4 +1,4 @@
-"""A station at work: the detector, the source, the spool and the publisher, and the steps that a picture goes through.
+"""A station at work: the steps that a picture goes through, and what a command does.
 
 `serve()` takes the steps in order; here is what each does.
 """
@@ -7,33 +7,31 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 
-from edge_runtime.bundle import Bundle
-from edge_runtime.engine import Engine
-from edge_runtime.errors import EdgeError, StorageError
-from edge_runtime.golden import replay_golden
-from edge_runtime.inbox import Inbox, Order, Stop
-from edge_runtime.judge import Judge
+from edge_runtime.answers import Answers, Stage
+from edge_runtime.errors import EdgeError
+from edge_runtime.golden import Reference, deviation
+from edge_runtime.inbox import Inbox, Loaded, NotLoaded, Stop
 from edge_runtime.messages import Command
+from edge_runtime.model import Loader, Model
+from edge_runtime.orders import Order, Shot
+from edge_runtime.pace import IDLE_S, Pace
 from edge_runtime.publisher import Publisher
-from edge_runtime.records import Decision, ErrorCode, Flag, Frame, LostFrame, Outcome, Verdict
+from edge_runtime.records import Decision, ErrorCode, LostFrame, Outcome, Quiet, Verdict
 from edge_runtime.source import Source
 from edge_runtime.spool import Spool
-from edge_runtime.states import Conditions, StateReport, report_from
 from edge_runtime.station import Station
+from edge_runtime.status import Status
 from edge_runtime.tally import Tally
 from edge_runtime.trigger_desk import TriggerDesk
+from edge_runtime.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Shot:
-    """What the source gave for an order, and when it was in hand. None: the source has no more."""
-
-    frame: Frame | LostFrame | None
-    taken_ns: int
+REPLY_LENGTH = 80
+CAPTURE_RESERVE_NS = 10_000_000  # a camera is given up so long before its order expires: the answer says more then
 
 
 @dataclass
@@ -41,66 +39,91 @@ class Inspector:
     """Everything that serving needs, open and owned by `serve`. Only the serving thread calls it."""
 
     station: Station
-    bundle: Bundle
-    engine: Engine
-    judge_frame: Judge
+    model: Model
     source: Source
+    pace: Pace
     spool: Spool
     publisher: Publisher
     desk: TriggerDesk
     tally: Tally
+    status: Status
+    answers: Answers
     inbox: Inbox
-    conditions: Conditions = field(default_factory=Conditions)
-    _shown: StateReport = field(default_factory=lambda: report_from(Conditions()))
+    loader: Loader
+    watchdog: Watchdog
+    _references_due: deque[Reference] = field(default_factory=deque)
+    _next_test_s: float = field(default_factory=time.monotonic)
 
-    def self_test(self) -> float:
-        """Replay the golden pictures; only then is the station ready. Raises what replay_golden raises."""
-        try:
-            worst = replay_golden(self.bundle, self.engine, self.station.precision)
-        except EdgeError:
-            self.note(started=True, self_test_passed=False)
-            raise
-        self.note(started=True, self_test_passed=True)
-        return worst
+    def start(self) -> None:
+        """The model passed its self-test: the station is ready."""
+        self._plan_self_test()
+        self.status.note(started=True, self_test_passed=True)
+        self.watchdog.ready()
 
     def next_order(self, once: bool) -> Order | None:
-        """The next verdict to give: a trigger's, or the next frame's when free-running. None: it is time to end.
+        """The next verdict to give: a trigger's, or what starts by itself. None: it is time to end.
 
         Waits when there is nothing to do. A trigger that was accepted before is still given.
         """
         while True:
-            if self.inbox.stopping.is_set() or (once and self.conditions.exhausted):
-                self.note(stopping=True)  # closes the desk
-            c = self.conditions
-            runs = self._free_running and not (c.paused or c.exhausted or c.stopping)
-            match self.inbox.take(wait=not runs and (not c.stopping or self.desk.has_one_in_hand)):
+            self.watchdog.feed()
+            if self.inbox.stopping.is_set() or (once and self.status.conditions.exhausted):
+                self.status.note(stopping=True)  # closes the desk
+            c = self.status.conditions
+            runs = not (c.paused or c.exhausted or c.stopping or not c.self_test_passed)
+            match self.inbox.take(self._wait_s(runs)):
                 case Order() as order:
-                    self.note(judging=True)
-                    return order
+                    if self.answers.is_open(order):  # otherwise it expired while it waited, and the part is gone
+                        self.status.note(judging=True)
+                        return order
                 case Command() as command:
                     self.obey(command)
-                case None:
-                    return None if c.stopping else Order(None, time.monotonic_ns())
+                case Loaded(model):
+                    self._switch_to(model)
+                case NotLoaded(reason):
+                    self._reply(Command.RELOAD, f"FAILED;{self.model.bundle.label} goes on: {reason}")
                 case Stop():
                     pass
+                case None if c.stopping:
+                    if not self.desk.has_one_in_hand:
+                        return None
+                case None:
+                    self._test_one_picture()
+                    self._look_after_camera()
+                    if runs and (own := self._own_order()) is not None:
+                        return own
 
-    def capture(self, order: Order) -> Shot:
-        """One frame for the order."""
-        frame = self.source.next_frame()
+    def capture(self, order: Order) -> Shot | None:
+        """One frame for the order. None: it came from no trigger, and there are no more frames."""
+        if order.shot is not None:
+            return order.shot
+        self.answers.working_on(order, Stage.CAPTURE)
+        left_ns = order.expires_ns - CAPTURE_RESERVE_NS - time.monotonic_ns()
+        frame = self.source.next_frame(max(0, left_ns) / 1e9)
+        now_ns = time.monotonic_ns()
         if frame is None:
-            self.note(exhausted=True)
-        return Shot(frame, time.monotonic_ns())
+            self.status.note(exhausted=True)
+            if order.trigger is None:
+                self.answers.withdraw(order)
+                return None
+        if isinstance(frame, Quiet):
+            detail = f"no frame within {self.station.deadline_ms} ms: check camera, cable and trigger"
+            frame = LostFrame("", order.arrived_ns, ErrorCode.FRAME_MISSING, detail)
+        return Shot(frame, now_ns)
 
-    def judge(self, shot: Shot) -> Decision:
+    def judge(self, order: Order, shot: Shot) -> Decision:
         """OK, NOK or ERROR; whatever goes wrong is ERROR."""
+        self.answers.working_on(order, Stage.JUDGE)
         frame = shot.frame
         if frame is None:
             return Decision(Outcome.ERROR, ErrorCode.FRAME_MISSING, detail="the source has no more pictures")
+        if not self.status.conditions.self_test_passed:
+            return Decision(Outcome.ERROR, ErrorCode.SELF_TEST_FAILED, detail="the self-test failed: see the log")
         if isinstance(frame, LostFrame):
             decision = Decision(Outcome.ERROR, frame.error, detail=frame.detail)
         else:
             try:
-                decision = self.judge_frame(frame)
+                decision = self.model.judge(frame)
             except Exception as error:  # a bug, but a part is waiting for its answer: it gets ERROR, never silence
                 log.exception("judging %s failed", frame.name or frame.sequence)
                 decision = Decision(
@@ -109,73 +132,108 @@ class Inspector:
         capture_us = (shot.taken_ns - frame.captured_ns) // 1000
         return replace(decision, timings=replace(decision.timings, capture_us=capture_us))
 
-    def commit(self, order: Order, shot: Shot, decision: Decision) -> Verdict:
-        """Number the decision and write it to the disk. Raises StorageError: then nothing was given out."""
-        frame, trigger, manifest = shot.frame, order.trigger, self.bundle.manifest
-        began_ns = order.arrived_ns if trigger is not None or frame is None else frame.captured_ns
-        commit_ns = time.monotonic_ns()
-        latency_us = (commit_ns - began_ns) // 1000
-        late = latency_us > self.station.deadline_ms * 1000
-        if late and trigger is not None:
-            detail = f"{decision.outcome.name} came after {latency_us // 1000} ms: too slow for the deadline"
-            decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
-        verdict = Verdict(
-            seq=self.spool.next_seq,
-            decision=decision,
-            bundle=manifest.name,
-            bundle_version=manifest.version,
-            unix_ms=time.time_ns() // 1_000_000,
-            boot_id=self.spool.boot_id,
-            latency_us=latency_us,
-            trigger_id=trigger.trigger_id if trigger is not None else 0,
-            recipe=self.station.recipe,
-            part_id=trigger.part_id if trigger is not None else "",
-            flags=Flag.LATE if late else 0,
-            source=frame.name if frame is not None else "",
-        )
-        try:
-            self.spool.commit(verdict)
-        except StorageError:
-            self.note(storage_failed=True)
-            raise
-        self.tally.count(verdict)
-        if trigger is not None:
-            self.desk.settle(verdict)
-        timings = replace(decision.timings, commit_us=(time.monotonic_ns() - commit_ns) // 1000)
-        return replace(verdict, decision=replace(decision, timings=timings))
-
-    def publish(self, verdict: Verdict, shot: Shot) -> None:
-        """Hand the verdict to the publisher, and say how the station is now."""
-        self.publisher.publish(verdict, shot.taken_ns)
-        self.note(judging=False, last_error=verdict.decision.error)
+    def answer(self, order: Order, shot: Shot, decision: Decision) -> Verdict | None:
+        """Commit and publish the verdict, and say how the station is now. None: the order expired meanwhile."""
+        source = shot.frame.name if shot.frame is not None else ""
+        verdict = self.answers.give(order, decision, source, shot.taken_ns)
+        last_error = self.status.conditions.last_error if verdict is None else verdict.decision.error
+        self.status.note(judging=False, engine_stuck=False, camera_stuck=False, last_error=last_error)
+        return verdict
 
     def obey(self, command: Command) -> None:
-        """Do what a command asks, and answer it."""
-        result = "DONE"
+        """Do what a command asks, and answer it. RELOAD is answered when the other model is loaded, or is not."""
         if command is Command.SELFTEST:
-            try:
-                result = f"DONE;largest deviation {self.self_test():.3f} of the tolerance"
-            except EdgeError as error:
-                log.error("%s", error)
-                result = "FAILED;the self-test failed, see the log"
+            self._reply(command, self._self_test())
         elif command is Command.PAUSE:
-            self.note(paused=True)
+            self.status.note(paused=True)
+            self._reply(command, "DONE")
         elif command is Command.RESUME:
-            self.note(paused=False)
-        else:
-            result = "REFUSED;restart the daemon to load another bundle"
+            self.status.note(paused=False)
+            self._reply(command, "DONE")
+        elif not self.loader.start(lambda model: self.inbox.put(Loaded(model)), self._not_loaded):
+            self._reply(command, "REFUSED;a model is being loaded already")
+
+    def _wait_s(self, runs: bool) -> float:
+        """How long the inbox may be listened to."""
+        if self._references_due or (self.status.conditions.stopping and not self.desk.has_one_in_hand):
+            return 0.0
+        return self.pace.wait_s() if runs else IDLE_S
+
+    def _own_order(self) -> Order | None:
+        """What starts by itself now, if anything."""
+        order = self.pace.next_order()
+        if order is None:
+            self.status.note(exhausted=True)
+        if not isinstance(order, Order):
+            return None
+        if order.trigger is not None:
+            self.spool.accept(order.trigger)  # whatever happens now, it gets a verdict, after a restart at the latest
+        self.answers.expect(order)
+        return order
+
+    def _look_after_camera(self) -> None:
+        lost = bool(self.source.problem())
+        if lost is not self.status.conditions.camera_lost:
+            self.status.note(camera_lost=lost)
+
+    def _self_test(self) -> str:
+        """All golden pictures at once; what to reply."""
+        self.status.note(testing=True)
+        worst = 0.0
+        try:
+            for reference in self.model.references:
+                self.watchdog.feed()
+                worst = max(worst, deviation(self.model.engine, reference))
+        except EdgeError as error:
+            self._failed_test(error)
+            return "FAILED;the self-test failed, see the log"
+        finally:
+            self.status.note(testing=False)
+        self._references_due.clear()
+        self._plan_self_test()
+        self.status.note(self_test_passed=True)
+        return f"DONE;largest deviation {worst:.3f} of the tolerance"
+
+    def _test_one_picture(self) -> None:
+        """The self-test on schedule: one golden picture between two parts, so that no part waits for all of them."""
+        if not self._references_due:
+            if self.station.self_test_hours and time.monotonic() >= self._next_test_s:
+                self._references_due.extend(self.model.references)
+                self._plan_self_test()
+            return
+        try:
+            deviation(self.model.engine, self._references_due.popleft())
+        except EdgeError as error:
+            self._references_due.clear()
+            self._failed_test(error)
+            return
+        if not self._references_due:
+            log.info("the self-test on schedule passed")
+            self.status.note(self_test_passed=True)
+
+    def _plan_self_test(self) -> None:
+        self._next_test_s = time.monotonic() + self.station.self_test_hours * 3600
+
+    def _failed_test(self, error: EdgeError) -> None:
+        log.error("%s", error)
+        self.status.note(self_test_passed=False)
+
+    def _switch_to(self, model: Model) -> None:
+        """Between two pictures: from now on this model judges."""
+        old, self.model = self.model, model
+        self.answers.serve_with(model.bundle.manifest)
+        self._references_due.clear()
+        self._plan_self_test()
+        old.close()
+        self.status.note(self_test_passed=True)
+        self._reply(Command.RELOAD, f"DONE;{model.bundle.label} serves")
+
+    def _not_loaded(self, error: Exception) -> None:
+        """In the loader's thread."""
+        log.error("RELOAD: %s", error, exc_info=None if isinstance(error, EdgeError) else error)
+        self.inbox.put(NotLoaded(str(error)))
+
+    def _reply(self, command: Command, result: str) -> None:
         log.info("command %s: %s", command.value, result)
-        self.publisher.say(self.station.topics.command_ack, f"{command.value};{result}".encode("ascii"))
-
-    def note(self, **changes: bool | ErrorCode) -> None:
-        """Something about the station changed; show the new state, if it is one."""
-        self.conditions = replace(self.conditions, **changes)  # type: ignore[arg-type]  # mypy cannot see the names
-        report = report_from(self.conditions)
-        self.desk.open(report.accepts_triggers and not self._free_running)
-        if report != self._shown:
-            self._shown = report
-            self.publisher.show(report)
-
-    @property
-    def _free_running(self) -> bool:
-        return self.station.mode == "free-running"
+        text = f"{command.value};{result}".encode("ascii", "replace")[:REPLY_LENGTH]
+        self.publisher.say(self.station.topics.command_ack, text)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import logging
 
 from edge_runtime.bundle import Bundle
-from edge_runtime.records import Decision, ErrorCode, Outcome, Verdict
+from edge_runtime.clock import Clock
+from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
 from edge_runtime.spool import Spool
 from edge_runtime.tally import Tally
 
 log = logging.getLogger(__name__)
 
 
-def answer_interrupted(spool: Spool, bundle: Bundle, tally: Tally, unix_ms: int) -> None:
+def answer_interrupted(spool: Spool, bundle: Bundle, tally: Tally, clock: Clock) -> None:
     """Commit and count an ERROR verdict for each trigger that an earlier run left. Raises StorageError."""
     for trigger in spool.accepted():
         decision = Decision(
@@ -26,11 +27,12 @@ def answer_interrupted(spool: Spool, bundle: Bundle, tally: Tally, unix_ms: int)
             decision=decision,
             bundle=bundle.manifest.name,
             bundle_version=bundle.manifest.version,
-            unix_ms=unix_ms,
+            unix_ms=clock.unix_ms(),
             boot_id=spool.boot_id,
             trigger_id=trigger.trigger_id,
             recipe=trigger.recipe,
             part_id=trigger.part_id,
+            flags=0 if clock.is_synchronised() else Flag.UNSYNCED,
         )
         spool.commit(verdict)
         tally.count(verdict)

@@ -9,8 +9,9 @@ import logging
 import time
 from collections.abc import Callable
 
+from edge_runtime.answers import Answers
 from edge_runtime.errors import RecordError
-from edge_runtime.inbox import Inbox, Order
+from edge_runtime.inbox import Inbox
 from edge_runtime.messages import (
     Reply,
     command_from_payload,
@@ -19,6 +20,7 @@ from edge_runtime.messages import (
     trigger_from_payload,
     trigger_id_of,
 )
+from edge_runtime.orders import order_by_deadline
 from edge_runtime.publisher import Publisher
 from edge_runtime.spool import Spool
 from edge_runtime.tally import Tally
@@ -39,10 +41,13 @@ class Reception:
         inbox: Inbox,
         publisher: Publisher,
         tally: Tally,
+        deadline_ms: int,
+        answers: Answers,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._topics, self._desk, self._spool, self._inbox = topics, desk, spool, inbox
         self._publisher, self._tally, self._clock_ns = publisher, tally, clock_ns
+        self._deadline_ms, self._answers = deadline_ms, answers
 
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
         """Handle one message."""
@@ -79,7 +84,9 @@ class Reception:
             self._spool.accept(trigger)  # whatever happens now, it gets a verdict, after a restart at the latest
         self._reply(trigger.trigger_id, answer.reply)  # first, so that ACCEPTED comes before the verdict
         if answer.reply is Reply.ACCEPTED:
-            self._inbox.put(Order(trigger, arrived_ns))
+            order = order_by_deadline(trigger, arrived_ns, self._deadline_ms)
+            self._answers.expect(order)
+            self._inbox.put(order)
         elif answer.verdict is not None:
             self._publisher.publish_again(answer.verdict)
         elif answer.reply in (Reply.BUSY, Reply.NOTREADY):

@@ -34,11 +34,17 @@ class ErrorCode(IntEnum):
     FRAME_WRONG_FORMAT = 103
     FRAME_BLACK = 104
     FRAME_SATURATED = 105
+    FRAME_SHORT = 106
+    FRAME_STALE = 107
+    FRAME_FROZEN = 108
+    FRAME_OUT_OF_FOCUS = 109
+    FRAME_WRONG_SIZE = 110
     # 2xx: the measurement
     ENGINE_FAILED = 201
     SCORE_NOT_FINITE = 202
     SELF_TEST_FAILED = 203
     JUDGING_FAILED = 204
+    ENGINE_HUNG = 205
     # 3xx: the station
     DEADLINE_MISSED = 301
     INTERRUPTED = 302
@@ -55,13 +61,17 @@ class Precision(str, Enum):
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture from a source. `image` is uint8 BGR (height, width, 3); `captured_ns` is time.monotonic_ns()."""
+    """One picture from a source. `image` is uint8 BGR (height, width, 3); `captured_ns` is time.monotonic_ns().
+
+    sequence counts what the source delivers or should have delivered: a number that is left out is a lost frame.
+    """
 
     camera: str
     sequence: int
     captured_ns: int
     image: NDArray[np.uint8]
     name: str = ""  # the file that it came from, relative to its source; empty for a camera
+    camera_ns: int = 0  # the camera's own time stamp; 0 when it has none
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,12 @@ class LostFrame:
     captured_ns: int
     error: ErrorCode
     detail: str
+    sequence: int = 0  # as Frame.sequence; 0 when the source does not know
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """No frame came within the time that the caller gave. One may come later."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +112,11 @@ class Region:
 
 @dataclass(frozen=True)
 class Timings:
-    """Where a picture's time went, in microseconds. Capture counts from Frame.captured_ns to having the frame in hand.
+    """Where a picture's time went, in microseconds. Capture counts from Frame.captured_ns to having the frame in hand,
+    publish from the end of the commit to the JSON line, which is the last of the three records.
 
-    The commit's own time is known only after what was committed: it is in the live `/verdict/json`, and 0 in the spool.
+    What commit and publish took is known only after what was committed: it is in the live `/verdict/json`, and 0 in
+    the spool.
     """
 
     capture_us: int = 0
@@ -106,6 +124,7 @@ class Timings:
     infer_us: int = 0
     decide_us: int = 0
     commit_us: int = 0
+    publish_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +151,7 @@ class Flag(IntEnum):
     SHADOW = 8
     GOLDEN = 16
     DEGRADED = 32
+    UNSYNCED = 64
 
 
 @dataclass(frozen=True)

@@ -7,88 +7,35 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
+from edge_runtime.answers import Answers
 from edge_runtime.bundle import Bundle, open_bundle
+from edge_runtime.clock import Clock
 from edge_runtime.engine import Engine
-from edge_runtime.errors import EdgeError, EngineError, StorageError
+from edge_runtime.errors import ConfigError, EdgeError, EngineError, StorageError
 from edge_runtime.inbox import Inbox, Stop
 from edge_runtime.inspector import Inspector
 from edge_runtime.interrupted import answer_interrupted
-from edge_runtime.judge import Judge
+from edge_runtime.model import Loader, load_model
 from edge_runtime.mqtt_client import MqttClient
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
+from edge_runtime.pace import open_pace
 from edge_runtime.publisher import Publisher
 from edge_runtime.reception import Reception
 from edge_runtime.records import ErrorCode
-from edge_runtime.source import PacedSource, Source, open_source
+from edge_runtime.source import Source, open_source
 from edge_runtime.spool_rescue import open_spool
 from edge_runtime.states import Conditions, State, StateReport, report_from
 from edge_runtime.station import Station
+from edge_runtime.status import Status
 from edge_runtime.tally import Counters, Tally
 from edge_runtime.trigger_desk import TriggerDesk
+from edge_runtime.watchdog import Watchdog, watchdog_s
 
 log = logging.getLogger(__name__)
-
-
-def serve(station: Station, inbox: Inbox, once: bool = False) -> Counters:
-    """Inspect until `inbox.stop()`; with `once`, until the source is exhausted and the broker has every verdict.
-
-    Raises EdgeError for what makes serving impossible. A broker that is away does not: verdicts wait in the spool.
-    """
-    with open_inspector(station, inbox) as inspector:
-        inspector.self_test()
-        while (order := inspector.next_order(once)) is not None:
-            shot = inspector.capture(order)
-            if shot.frame is None and order.trigger is None:
-                continue  # the source's end; a trigger would still get its answer
-            decision = inspector.judge(shot)
-            verdict = inspector.commit(order, shot, decision)
-            inspector.publish(verdict, shot)
-        if once:
-            wait_for_delivery(inspector.publisher, inbox)
-        return inspector.tally.sample(inspector.spool.waiting)
-
-
-def wait_for_delivery(publisher: Publisher, inbox: Inbox) -> None:
-    """Until the broker has confirmed every verdict, or the station is stopped."""
-    delivered = publisher.drained()
-    while not delivered.wait(0.05) and not inbox.stopping.is_set():
-        if isinstance(inbox.take(wait=False), Stop):
-            return
-
-
-@contextmanager
-def open_inspector(station: Station, inbox: Inbox) -> Iterator[Inspector]:
-    """Open everything, what fails fastest first; on leaving, say OFFLINE and close everything."""
-    bundle = open_bundle(station.bundle)
-    with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(station, bundle))
-        source = stack.enter_context(open_station_source(station, inbox))
-        spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention()))
-        window_ms = station.duplicate_window_s * 1000
-        tally, topics, now_ms = Tally(), station.topics, time.time_ns() // 1_000_000
-        answer_interrupted(spool, bundle, tally, now_ms)
-        desk = TriggerDesk(
-            station.recipe, station.duplicate_window_s, time.monotonic, spool.triggered_since(now_ms - window_ms)
-        )
-        publisher = Publisher(
-            topics, spool, tally, station.mqtt.heartbeat_ms / 1000, inbox.put, station.duplicate_window_s
-        )
-        reception = Reception(topics, desk, spool, inbox, publisher, tally)
-        client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
-        publisher.show(report_from(Conditions()))
-        publisher.start(client)
-        farewell = report_from(Conditions(stopped=True))
-        judge = Judge(engine, bundle.threshold(station.precision), bundle.manifest.height, bundle.manifest.width)
-        try:
-            yield Inspector(station, bundle, engine, judge, source, spool, publisher, desk, tally, inbox)
-        except BaseException as error:
-            farewell = StateReport(State.OFFLINE, _error_code(error), f"ended by {type(error).__name__}")
-            raise
-        finally:
-            publisher.close(farewell)
 
 
 def open_engine(station: Station, bundle: Bundle) -> Engine:
@@ -96,10 +43,103 @@ def open_engine(station: Station, bundle: Bundle) -> Engine:
     return OnnxruntimeEngine(bundle.graph(station.precision), station.threads)
 
 
-def open_station_source(station: Station, inbox: Inbox) -> Source:
-    """The station's source, at its pace; a stop cuts the waiting short."""
-    source = open_source(station.source.uri, station.source.loop)
-    return source if station.source.fps is None else PacedSource(source, station.source.fps, inbox.stopping.wait)
+def open_station_source(station: Station) -> Source:
+    """The station's source."""
+    return open_source(station.source.uri, station.source.loop)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where the engine and the source come from; tests and benchmarks put faulty ones here."""
+
+    open_engine: Callable[[Station, Bundle], Engine] = open_engine
+    open_source: Callable[[Station], Source] = open_station_source
+
+
+def serve(station: Station, inbox: Inbox, once: bool = False, hardware: Hardware | None = None) -> Counters:
+    """Inspect until `inbox.stop()`; with `once`, until the source is exhausted and the broker has every verdict.
+
+    Raises EdgeError for what makes serving impossible. A broker that is away does not: verdicts wait in the spool.
+    """
+    with open_inspector(station, inbox, hardware or Hardware()) as inspector:
+        inspector.start()
+        while (order := inspector.next_order(once)) is not None:
+            shot = inspector.capture(order)
+            if shot is None:
+                continue  # the source's end; a trigger would still get its answer
+            decision = inspector.judge(order, shot)
+            inspector.answer(order, shot, decision)
+        inspector.watchdog.stopping()
+        if once:
+            wait_for_delivery(inspector.publisher, inbox, inspector.watchdog)
+        return inspector.tally.sample(inspector.spool.waiting)
+
+
+def wait_for_delivery(publisher: Publisher, inbox: Inbox, watchdog: Watchdog) -> None:
+    """Until the broker has confirmed every verdict, or the station is stopped."""
+    delivered = publisher.drained()
+    while not delivered.wait(0.05) and not inbox.stopping.is_set():
+        watchdog.feed()
+        if isinstance(inbox.take(0), Stop):
+            return
+
+
+@contextmanager
+def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterator[Inspector]:
+    """Open everything, what fails fastest first; on leaving, say OFFLINE and close everything."""
+    check_watchdog(station, watchdog_s())
+    bundle = open_bundle(station.bundle)
+    with ExitStack() as stack:
+        source = stack.enter_context(hardware.open_source(station))
+        spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention()))
+        tally, topics, clock = Tally(), station.topics, Clock()
+        answer_interrupted(spool, bundle, tally, clock)
+        triggered = station.mode == "triggered"
+        known_from_ms = clock.unix_ms() - station.duplicate_window_s * 1000
+        remembered = spool.triggered_since(known_from_ms) if triggered else []
+        desk = TriggerDesk(station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth)
+        publisher = Publisher(
+            topics, spool, tally, station.mqtt.heartbeat_ms / 1000, inbox.put, station.duplicate_window_s
+        )
+        status = Status(publisher.show, desk, triggered)
+        settle = desk.settle if triggered else lambda verdict: None
+        answers = Answers(station.recipe, bundle.manifest, spool, publisher, tally, status, settle, inbox.put, clock)
+        reception = Reception(topics, desk, spool, inbox, publisher, tally, station.deadline_ms, answers)
+        client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
+        publisher.show(status.report)
+        publisher.start(client)
+        farewell = report_from(Conditions(stopped=True))
+        try:
+            try:
+                model = load_model(bundle, station, hardware.open_engine)
+            except EdgeError:
+                status.note(started=True, self_test_passed=False)
+                raise
+            loader = Loader(lambda: load_model(open_bundle(station.bundle), station, hardware.open_engine))
+            pace = open_pace(station, source, tally)
+            with answers:
+                inspector = Inspector(
+                    station, model, source, pace, spool, publisher, desk, tally, status, answers, inbox, loader,
+                    Watchdog(watchdog_s()),
+                )  # fmt: skip
+                try:
+                    yield inspector
+                finally:
+                    inspector.model.close()
+        except BaseException as error:
+            farewell = StateReport(State.OFFLINE, _error_code(error), f"ended by {type(error).__name__}")
+            raise
+        finally:
+            publisher.close(farewell)
+
+
+def check_watchdog(station: Station, period_s: float | None) -> None:
+    """Raises ConfigError when the watchdog would end a station that is merely slow."""
+    if period_s is not None and 2 * station.deadline_ms / 1000 > period_s:
+        raise ConfigError(
+            f"deadline_ms {station.deadline_ms} is more than half of the unit's WatchdogSec of {period_s:g} s: systemd "
+            "would restart a station that is merely slow; raise WatchdogSec (systemctl edit), or lower deadline_ms"
+        )
 
 
 def _error_code(error: BaseException) -> ErrorCode:

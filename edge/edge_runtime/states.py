@@ -1,7 +1,8 @@
 """The station's state, as `/state` shows it. One pure function decides it from the conditions that hold.
 
 There are no transitions to forget: whatever happens changes a condition, and the same conditions always give the same
-state. The first rule of `report_from` that applies wins; docs/mqtt.md has them as a table.
+state. The first rule of `report_from` that applies wins; docs/mqtt.md has them as a table, and which state may follow
+which as another.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ class Conditions:
     stopped: bool = False
     stopping: bool = False  # what was accepted is still answered
     storage_failed: bool = False
+    engine_stuck: bool = False  # an order expired while the engine had it, and the engine has not come back
+    camera_stuck: bool = False  # likewise the camera
     self_test_passed: bool = False
+    testing: bool = False  # a self-test on command
+    camera_lost: bool = False  # nothing can come from the camera; it is tried again
     exhausted: bool = False  # the source has no more pictures
     paused: bool = False
-    judging: bool = False  # a trigger is in hand
+    judging: bool = False  # an order is in hand
     last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
 
 
@@ -51,7 +56,7 @@ class StateReport:
 
     @property
     def accepts_triggers(self) -> bool:
-        """Whether a trigger would be judged now, were none in hand."""
+        """Whether a trigger would be taken now, were there room for it."""
         return self.state in (State.READY, State.DEGRADED, State.BUSY)
 
     def payload(self) -> bytes:
@@ -67,18 +72,26 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.OFFLINE, ErrorCode.NONE, "stopped")
     if c.storage_failed:
         return StateReport(State.FAULT, ErrorCode.STORAGE_FAILED, "the spool cannot be written")
+    if c.engine_stuck:
+        return StateReport(State.FAULT, ErrorCode.ENGINE_HUNG, "the engine does not answer")
+    if c.camera_stuck:
+        return StateReport(State.FAULT, ErrorCode.FRAME_MISSING, "the camera's driver does not answer")
     if not c.started:
-        return StateReport(State.STARTING, ErrorCode.NONE, "self-test")
+        return StateReport(State.STARTING, ErrorCode.NONE, "loading and self-test")
     if not c.self_test_passed:
         return StateReport(State.NOTREADY, ErrorCode.SELF_TEST_FAILED, "the self-test failed")
     if c.stopping:
         return StateReport(State.NOTREADY, ErrorCode.NONE, "stopping")
+    if c.testing:
+        return StateReport(State.NOTREADY, ErrorCode.NONE, "self-test")
     if c.paused:
         return StateReport(State.NOTREADY, ErrorCode.NONE, "paused")
     if c.judging:
         return StateReport(State.BUSY, ErrorCode.NONE, "judging")
     if c.exhausted:
         return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the source has no more pictures")
+    if c.camera_lost:
+        return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the camera delivers nothing")
     if c.last_error is not ErrorCode.NONE:
         return StateReport(State.DEGRADED, c.last_error, "the last verdict was ERROR")
     return StateReport(State.READY, ErrorCode.NONE, "")

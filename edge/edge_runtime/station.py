@@ -119,19 +119,29 @@ class Station(_Part):
     engine: Literal["onnxruntime"] = Field(default="onnxruntime", description="onnxruntime (CPU)")
     threads: Annotated[int, Field(ge=0, le=256)] = Field(default=0, description="of the engine; 0: one for each core")
     source: SourceSettings
-    mode: Literal["free-running", "triggered"] = Field(
+    mode: Literal["free-running", "triggered", "interval", "hardware"] = Field(
         default="free-running",
-        description="free-running: every frame is judged; triggered: one for each /trigger",
+        description="free-running: every frame is judged; triggered: one for each /trigger; interval: one every "
+        "interval_ms; hardware: the camera decides, by a signal at its input",
+    )
+    interval_ms: Annotated[int, Field(ge=10, le=3_600_000)] = Field(
+        default=1000, description="from tick to tick in interval mode"
+    )
+    queue_depth: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1, description="triggers that may wait for their verdicts; one more is answered BUSY"
     )
     recipe: Annotated[int, Field(ge=0, le=9999)] = Field(
         default=0, description="the number that a trigger must name, and that every verdict carries"
     )
     deadline_ms: Annotated[int, Field(ge=1, le=600_000)] = Field(
         default=1000,
-        description="a later answer to a trigger is ERROR; a later free-running verdict is flagged late",
+        description="what is not judged by then is ERROR; a later free-running verdict is flagged late",
     )
     duplicate_window_s: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=10, description="the same trigger again within this time gets the same verdict again"
+    )
+    self_test_hours: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=24.0, description="the golden pictures are replayed so often, between parts; 0: only at the start"
     )
     state_dir: AnyPath = Field(description="where verdicts are kept; one station, one folder, on a disk that lasts")
     mqtt: MqttSettings
@@ -139,8 +149,8 @@ class Station(_Part):
 
     @model_validator(mode="after")
     def _paced_only_when_free(self) -> Station:
-        if self.mode == "triggered" and self.source.fps is not None:
-            raise ValueError("source.fps has no meaning in triggered mode, the triggers set the pace: make it null")
+        if self.mode != "free-running" and self.source.fps is not None:
+            raise ValueError(f"source.fps has no meaning in {self.mode} mode: make it null")
         return self
 
     @property

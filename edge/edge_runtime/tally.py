@@ -22,6 +22,7 @@ class Counters:
     missed: int = 0  # triggers that were not accepted: BUSY or NOTREADY
     late: int = 0  # verdicts after their deadline
     spooled: int = 0  # verdicts that the broker has not confirmed yet
+    discarded: int = 0  # results that came after their order had got its ERROR; not in the payload
 
     @property
     def triggers(self) -> int:
@@ -40,7 +41,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._outcomes = dict.fromkeys((Outcome.OK, Outcome.NOK, Outcome.ERROR), 0)
-        self._missed = self._late = 0
+        self._missed = self._late = self._discarded = 0
 
     def count(self, verdict: Verdict) -> None:
         """A verdict is on disk."""
@@ -48,13 +49,18 @@ class Tally:
             self._outcomes[verdict.decision.outcome] += 1
             self._late += bool(verdict.flags & Flag.LATE)
 
-    def count_missed(self) -> None:
-        """A trigger was turned away."""
+    def count_missed(self, count: int = 1) -> None:
+        """Triggers were turned away."""
         with self._lock:
-            self._missed += 1
+            self._missed += count
+
+    def count_discarded(self) -> None:
+        """A result came after its order had been answered."""
+        with self._lock:
+            self._discarded += 1
 
     def sample(self, spooled: int) -> Counters:
         """The totals now."""
         with self._lock:
             ok, nok, error = self._outcomes.values()
-            return Counters(ok, nok, error, self._missed, self._late, spooled)
+            return Counters(ok, nok, error, self._missed, self._late, spooled, self._discarded)

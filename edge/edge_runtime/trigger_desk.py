@@ -1,4 +1,4 @@
-"""Who may trigger: one trigger in hand at a time, duplicates recognised, everything else turned away with a reason.
+"""Who may trigger: so many in hand at a time, duplicates recognised, everything else turned away with a reason.
 
 The network thread offers triggers; the serving thread opens the desk, and settles each accepted one exactly once.
 """
@@ -32,16 +32,22 @@ class TriggerDesk:
     """Decides on triggers; may be used from any thread.
 
     The same trigger (id, recipe and part) within `window_s` is a duplicate; the same id for another part is refused,
-    for its verdict would be taken for the other's. `remembered` are verdicts given before a restart.
+    for its verdict would be taken for the other's. At most `depth` triggers wait for their verdicts. `remembered` are
+    verdicts given before a restart.
     """
 
     def __init__(
-        self, recipe: int, window_s: float, clock: Callable[[], float], remembered: Iterable[Verdict] = ()
+        self,
+        recipe: int,
+        window_s: float,
+        clock: Callable[[], float],
+        remembered: Iterable[Verdict] = (),
+        depth: int = 1,
     ) -> None:
-        self._recipe, self._window_s, self._clock = recipe, window_s, clock
+        self._recipe, self._window_s, self._clock, self._depth = recipe, window_s, clock, depth
         self._lock = threading.Lock()
         self._open = False
-        self._in_hand: int | None = None
+        self._in_hand: set[int] = set()
         self._known = {v.trigger_id: _Known(_trigger_of(v), clock(), v) for v in remembered}
 
     def open(self, accepts: bool) -> None:
@@ -53,7 +59,7 @@ class TriggerDesk:
     def has_one_in_hand(self) -> bool:
         """Whether an accepted trigger waits for its verdict; its order may not have reached the inbox yet."""
         with self._lock:
-            return self._in_hand is not None
+            return bool(self._in_hand)
 
     def offer(self, trigger: Trigger) -> Answer:
         """Take a trigger or turn it away. After ACCEPTED, exactly one `settle` must follow."""
@@ -67,25 +73,25 @@ class TriggerDesk:
                 return Answer(Reply.BADREQUEST)
             if not self._open:
                 return Answer(Reply.NOTREADY)
-            if self._in_hand is not None:
+            if len(self._in_hand) >= self._depth:
                 return Answer(Reply.BUSY)
-            self._in_hand = trigger.trigger_id
+            self._in_hand.add(trigger.trigger_id)
             self._known[trigger.trigger_id] = _Known(trigger, now)
             return Answer(Reply.ACCEPTED)
 
     def settle(self, verdict: Verdict) -> None:
-        """The trigger in hand has its verdict, on disk."""
+        """A trigger in hand has its verdict, on disk."""
         with self._lock:
-            if self._in_hand != verdict.trigger_id:
-                raise ValueError(f"trigger {verdict.trigger_id} is settled, but {self._in_hand} is in hand")
-            self._in_hand = None
+            if verdict.trigger_id not in self._in_hand:
+                raise ValueError(f"trigger {verdict.trigger_id} is settled, but {self._in_hand or 'none'} is in hand")
+            self._in_hand.remove(verdict.trigger_id)
             self._known[verdict.trigger_id].verdict = verdict
 
     def _forget(self, now: float) -> None:
         """Drop what is older than the window; the order of arrival is the dictionary's order."""
         while self._known:
             oldest, known = next(iter(self._known.items()))
-            if now - known.arrived <= self._window_s or oldest == self._in_hand:
+            if now - known.arrived <= self._window_s or oldest in self._in_hand:
                 return
             del self._known[oldest]
 

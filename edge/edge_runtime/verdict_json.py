@@ -48,6 +48,7 @@ def encode_json(verdict: Verdict) -> bytes:
         "infer_us": timings.infer_us,
         "decide_us": timings.decide_us,
         "commit_us": timings.commit_us,
+        "publish_us": timings.publish_us,
         "regions": [asdict(region) for region in decision.regions],
         "source": verdict.source[-TEXT_LENGTH:],
         "detail": decision.detail[:TEXT_LENGTH],
@@ -75,7 +76,9 @@ def decode_json(payload: bytes) -> Verdict:
         raw_score=line.raw_score,
         raw_threshold=line.raw_threshold,
         regions=tuple(Region(**region.model_dump()) for region in line.regions),
-        timings=Timings(line.capture_us, line.prepare_us, line.infer_us, line.decide_us, line.commit_us),
+        timings=Timings(
+            line.capture_us, line.prepare_us, line.infer_us, line.decide_us, line.commit_us, line.publish_us
+        ),
         detail=line.detail,
     )
     return Verdict(
@@ -134,6 +137,7 @@ class _Line(_Strict):
     infer_us: _Count
     decide_us: _Count
     commit_us: _Count
+    publish_us: _Count = 0  # spools of before this key have lines without it
     regions: tuple[_RegionLine, ...]
     source: str
     detail: str

@@ -31,13 +31,13 @@ class VideoSource:
         self._in_pass = 0  # frames given since the file's beginning
         self._told_short = False
 
-    def next_frame(self) -> Frame | LostFrame | None:
-        """The next frame, named by the file and the frame's place in it."""
+    def next_frame(self, wait_s: float = 0) -> Frame | LostFrame | None:
+        """The next frame, at once, named by the file and the frame's place in it."""
         captured_ns = time.monotonic_ns()
         image = self._take()
         if image is None and (short := self._short_by()) and not self._told_short:
-            self._told_short = True
-            return LostFrame(self._name(), captured_ns, ErrorCode.FRAME_MISSING, short)
+            self._told_short, self._sequence = True, self._sequence + 1
+            return LostFrame(self._name(), captured_ns, ErrorCode.FRAME_MISSING, short, self._sequence)
         if image is None and self._loop:
             self._capture.release()
             self._capture, self._ahead = self._open()
@@ -47,6 +47,10 @@ class VideoSource:
             return None
         self._sequence, self._in_pass = self._sequence + 1, self._in_pass + 1
         return Frame("video", self._sequence, captured_ns, image, self._name())
+
+    def problem(self) -> str:
+        """See Source."""
+        return ""
 
     def __enter__(self) -> VideoSource:
         return self

@@ -16,6 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tiny_bundle import write_bundle
 
+FAULTY = Path(__file__).parents[1] / "faulty_hardware.py"
 WAIT_S = 15  # for anything that must come; it comes within milliseconds unless the machine is busy
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -95,13 +96,14 @@ class Listener:
 
 
 class Daemon:
-    """The `edge-daemon` process."""
+    """The `edge-daemon` process; with `faults`, the file that tells its camera and engine how to fail."""
 
-    def __init__(self, station, *options):
+    def __init__(self, station, *options, faults=None, **environ):
+        program = ["-c", "from edge_runtime.cli import main; main()", "run", str(station)]
+        if faults is not None:
+            program = [str(FAULTY), str(station), str(faults)]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from edge_runtime.cli import main; main()", "run", str(station), *options],
-            stderr=subprocess.PIPE,
-            text=True,
+            [sys.executable, *program, *options], stderr=subprocess.PIPE, text=True, env=os.environ | environ
         )
         self.log = ""
 
@@ -145,8 +147,8 @@ class Bench:
         )
         return path
 
-    def daemon(self, station, *options):
-        self._started.append(Daemon(station, *options))
+    def daemon(self, station, *options, faults=None, **environ):
+        self._started.append(Daemon(station, *options, faults=faults, **environ))
         return self._started[-1]
 
     def close(self):

@@ -3,102 +3,18 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from station_stage import ScriptedEngine, Stage, frame
 from tiny_bundle import THRESHOLD, picture, write_bundle
 
 from edge_runtime.bundle import open_bundle
 from edge_runtime.errors import EngineError, StorageError
-from edge_runtime.inbox import Inbox, Order
-from edge_runtime.inspector import Inspector
-from edge_runtime.judge import Judge
 from edge_runtime.messages import Command, Trigger
-from edge_runtime.records import ErrorCode, Flag, Frame, Inspection, LostFrame, Outcome, Precision
-from edge_runtime.spool import Spool
+from edge_runtime.model import load_model
+from edge_runtime.records import ErrorCode, Flag, LostFrame, Outcome, Precision, Quiet
 from edge_runtime.states import State
-from edge_runtime.station import MqttSettings, SourceSettings, Station
-from edge_runtime.tally import Tally
-from edge_runtime.trigger_desk import TriggerDesk
 
 TRIGGER = Trigger(7, 12, "PART-7")
-
-
-class ScriptedEngine:
-    """The tiny graph's arithmetic, unless told to fail."""
-
-    name = "scripted"
-
-    def __init__(self):
-        self.failure: Exception | None = None
-        self.takes_s = 0.0
-
-    def infer(self, image):
-        time.sleep(self.takes_s)
-        if self.failure is not None:
-            raise self.failure
-        anomaly_map = image[0].astype(np.float32).mean(axis=2)
-        return Inspection(float(anomaly_map.max()), anomaly_map)
-
-
-class ScriptedSource:
-    def __init__(self, *shots):
-        self.shots = list(shots)
-
-    def next_frame(self):
-        return self.shots.pop(0) if self.shots else None
-
-
-class RecordingPublisher:
-    def __init__(self):
-        self.verdicts, self.states, self.said = [], [], []
-
-    def publish(self, verdict, taken_ns):
-        self.verdicts.append(verdict)
-
-    def show(self, report):
-        self.states.append(report.state)
-
-    def say(self, topic, payload):
-        self.said.append(payload)
-
-
-def frame(spot=False, name="a.png"):
-    return Frame("test", 1, time.monotonic_ns(), picture(spot, 1), name)
-
-
-class Stage:
-    """An inspector with scripted surroundings and a real spool."""
-
-    def __init__(self, folder, mode, *shots, deadline_ms=1000):
-        self.bundle = open_bundle(write_bundle(folder / "bundle"))
-        self.station = Station(
-            line="l", cell="c", bundle=folder / "bundle", mode=mode, recipe=12, deadline_ms=deadline_ms,
-            source=SourceSettings(uri="folder://x"), state_dir=folder / "state", mqtt=MqttSettings(host="h"),
-        )  # fmt: skip
-        self.engine, self.source = ScriptedEngine(), ScriptedSource(*shots)
-        self.spool, self.publisher, self.inbox = Spool(folder / "state"), RecordingPublisher(), Inbox()
-        self.desk, self.tally = TriggerDesk(12, 10, time.monotonic), Tally()
-        judge = Judge(self.engine, self.bundle.threshold(Precision.FP32), 64, 64)
-        self.inspector = Inspector(
-            self.station, self.bundle, self.engine, judge, self.source, self.spool, self.publisher,
-            self.desk, self.tally, self.inbox,
-        )  # fmt: skip
-
-    def trigger(self):
-        assert self.desk.offer(TRIGGER).reply.value == "ACCEPTED"
-        self.inbox.put(Order(TRIGGER, time.monotonic_ns()))
-
-    def step(self, once=False):
-        """One turn of serve's loop; the verdict, or None at the end."""
-        order = self.inspector.next_order(once)
-        if order is None:
-            return None
-        shot = self.inspector.capture(order)
-        if shot.frame is None and order.trigger is None:
-            return self.step(once)
-        verdict = self.inspector.commit(order, shot, self.inspector.judge(shot))
-        self.inspector.publish(verdict, shot)
-        return verdict
 
 
 @pytest.fixture
@@ -107,7 +23,7 @@ def stage(tmp_path):
 
     def make(mode="free-running", *shots, **settings):
         stages.append(Stage(tmp_path, mode, *shots, **settings))
-        stages[-1].inspector.self_test()
+        stages[-1].inspector.start()
         return stages[-1]
 
     yield make
@@ -137,7 +53,7 @@ def test_a_lost_frame_is_an_error_verdict_and_the_station_is_degraded_until_the_
     lost = LostFrame("a.png", time.monotonic_ns(), ErrorCode.FRAME_UNREADABLE, "no picture")
     s = stage("free-running", lost, frame())
     assert s.step().decision.error is ErrorCode.FRAME_UNREADABLE
-    assert s.inspector.conditions.last_error is ErrorCode.FRAME_UNREADABLE
+    assert s.status.conditions.last_error is ErrorCode.FRAME_UNREADABLE
     s.step()
     assert s.publisher.states == [State.READY, State.DEGRADED, State.READY]
 
@@ -217,10 +133,67 @@ def test_a_self_test_on_command_takes_the_station_out_of_service_when_it_fails(s
     assert s.publisher.states[-1] is State.READY
 
 
-def test_reload_is_refused_with_what_to_do_instead(stage):
+def test_the_self_test_on_schedule_takes_one_picture_between_two_parts(stage):
+    s = stage("free-running", *[frame(seed=n) for n in range(6)], self_test_hours=1e-9)
+    s.step()  # due from now on
+    measured = []
+    infer = s.engine.infer
+    s.engine.infer = lambda image: measured.append(1) or infer(image)
+    counts = []
+    for _ in range(5):
+        before = len(measured)
+        assert s.step().decision.outcome is Outcome.OK
+        counts.append(len(measured) - before)
+    assert counts == [2, 2, 1, 2, 2]  # the part, and a golden picture; of these there are two, and then it is due again
+    assert s.publisher.states == [State.READY]
+
+
+def test_a_self_test_on_schedule_that_fails_takes_the_station_out_of_service_until_one_passes(stage):
+    s = stage("triggered", frame(), self_test_hours=1e-9)
+    s.engine.failure = EngineError("nan everywhere")
+    s.trigger()
+    assert s.step().decision.error is ErrorCode.ENGINE_FAILED
+    s.inspector._test_one_picture()
+    s.inspector._test_one_picture()
+    assert s.status.report.payload() == b"NOTREADY;203;the self-test failed"
+    assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
+    s.engine.failure = None
+    s.inspector.obey(Command.SELFTEST)
+    assert s.publisher.states[-1] is State.DEGRADED
+
+
+def test_what_was_accepted_before_the_self_test_failed_is_error_and_not_judged(stage):
+    s = stage("triggered", frame())
+    s.trigger()
+    s.status.note(self_test_passed=False)
+    assert s.step().decision.error is ErrorCode.SELF_TEST_FAILED
+
+
+def test_a_quiet_camera_is_error_to_a_trigger_and_says_for_how_long(stage):
+    s = stage("triggered", Quiet(), deadline_ms=5000)
+    s.trigger()
+    decision = s.step().decision
+    assert (decision.error, decision.detail) == (
+        ErrorCode.FRAME_MISSING,
+        "no frame within 5000 ms: check camera, cable and trigger",
+    )
+    assert 4 < s.source.waits[0] < 5
+
+
+def test_a_camera_that_is_lost_takes_the_station_out_of_service_until_it_is_back(stage):
     s = stage("triggered")
-    s.inspector.obey(Command.RELOAD)
-    assert s.publisher.said == [b"RELOAD;REFUSED;restart the daemon to load another bundle"]
+    s.source.lost = "unplugged"
+    s.inspector._look_after_camera()
+    assert s.status.report.payload() == b"NOTREADY;101;the camera delivers nothing"
+    s.source.lost = ""
+    s.inspector._look_after_camera()
+    assert s.publisher.states[-1] is State.READY
+
+
+def test_the_watchdog_hears_of_the_self_test_and_of_each_turn(stage):
+    s = stage("free-running", frame())
+    s.step()
+    assert s.notified == ["READY=1", "WATCHDOG=1"]
 
 
 def test_a_trigger_accepted_before_the_stop_still_gets_its_verdict(stage):
@@ -258,13 +231,12 @@ def test_what_ended_another_thread_is_raised_here(stage):
         s.step()
 
 
-def test_a_bundle_whose_golden_pictures_are_not_reproduced_is_not_served(tmp_path):
-    write_bundle(tmp_path / "other", golden_score=10.0)
+def test_a_bundle_whose_golden_pictures_are_not_reproduced_does_not_load_and_frees_its_engine(tmp_path):
     s = Stage(tmp_path, "triggered")
-    s.inspector.bundle = open_bundle(tmp_path / "other")
+    write_bundle(tmp_path / "other", golden_score=10.0)
     with pytest.raises(EngineError, match=r"self-test failed: scripted gives .* where the bundle tiny-1\.0 says 10"):
-        s.inspector.self_test()
-    assert s.publisher.states == [State.NOTREADY]
+        load_model(open_bundle(tmp_path / "other"), s.station, lambda station, bundle: s.engine)
+    assert s.engine.closed
     s.spool.__exit__(None, None, None)
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from tiny_bundle import write_bundle
 
 from edge_runtime.bundle import open_bundle
+from edge_runtime.clock import Clock
 from edge_runtime.interrupted import answer_interrupted
 from edge_runtime.messages import Trigger
-from edge_runtime.records import ErrorCode, Outcome
+from edge_runtime.records import ErrorCode, Flag, Outcome
 from edge_runtime.spool import Spool
 from edge_runtime.tally import Tally
 
@@ -17,8 +18,9 @@ def test_each_trigger_that_was_left_gets_one_error_verdict_and_only_once(tmp_pat
     for interrupted in (1, 0):
         tally = Tally()
         with Spool(tmp_path) as spool:
-            answer_interrupted(spool, bundle, tally, unix_ms=1_750_000_000_000)
+            answer_interrupted(spool, bundle, tally, Clock(lambda: False, time_ns=lambda: 1_750_000_000_000_000_000))
             (verdict,) = spool.undelivered(1, 10, 10)
         assert tally.sample(0).error == interrupted
         assert (verdict.decision.outcome, verdict.decision.error) == (Outcome.ERROR, ErrorCode.INTERRUPTED)
+        assert (verdict.unix_ms, verdict.flags) == (1_750_000_000_000, Flag.UNSYNCED)
         assert (verdict.trigger_id, verdict.recipe, verdict.part_id, verdict.boot_id) == (7, 12, "PART-7", 2)

@@ -25,7 +25,7 @@ BYTES = {"u8": ">B", "u16": ">H", "u32": ">I", "f32": ">f", "16 bytes": ">16s"}
 
 def rows(heading):
     """The cells of the first table under a heading."""
-    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n##")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 

@@ -6,7 +6,7 @@ import pytest
 from sample_verdict import sample_verdict
 
 from edge_runtime.errors import StorageError
-from edge_runtime.inbox import Inbox, Order
+from edge_runtime.inbox import Inbox
 from edge_runtime.messages import Command, SeqRange, Trigger
 from edge_runtime.reception import Reception
 from edge_runtime.tally import Tally
@@ -44,10 +44,18 @@ class RecordingSpool:
         self.accepted.append((trigger, len(self._publisher.heard)))
 
 
+class RecordingAnswers:
+    def __init__(self):
+        self.expected = []
+
+    def expect(self, order):
+        self.expected.append(order)
+
+
 class Stage:
     def __init__(self):
         self.publisher, self.inbox, self.tally = RecordingPublisher(), Inbox(), Tally()
-        self.spool = RecordingSpool(self.publisher)
+        self.spool, self.answers = RecordingSpool(self.publisher), RecordingAnswers()
         self.desk = TriggerDesk(12, 10, clock=lambda: 0.0)
         self.reception = Reception(
             TOPICS,
@@ -56,6 +64,8 @@ class Stage:
             self.inbox,
             self.publisher,
             self.tally,
+            200,
+            self.answers,
             clock_ns=lambda: 5,
         )
 
@@ -72,9 +82,12 @@ def stage():
     return stage
 
 
-def test_an_accepted_trigger_is_acknowledged_first_and_then_ordered(stage):
+def test_an_accepted_trigger_is_acknowledged_first_and_then_ordered_by_its_deadline(stage):
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;ACCEPTED")]
-    assert stage.inbox.take(wait=False) == Order(Trigger(7, 12, "PART-7"), arrived_ns=5)
+    order = stage.inbox.take(0)
+    assert (order.trigger, order.arrived_ns) == (Trigger(7, 12, "PART-7"), 5)
+    assert (order.deadline_ns, order.expires_ns) == (200_000_005, 180_000_005)  # ERROR needs its moment, too
+    assert stage.answers.expected == [order]
 
 
 def test_an_accepted_trigger_is_on_the_disk_before_anyone_hears_of_it(stage):
@@ -87,7 +100,7 @@ def test_a_trigger_that_cannot_be_written_is_not_accepted_and_ends_the_station(s
     stage.spool.failure = StorageError("disk full")
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == []
     with pytest.raises(StorageError, match="disk full"):
-        stage.inbox.take(wait=False)
+        stage.inbox.take(0)
 
 
 def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
@@ -103,7 +116,7 @@ def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
 )
 def test_a_bad_trigger_is_answered_too(stage, payload, answer):
     assert stage.receive(TOPICS.trigger, payload) == [("trigger/ack", answer)]
-    assert stage.inbox.take(wait=False) is None
+    assert stage.inbox.take(0) is None
 
 
 def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
@@ -117,7 +130,7 @@ def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
 
 def test_commands_go_to_the_serving_thread_and_unknown_ones_are_refused(stage):
     assert stage.receive(TOPICS.command, b"PAUSE") == []
-    assert stage.inbox.take(wait=False) is Command.PAUSE
+    assert stage.inbox.take(0) is Command.PAUSE
     assert stage.receive(TOPICS.command, b"DAN\xffCE;1") == [("command/ack", b"DAN?CE_1;REFUSED;unknown command")]
 
 
@@ -136,7 +149,7 @@ def test_nonsense_is_told_in_the_log_and_nothing_else_happens(stage, caplog):
 def test_an_order_that_the_broker_kept_is_ignored_for_it_was_meant_for_another_part(stage, caplog):
     with caplog.at_level(logging.WARNING):
         assert stage.receive(TOPICS.trigger, b"7;12;PART-7", retained=True) == []
-    assert stage.inbox.take(wait=False) is None
+    assert stage.inbox.take(0) is None
     assert "a retained message is ignored" in caplog.text
 
 
@@ -144,4 +157,4 @@ def test_a_bug_in_here_reaches_the_serving_thread_instead_of_ending_the_network_
     stage.publisher.replay = None  # calling it is a TypeError
     stage.receive(TOPICS.replay, b"3;9")
     with pytest.raises(TypeError):
-        stage.inbox.take(wait=False)
+        stage.inbox.take(0)

@@ -7,12 +7,12 @@ from tiny_bundle import picture, write_pictures
 
 from edge_runtime.errors import SourceError
 from edge_runtime.records import ErrorCode, Frame, LostFrame
-from edge_runtime.source import PacedSource, open_source
+from edge_runtime.source import open_source
 
 
 def take(source, at_most=100):
     shots = []
-    while len(shots) < at_most and (shot := source.next_frame()) is not None:
+    while len(shots) < at_most and (shot := source.next_frame(1.0)) is not None:
         shots.append(shot)
     return shots
 
@@ -113,20 +113,3 @@ def test_a_video_that_was_cut_off_says_so_once(tmp_path):
 def test_a_scheme_that_is_not_known_is_refused():
     with pytest.raises(SourceError, match=r"no source for 'rtsp://x': it must begin with one of folder://, video://"):
         open_source("rtsp://x")
-
-
-def test_a_paced_source_keeps_its_period_and_does_not_catch_up(tmp_path):
-    now, waits = [0.0], []
-
-    def wait(seconds):
-        waits.append(seconds)
-        now[0] += seconds
-
-    write_pictures(tmp_path, "ooooo")
-    source = PacedSource(open_source(f"folder://{tmp_path}"), fps=10, wait=wait, clock=lambda: now[0])
-    source.next_frame()
-    source.next_frame()
-    now[0] += 5.0  # judging took very long
-    source.next_frame()
-    source.next_frame()
-    assert waits == [pytest.approx(0.1), pytest.approx(0.1)]

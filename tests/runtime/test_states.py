@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,10 @@ SERVING = Conditions(started=True, self_test_passed=True)
         (replace(SERVING, exhausted=True), State.NOTREADY, ErrorCode.FRAME_MISSING),
         (replace(SERVING, stopping=True, judging=True), State.NOTREADY, ErrorCode.NONE),
         (Conditions(started=True), State.NOTREADY, ErrorCode.SELF_TEST_FAILED),
+        (replace(SERVING, testing=True), State.NOTREADY, ErrorCode.NONE),
+        (replace(SERVING, camera_lost=True), State.NOTREADY, ErrorCode.FRAME_MISSING),
+        (replace(SERVING, camera_stuck=True, judging=True), State.FAULT, ErrorCode.FRAME_MISSING),
+        (replace(SERVING, engine_stuck=True, judging=True), State.FAULT, ErrorCode.ENGINE_HUNG),
         (replace(SERVING, storage_failed=True), State.FAULT, ErrorCode.STORAGE_FAILED),
         (replace(SERVING, stopped=True), State.OFFLINE, ErrorCode.NONE),
     ],
@@ -31,19 +36,54 @@ def test_each_condition_gives_its_state(conditions, state, error):
     assert (report.state, report.error) == (state, error)
 
 
+FLAGS = [field.name for field in fields(Conditions) if field.name != "last_error"]
+
+
 def all_conditions():
     errors = (ErrorCode.NONE, ErrorCode.FRAME_BLACK)
-    for *flags, error in product(*[(False, True)] * 8, errors):
+    for *flags, error in product(*[(False, True)] * len(FLAGS), errors):
         yield Conditions(*flags, last_error=error)
 
 
 def test_triggers_are_taken_only_after_a_passed_self_test_with_nothing_in_the_way():
     for c in all_conditions():
         nothing_in_the_way = not (
-            c.stopped or c.stopping or c.storage_failed or c.paused or (c.exhausted and not c.judging)
-        )
+            c.stopped or c.stopping or c.storage_failed or c.engine_stuck or c.camera_stuck or c.testing or c.paused
+            or ((c.exhausted or c.camera_lost) and not c.judging)
+        )  # fmt: skip
         expected = c.started and c.self_test_passed and nothing_in_the_way
         assert report_from(c).accepts_triggers == expected, c
+
+
+def changes_of(c):
+    """What may happen next: each condition changes alone, in the directions that it has."""
+    one_way = {"started", "stopped", "stopping", "storage_failed"}
+    for name in FLAGS:
+        if not (name in one_way and getattr(c, name)):
+            yield replace(c, **{name: not getattr(c, name)})
+    yield replace(c, last_error=ErrorCode.NONE if c.last_error else ErrorCode.FRAME_BLACK)
+
+
+def is_possible(c):
+    """Before the first self-test has ended, nothing is judged, paused or tested, and no camera is waited for."""
+    since_started = (
+        c.engine_stuck, c.camera_stuck, c.testing, c.camera_lost, c.exhausted, c.paused, c.judging, c.last_error,
+    )  # fmt: skip
+    return c.started or not any(since_started)
+
+
+def test_the_transitions_are_those_that_the_page_shows():
+    page = (Path(__file__).parents[2] / "docs/mqtt.md").read_text(encoding="utf-8")
+    lines = [line for line in page.split("### Which state may follow")[1].splitlines() if line.startswith("| `")]
+    shown = {
+        State(now.strip(" `")): {State(word.strip(" `")) for word in following.split(",") if word.strip(" `")}
+        for now, following in (line.strip("|").split("|") for line in lines)
+    }
+    found = {state: set() for state in State}
+    for c in filter(is_possible, all_conditions()):
+        now = report_from(c).state
+        found[now] |= {report_from(after).state for after in changes_of(c) if is_possible(after)} - {now}
+    assert found == shown
 
 
 def test_ready_means_that_nothing_at_all_is_wrong():

@@ -89,7 +89,7 @@ mqtt: {port: 1883.5, passwort: hunter2}
         "\n  cell: found 'press/1': String should match pattern",
         "\n  bundle: found 7: ",
         "\n  precision: found 'fp8': must be 'fp32', 'fp16' or 'int8'",
-        "\n  mode: found 'sometimes': must be 'free-running' or 'triggered'",
+        "\n  mode: found 'sometimes': must be 'free-running', 'triggered', 'interval' or 'hardware'",
         "\n  threads: found 'two': must be a valid integer",
         "\n  recipe: found 10000: must be less than or equal to 9999",
         "\n  source.uri: found 'http://camera': must be one of folder://, video:// followed by a path",

@@ -37,6 +37,19 @@ def test_a_trigger_is_accepted_and_the_next_is_busy_until_it_is_settled(desk):
     assert desk.offer(SECOND) == Answer(Reply.ACCEPTED)
 
 
+def test_as_many_triggers_wait_as_the_queue_is_deep_and_the_next_is_busy(clock):
+    desk = TriggerDesk(recipe=12, window_s=10, clock=clock, depth=2)
+    desk.open(True)
+    assert [desk.offer(t).reply for t in (FIRST, SECOND, Trigger(9, 12, ""))] == [
+        Reply.ACCEPTED,
+        Reply.ACCEPTED,
+        Reply.BUSY,
+    ]
+    desk.settle(sample_verdict())
+    assert desk.has_one_in_hand
+    assert desk.offer(Trigger(9, 12, "")) == Answer(Reply.ACCEPTED)
+
+
 def test_a_closed_desk_is_not_ready(desk):
     desk.open(False)
     assert desk.offer(FIRST) == Answer(Reply.NOTREADY)
@@ -81,5 +94,5 @@ def test_verdicts_of_before_a_restart_are_remembered(clock):
 
 
 def test_settling_what_is_not_in_hand_is_a_mistake_of_ours(desk):
-    with pytest.raises(ValueError, match="trigger 7 is settled, but None is in hand"):
+    with pytest.raises(ValueError, match="trigger 7 is settled, but none is in hand"):
         desk.settle(sample_verdict())

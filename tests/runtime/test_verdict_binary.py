@@ -93,7 +93,7 @@ def test_every_wrong_length_is_refused():
         (1, b"\x00", "verdict byte 0, not 1, 2 or 3"),
         (1, b"\x01", "verdict byte 1 with complement 253"),
         (1, b"\x01\xfe", "OK with a score"),
-        (3, b"\x40", "unknown flags 64"),
+        (3, b"\x80", "unknown flags 128"),
         (4, b"\0\0\0\x2a", "seq 42 with copy 41"),
         (12, b"\0\x65", "NOK with error code 101"),
         (16, struct.pack(">f", float("nan")), "score nan"),

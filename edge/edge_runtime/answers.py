@@ -1,0 +1,193 @@
+"""Every order ends in exactly one verdict, by its deadline: the one place where verdicts are numbered and committed.
+
+Rules:
+- Whoever comes first answers an order: the serving thread with what was judged, or the deadline thread with ERROR.
+- What comes for an order that is answered already is discarded and counted.
+- A verdict is on the disk before it is counted, settled and published, and all of that happens in the order of seq.
+
+with Answers(...) as answers:
+    answers.expect(order)
+    answers.give(order, decision)
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+from types import TracebackType
+
+from edge_runtime.clock import Clock
+from edge_runtime.errors import StorageError
+from edge_runtime.manifest import Manifest
+from edge_runtime.orders import Order
+from edge_runtime.publisher import Publisher
+from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
+from edge_runtime.spool import Spool
+from edge_runtime.status import Status
+from edge_runtime.tally import Tally
+
+log = logging.getLogger(__name__)
+
+
+class Stage(Enum):
+    """What the serving thread is doing with the order in hand."""
+
+    CAPTURE = "the camera has not delivered"
+    JUDGE = "the engine has not answered"
+
+
+class Answers:
+    """See the module. May be used from any thread; as a context it watches the deadlines in a thread of its own.
+
+    settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
+    but the context's end did.
+    """
+
+    def __init__(
+        self,
+        recipe: int,
+        manifest: Manifest,
+        spool: Spool,
+        publisher: Publisher,
+        tally: Tally,
+        status: Status,
+        settle: Callable[[Verdict], None],
+        on_failure: Callable[[Exception], None],
+        clock: Clock,
+    ) -> None:
+        self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
+        self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._open: dict[int, Order] = {}
+        self._working: tuple[Order, Stage] | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+
+    def __enter__(self) -> Answers:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def serve_with(self, manifest: Manifest) -> None:
+        """From now on verdicts name this bundle."""
+        with self._changed:
+            self._manifest = manifest
+
+    def expect(self, order: Order) -> None:
+        """From now on the order will be answered, if need be by an ERROR when it expires."""
+        with self._changed:
+            self._open[id(order)] = order
+            self._changed.notify()
+
+    def is_open(self, order: Order) -> bool:
+        """Whether it still waits for its answer."""
+        with self._changed:
+            return id(order) in self._open
+
+    def withdraw(self, order: Order) -> None:
+        """There is nothing to answer after all: an order without a trigger, and no more pictures."""
+        with self._changed:
+            self._open.pop(id(order), None)
+
+    def working_on(self, order: Order, stage: Stage) -> None:
+        """What the serving thread does next, so that an expired order can say what it waited for."""
+        self._working = (order, stage)
+
+    def give(self, order: Order, decision: Decision, source: str = "", taken_ns: int | None = None) -> Verdict | None:
+        """Number, commit and publish the answer to an order. None: it has one already, and this one is discarded.
+
+        Raises StorageError: then nothing was given out.
+        """
+        with self._changed:
+            if self._open.get(id(order)) is not order:
+                self._tally.count_discarded()
+                log.warning("%s: %s came too late and is discarded", _name(order), decision.outcome.name)
+                return None
+            verdict = self._verdict(order, decision, source)
+            began_ns = time.monotonic_ns()
+            try:
+                self._spool.commit(verdict)
+            except StorageError:
+                self._status.note(storage_failed=True)
+                raise
+            del self._open[id(order)]
+            done_ns = time.monotonic_ns()
+            timings = replace(verdict.decision.timings, commit_us=(done_ns - began_ns) // 1000)
+            verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
+            if done_ns > order.deadline_ns:  # the disk was slow; what is on it does not say so
+                verdict = replace(verdict, flags=verdict.flags | Flag.LATE)
+            self._tally.count(verdict)
+            if order.trigger is not None:
+                self._settle(verdict)
+            self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
+            return verdict
+
+    def _verdict(self, order: Order, decision: Decision, source: str) -> Verdict:
+        now_ns, trigger = time.monotonic_ns(), order.trigger
+        late = now_ns > order.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
+        if late and order.is_binding and decision.outcome is not Outcome.ERROR:
+            detail = f"{decision.outcome.name} came after {_ms(order, now_ns)} ms: too slow for the deadline"
+            decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
+        flags = (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
+        return Verdict(
+            seq=self._spool.next_seq,
+            decision=decision,
+            bundle=self._manifest.name,
+            bundle_version=self._manifest.version,
+            unix_ms=self._clock.unix_ms(),
+            boot_id=self._spool.boot_id,
+            latency_us=(now_ns - order.arrived_ns) // 1000,
+            trigger_id=trigger.trigger_id if trigger is not None else 0,
+            recipe=self._recipe,
+            part_id=trigger.part_id if trigger is not None else "",
+            flags=flags,
+            source=source,
+        )
+
+    def _watch(self) -> None:
+        try:
+            with self._changed:
+                while not self._closing:
+                    first = min(self._open.values(), key=lambda order: order.expires_ns, default=None)
+                    left_s = None if first is None else (first.expires_ns - time.monotonic_ns()) / 1e9
+                    if first is None or left_s is None or left_s > 0:
+                        self._changed.wait(left_s)
+                    else:
+                        self._expire(first)
+        except Exception as error:  # whatever it is, the serving thread must not go on unheard
+            self._on_failure(error)
+
+    def _expire(self, order: Order) -> None:
+        """An order has waited for too long: it gets ERROR, and what the station waits for shows in its state."""
+        working, waited_ms = self._working, _ms(order, time.monotonic_ns())
+        stage = working[1] if working is not None and working[0] is order else None
+        code = ErrorCode.DEADLINE_MISSED if order.is_binding else ErrorCode.ENGINE_HUNG
+        if stage is Stage.CAPTURE:
+            code = ErrorCode.FRAME_MISSING
+        what = "an earlier part was still in hand" if stage is None else stage.value
+        log.error("%s: %s within %d ms: it is ERROR %d", _name(order), what, waited_ms, code)
+        self.give(order, Decision(Outcome.ERROR, code, detail=f"{what} within {waited_ms} ms"))
+        if stage is None:
+            self._status.note(last_error=code)
+        else:
+            self._status.note(last_error=code, camera_stuck=stage is Stage.CAPTURE, engine_stuck=stage is Stage.JUDGE)
+
+
+def _ms(order: Order, now_ns: int) -> int:
+    return (now_ns - order.arrived_ns) // 1_000_000
+
+
+def _name(order: Order) -> str:
+    return "a frame" if order.trigger is None else f"trigger {order.trigger.trigger_id}"

@@ -1,0 +1,44 @@
+"""How the station is: what is true of it, and the state that follows. Any thread may note a change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from edge_runtime.records import ErrorCode
+from edge_runtime.states import Conditions, StateReport, report_from
+from edge_runtime.trigger_desk import TriggerDesk
+
+
+class Status:
+    """Keeps the conditions, opens and closes the desk by them, and shows each new state.
+
+    takes_triggers: whether the station's mode does; otherwise the desk stays closed.
+    """
+
+    def __init__(self, show: Callable[[StateReport], None], desk: TriggerDesk, takes_triggers: bool) -> None:
+        self._show, self._desk, self._takes_triggers = show, desk, takes_triggers
+        self._lock = threading.Lock()
+        self._conditions = Conditions()
+        self._shown = report_from(self._conditions)
+
+    @property
+    def conditions(self) -> Conditions:
+        """What is true now."""
+        return self._conditions
+
+    @property
+    def report(self) -> StateReport:
+        """The state as it was shown last."""
+        return self._shown
+
+    def note(self, **changes: bool | ErrorCode) -> None:
+        """Something changed; show the new state, if it is one."""
+        with self._lock:
+            self._conditions = replace(self._conditions, **changes)  # type: ignore[arg-type]  # mypy cannot see names
+            report = report_from(self._conditions)
+            self._desk.open(report.accepts_triggers and self._takes_triggers)
+            if report != self._shown:
+                self._shown = report
+                self._show(report)
