@@ -85,7 +85,9 @@ class Stage:
         self.spool = Spool(folder)
         self.failures: queue.Queue[Exception] = queue.Queue()
         self.tally = Tally()
-        self.publisher = Publisher(TOPICS, self.spool, self.tally, 0.05, self.failures.put, clock=self.clock)
+        self.publisher = Publisher(
+            TOPICS, self.spool, self.tally, 0.05, self.failures.put, clock=self.clock, unix_ms=lambda: 1_750_000_001_000
+        )
         self.link = ScriptedLink(self.publisher)
 
     def commit(self, count=1):
