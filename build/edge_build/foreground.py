@@ -10,6 +10,8 @@ different is the part. A linear discriminant of the two becomes one 1x1 convolut
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -27,7 +29,8 @@ MOST_VECTORS, MOST_OF_A_CLASS = 50_000, 15_000
 FEWEST_OF_A_CLASS = 100
 # What a background must look like for `auto`, on pictures that the foreground was not fitted to.
 LEAST_AGREEMENT = 0.8  # of two halves of the pictures about where the part is (intersection over union)
-LEAST_RING = 0.9  # share of the border that is background
+LEAST_RING = 0.8  # share of the border that is background: a part may run through one side
+CLOSE = 0.05  # to a limit: the user is told
 LEAST_MIDDLE = 0.05  # share of the middle that is foreground: thin parts fill little of it
 
 
@@ -75,14 +78,46 @@ def find_foreground(
     ring, middle = _ring(*maps.shape[2:]), _middle(*maps.shape[2:])
     filled = float((other[:, middle] > 0.5).float().mean())
     clear = float((other[:, ring] < 0.5).float().mean())
-    found = (
-        f"two halves of the pictures agree about the foreground to {agreement:.0%} (asked: {LEAST_AGREEMENT:.0%}), "
-        f"the border is background to {clear:.0%} ({LEAST_RING:.0%}), the middle foreground to {filled:.0%} "
-        f"({LEAST_MIDDLE:.0%})"
+    checks = (
+        Check("two halves of the pictures agree about where the part is", agreement, LEAST_AGREEMENT),
+        Check("the border is background", clear, LEAST_RING),
+        Check("the middle is foreground", filled, LEAST_MIDDLE),
     )
-    if agreement >= LEAST_AGREEMENT and clear >= LEAST_RING and filled >= LEAST_MIDDLE:
-        return whole, f"kind: object, because {found}"
-    return None, f"kind: texture, because {found}"
+    return (whole if all(check.passed for check in checks) else None), reason(checks)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a background must fulfil: a share found, and the least that is asked for."""
+
+    what: str
+    found: float
+    least: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is fulfilled."""
+        return self.found >= self.least
+
+    @property
+    def close(self) -> bool:
+        """Whether a little more or less would have changed that."""
+        return abs(self.found - self.least) < CLOSE
+
+    def __str__(self) -> str:
+        return f"{self.what} to {100 * self.found:.1f} % ({100 * self.least:.0f} % asked for)"
+
+
+def reason(checks: Sequence[Check]) -> str:
+    """What was decided by the checks and why, and what to try if it was close."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        why = f"kind: texture, because too little speaks for a part before a background: {'; '.join(map(str, failed))}"
+        close, other = all(check.close for check in failed), "object"
+    else:
+        why = f"kind: object, because {'; '.join(map(str, checks))}"
+        close, other = any(check.close for check in checks), "texture"
+    return f"{why}. This was close: build with cpr.kind: {other} as well, and compare" if close else why
 
 
 def _fitted(maps: Tensor, seed: int) -> Foreground | None:

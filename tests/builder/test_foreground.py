@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edge_build.foreground import find_foreground
+from edge_build.foreground import Check, find_foreground, reason
 from edge_runtime.errors import ConfigError
 
 
@@ -29,7 +29,8 @@ def test_a_part_before_a_background_is_found_and_the_reason_is_said() -> None:
     foreground, why = find_foreground(maps, "auto", 0)
 
     assert foreground is not None
-    assert why.startswith("kind: object, because two halves of the pictures agree about the foreground to ")
+    assert why.startswith("kind: object, because two halves of the pictures agree about where the part is to ")
+    assert "This was close" not in why
     found = foreground(maps.float())
     assert ((found > 0.5) == disc).float().mean() > 0.99
     assert float(found.min()) == 0
@@ -41,6 +42,30 @@ def test_a_surface_without_a_background_is_a_texture() -> None:
 
     assert foreground is None
     assert why.startswith("kind: texture, because ")
+
+
+def rod_maps(thickness: int, count: int = 12, side: int = 80) -> Tensor:
+    """A part that comes in from the left and ends behind the middle."""
+    maps = torch.randn(count, 8, side, side, generator=torch.Generator().manual_seed(0))
+    maps[:, 0, (side - thickness) // 2 : (side + thickness) // 2, :55] += 8
+    return maps.half()
+
+
+def test_a_part_may_run_through_a_side_but_not_fill_the_border() -> None:
+    runs_through, _ = find_foreground(rod_maps(30), "auto", 0)
+    fills, why = find_foreground(rod_maps(76), "auto", 0)
+
+    assert runs_through is not None
+    assert fills is None
+    assert "part before a background: the border is background to " in why
+    assert "agree about" not in why  # what is fulfilled is no reason
+
+
+def test_a_close_decision_comes_with_advice() -> None:
+    for close in (Check("it is so", 0.82, 0.8), Check("it is so", 0.79, 0.8)):
+        assert "This was close: build with cpr.kind: " in reason([close, Check("other", 0.99, 0.8)])
+
+    assert "This was close" not in reason([Check("it is so", 0.79, 0.8), Check("other", 0.1, 0.8)])
 
 
 def test_the_recipe_may_say_that_a_part_is_a_texture() -> None:
