@@ -1,0 +1,155 @@
+"""A consumer that must have everything, and a machine that triggers: both on one MQTT connection, through every outage.
+
+The consumer stores each verdict in a ledger, acknowledges what is contiguous, and asks for what is missing. The machine
+sends one trigger after the other, each again and again until it has its verdict.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from _faults.ledger import Ledger
+from _faults.stand import PREFIX
+from edge_runtime.errors import RecordError
+from edge_runtime.verdict_json import decode_json
+
+AGAIN_S = 0.1  # a trigger without an answer is sent again: soon, to meet the station in every moment of its start
+ASK_S = 1.0  # how often a gap is asked for
+
+
+class Consumer:
+    """See the module. Connects at once, and again whenever the connection is lost. `stop` ends it."""
+
+    def __init__(
+        self, port: int, acknowledges: bool = True, on_verdict: Callable[[int], None] = lambda seq: None
+    ) -> None:
+        self.ledger = Ledger()
+        self.unreadable: list[bytes] = []
+        self.replies: dict[str, int] = {}  # how often each word came on /trigger/ack
+        self._acknowledges, self._on_verdict = acknowledges, on_verdict
+        self._lock = threading.Condition()
+        self._stopping = threading.Event()
+        self._asked_s = self._acked_s = 0.0
+        self._states: queue.Queue[str] = queue.Queue()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, "consumer", clean_session=True)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_connect = lambda client, *_: client.subscribe(
+            [(f"{PREFIX}/{topic}", 1) for topic in ("verdict/json", "replay/data", "trigger/ack", "state")]
+        )
+        self.client.on_message = self._take
+        self.client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.client.connect("127.0.0.1", port, 5)
+        self._network = threading.Thread(target=self._run_network, daemon=True)
+        self._network.start()
+        self._trigger_id = 0
+        self._machine = threading.Thread(target=self._run_machine, daemon=True)
+
+    def start_machine(self) -> None:
+        """Send triggers from now on."""
+        self._machine.start()
+
+    def wait_state(self, word: str, within_s: float) -> bool:
+        """Wait for a `/state` that begins with a word."""
+        deadline = time.monotonic() + within_s
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                if self._states.get(timeout=left).startswith(word):
+                    return True
+            except queue.Empty:
+                return False
+        return False
+
+    def forget_states(self) -> None:
+        """Let `wait_state` look only at what comes from now on."""
+        while not self._states.empty():
+            self._states.get()
+
+    def stop_machine(self) -> None:
+        """The trigger in hand is answered, and none follows."""
+        self._stopping.set()
+        if self._machine.is_alive():
+            self._machine.join(60)
+
+    def settle(self, within_s: float = 30.0) -> None:
+        """Ask for what is missing until nothing is, or the time is over."""
+        deadline = time.monotonic() + within_s
+        quiet_until = time.monotonic() + 1.5  # for what is on its way
+        while time.monotonic() < deadline:
+            with self._lock:
+                gap = self.ledger.first_gap()
+                if gap is None and time.monotonic() > quiet_until:
+                    return
+                self._ask()
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._stopping.set()
+        self.client.disconnect()
+
+    def _run_network(self) -> None:
+        while not (self._stopping.is_set() and not self.client.is_connected()):
+            try:
+                if self.client.loop(0.1) == 0:
+                    continue
+            except OSError:
+                pass
+            if self._stopping.is_set():
+                return
+            time.sleep(0.02)  # sooner back than the station, to miss nothing
+            try:
+                self.client.reconnect()
+            except OSError:
+                pass
+
+    def _take(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
+        name, payload = message.topic.removeprefix(f"{PREFIX}/"), bytes(message.payload)
+        if name == "state":
+            self._states.put(payload.decode("ascii"))
+            return
+        if name == "trigger/ack":
+            word = payload.partition(b";")[2].decode("ascii")
+            with self._lock:
+                self.replies[word] = self.replies.get(word, 0) + 1
+            return
+        try:
+            verdict = decode_json(payload)
+        except RecordError:
+            self.unreadable.append(payload)
+            return
+        with self._lock:
+            self.ledger.add(verdict)
+            self._on_verdict(verdict.seq)
+            self._lock.notify_all()
+            self._acknowledge()
+            self._ask()
+
+    def _acknowledge(self) -> None:
+        now = time.monotonic()
+        if self._acknowledges and now - self._acked_s > 0.2 and self.ledger.contiguous:
+            self._acked_s = now
+            self.client.publish(f"{PREFIX}/verdict/ack", str(self.ledger.contiguous), 1)
+
+    def _ask(self) -> None:
+        now, gap = time.monotonic(), self.ledger.first_gap()
+        if gap is not None and now - self._asked_s > ASK_S:
+            self._asked_s = now
+            self.client.publish(f"{PREFIX}/replay", f"{gap[0]};{gap[1]}", 1)
+
+    def _run_machine(self) -> None:
+        while not self._stopping.is_set():
+            self._trigger_id += 1
+            number = self._trigger_id
+            with self._lock:
+                self.ledger.ask(number)
+                gives_up = time.monotonic() + 60
+                while not self.ledger.is_answered(number) and time.monotonic() < gives_up:
+                    self.client.publish(f"{PREFIX}/trigger", f"{number};12;PART-{number:06d}", 1)
+                    self._lock.wait_for(lambda n=number: self.ledger.is_answered(n), AGAIN_S)
