@@ -1,6 +1,7 @@
 """Faults on real parts, counted: each figure of docs/reliability.md by one command.
 
     .venv/bin/python benchmarks/faults.py kills --count 1000
+    .venv/bin/python benchmarks/faults.py broker --count 200
 
 Exit 1 when anything was lost, conflicting, falsely OK or unanswered.
 """
@@ -9,13 +10,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
 
+from _faults.broker_kills import kill_broker
 from _faults.kills import kill_daemon
+
+FAULTS = {"kills": kill_daemon, "broker": kill_broker}
 
 
 def main() -> None:
@@ -23,20 +28,15 @@ def main() -> None:
     options = _options()
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edge-faults-", dir=options.work) as name:
-        account = kill_daemon(Path(name) / "stand", options.count, options.seed)
-    found = {
-        "fault": options.fault,
-        "count": options.count,
-        **asdict(account),
-        "seconds": round(time.monotonic() - began_s),
-    }
-    print(json.dumps(found))
+        account = FAULTS[options.fault](Path(name) / "stand", options.count, options.seed)
+    found = {"fault": options.fault, "count": options.count, **asdict(account)}
+    print(json.dumps({**found, "seconds": round(time.monotonic() - began_s), "load": round(os.getloadavg()[0], 1)}))
     sys.exit(0 if account.is_clean else 1)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("fault", choices=["kills"])
+    parser.add_argument("fault", choices=list(FAULTS))
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="the disk to work on; the default is the temporary folder's")

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -27,13 +28,11 @@ ASK_S = 1.0  # how often a gap is asked for
 class Consumer:
     """See the module. Connects at once, and again whenever the connection is lost. `stop` ends it."""
 
-    def __init__(
-        self, port: int, acknowledges: bool = True, on_verdict: Callable[[int], None] = lambda seq: None
-    ) -> None:
+    def __init__(self, port: int, on_verdict: Callable[[int], None] = lambda seq: None) -> None:
         self.ledger = Ledger()
         self.unreadable: list[bytes] = []
         self.replies: dict[str, int] = {}  # how often each word came on /trigger/ack
-        self._acknowledges, self._on_verdict = acknowledges, on_verdict
+        self._on_verdict = on_verdict
         self._lock = threading.Condition()
         self._stopping = threading.Event()
         self._asked_s = self._acked_s = 0.0
@@ -65,6 +64,12 @@ class Consumer:
             except queue.Empty:
                 return False
         return False
+
+    def wait_more(self, count: int, within_s: float) -> bool:
+        """Wait for so many more verdicts."""
+        with self._lock:
+            wanted = len(self.ledger) + count
+            return self._lock.wait_for(lambda: len(self.ledger) >= wanted, within_s)
 
     def forget_states(self) -> None:
         """Let `wait_state` look only at what comes from now on."""
@@ -104,10 +109,8 @@ class Consumer:
             if self._stopping.is_set():
                 return
             time.sleep(0.02)  # sooner back than the station, to miss nothing
-            try:
+            with suppress(OSError):
                 self.client.reconnect()
-            except OSError:
-                pass
 
     def _take(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
         name, payload = message.topic.removeprefix(f"{PREFIX}/"), bytes(message.payload)
@@ -133,7 +136,7 @@ class Consumer:
 
     def _acknowledge(self) -> None:
         now = time.monotonic()
-        if self._acknowledges and now - self._acked_s > 0.2 and self.ledger.contiguous:
+        if now - self._acked_s > 0.2 and self.ledger.contiguous:
             self._acked_s = now
             self.client.publish(f"{PREFIX}/verdict/ack", str(self.ledger.contiguous), 1)
 

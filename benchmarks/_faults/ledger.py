@@ -55,6 +55,9 @@ class Ledger:
         while self.contiguous + 1 in self._verdicts:
             self.contiguous += 1
 
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
     def has(self, seq: int) -> bool:
         """Whether this number came."""
         return seq in self._verdicts
@@ -92,7 +95,7 @@ class Ledger:
 
 
 def content(verdict: Verdict) -> Verdict:
-    """A verdict without what may differ between its first and its later appearances: flags, and the time of the commit."""
+    """A verdict without what may differ between its first and its later appearances: flags, the time of the commit."""
     timings = replace(verdict.decision.timings, commit_us=0)
     return replace(verdict, flags=0, decision=replace(verdict.decision, timings=timings))
 

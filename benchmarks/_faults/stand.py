@@ -1,4 +1,4 @@
-"""A test stand: a folder with a tiny bundle and pictures, a mosquitto that can be killed, and daemons that can be, too."""
+"""A test stand: a folder with a tiny bundle and pictures, a broker that can be killed, and daemons that can be, too."""
 
 from __future__ import annotations
 
