@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/faults.py kills --count 1000
     .venv/bin/python benchmarks/faults.py broker --count 200
+    .venv/bin/python benchmarks/faults.py power --count 500          # as root
 
 Exit 1 when anything was lost, conflicting, falsely OK or unanswered.
 """
@@ -19,8 +20,9 @@ from pathlib import Path
 
 from _faults.broker_kills import kill_broker
 from _faults.kills import kill_daemon
+from _faults.power_cuts import cut_power
 
-FAULTS = {"kills": kill_daemon, "broker": kill_broker}
+FAULTS = {"kills": kill_daemon, "broker": kill_broker, "power": cut_power}
 
 
 def main() -> None:

@@ -111,8 +111,10 @@ class Nursery:
     def close(self) -> None:
         """End it."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        with self._process:  # closes its pipes, too
+            self._process.stdin.close()
+            self._process.wait()
+            self._reader.join()
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -186,7 +186,7 @@ class _Connection:
 
 
 def send_at_once(sock: Any) -> None:
-    """Let no small packet wait for the acknowledgement of the one before: with a broker's delayed one, that is 40 ms."""
+    """Let no small packet wait until the one before is acknowledged: that takes 40 ms if the broker is in no hurry."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
