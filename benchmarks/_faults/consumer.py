@@ -7,11 +7,11 @@ sends one trigger after the other, each again and again until it has its verdict
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -19,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from _faults.ledger import Ledger
 from _faults.stand import PREFIX
 from edge_runtime.errors import RecordError
+from edge_runtime.mqtt_client import send_at_once
 from edge_runtime.verdict_json import decode_json
 
 AGAIN_S = 0.1  # a trigger without an answer is sent again: soon, to meet the station in every moment of its start
@@ -43,7 +44,7 @@ class Consumer:
             [(f"{PREFIX}/{topic}", 1) for topic in ("verdict/json", "replay/data", "trigger/ack", "state")]
         )
         self.client.on_message = self._take
-        self.client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.client.on_socket_open = lambda _client, _userdata, sock: send_at_once(sock)
         self.client.connect("127.0.0.1", port, 5)
         self._network = threading.Thread(target=self._run_network, daemon=True)
         self._network.start()
@@ -155,4 +156,4 @@ class Consumer:
                 gives_up = time.monotonic() + 60
                 while not self.ledger.is_answered(number) and time.monotonic() < gives_up:
                     self.client.publish(f"{PREFIX}/trigger", f"{number};12;PART-{number:06d}", 1)
-                    self._lock.wait_for(lambda n=number: self.ledger.is_answered(n), AGAIN_S)
+                    self._lock.wait_for(partial(self.ledger.is_answered, number), AGAIN_S)
