@@ -95,8 +95,8 @@ class Ledger:
 
 
 def content(verdict: Verdict) -> Verdict:
-    """A verdict without what may differ between its first and its later appearances: flags, the time of the commit."""
-    timings = replace(verdict.decision.timings, commit_us=0)
+    """A verdict without what may differ between its first and its later appearances: flags, and two times."""
+    timings = replace(verdict.decision.timings, commit_us=0, publish_us=0)
     return replace(verdict, flags=0, decision=replace(verdict.decision, timings=timings))
 
 
