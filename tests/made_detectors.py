@@ -41,5 +41,5 @@ def made_cpr(size: tuple[int, int], count: int = 14, foreground: bool = True, di
         local = (trained_branch(24, 24, dimensions).folded(), trained_branch(40, 24, dimensions, seed=1).folded())
         part = Foreground(torch.linspace(-0.1, 0.1, 24), torch.tensor([0.5]))
         shares = (part, part(fine).half()) if foreground else None
-        banks = (described(local[0], fine), described(local[1], coarse))
+        banks = (described(local[0], fine, range(count)), described(local[1], coarse, range(count)))
         return Cpr(backbone, GlobalBranch(codebook, [fine]), local, banks, shares, size, ())

@@ -21,6 +21,7 @@ from edge_build.dataset import GOOD, Dataset, Picture, fingerprint, load_prepare
 from edge_build.evaluate import evaluate
 from edge_build.evaluation import Evaluation
 from edge_build.export import export_graph
+from edge_build.facts import facts_of
 from edge_build.held_out import score_held_out
 from edge_build.learner import Learner
 from edge_build.parity import golden_pictures, prove_parity
@@ -30,9 +31,11 @@ from edge_build.recipe import Recipe
 from edge_build.report import Story, write_report
 from edge_build.splits import Splits, split
 from edge_build.summary import figures
+from edge_build.unfinished import Unfinished, open_unfinished
 from edge_build.weights import WeightsFile, find_weights
 from edge_calibration.threshold import shortage, threshold_from_good
 from edge_runtime import __version__
+from edge_runtime.errors import ConfigError
 from edge_runtime.judge import Judge
 from edge_runtime.manifest import Dataset as DatasetRecord
 from edge_runtime.manifest import Figures, GraphEntry, Manifest, Record, Threshold, Tolerance
@@ -60,21 +63,44 @@ class Built(Record):
     notes: tuple[str, ...]
 
 
-def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Built:
+def build(
+    recipe: Recipe, recipe_text: str, out: Path, progress: Progress, *, resume: bool = False, thorough: bool = False
+) -> Built:
     """Learn, export, set the threshold, prove, measure and pack. Raises an EdgeError that says what to do.
 
+    resume: go on with a build that was interrupted. thorough: take more time to learn, if the detector can use it.
     The test pictures are measured last, and nothing is chosen on them.
     """
     started = time.monotonic()
     label = f"{recipe.name}-{recipe.version}"
+    if thorough:
+        _check_thorough(recipe)
+        recipe_text = f"# built with --thorough\n{recipe_text}"
     check_place(out, label)
-    weights = find_weights(recipe.active.backbone, recipe.active.backbone_weights)
+    builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
     dataset = scan_dataset(recipe.dataset, progress)
-    splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
-    shelf = _Shelf(dataset.good, recipe.size, progress)
-    learner = _learner(recipe, shelf.all(), progress)
+    facts = facts_of(recipe, thorough, dataset, builder)
+    with open_unfinished(out / f"{label}.unfinished", facts, resume, progress) as work:
+        shelf = _Shelf(dataset.good, recipe.size, progress)
+        learner = _learner(recipe, shelf.all(), work, thorough, progress)
+        return _build(recipe, recipe_text, builder, out, dataset, shelf, learner, started, progress)
 
-    detector = learner.learn(shelf.places(splits.train))
+
+def _build(
+    recipe: Recipe,
+    recipe_text: str,
+    builder: str,
+    out: Path,
+    dataset: Dataset,
+    shelf: _Shelf,
+    learner: Learner,
+    started: float,
+    progress: Progress,
+) -> Built:
+    label = f"{recipe.name}-{recipe.version}"
+    splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
+    known = splits.known_without(None) if learner.compares else ()
+    detector = learner.learn(shelf.places(splits.train), shelf.places(known))
     graph = export_graph(detector, *recipe.size)
     threshold, held_out = _set_threshold(recipe, splits, shelf, learner, graph, progress)
     with OnnxruntimeEngine(graph) as engine:
@@ -103,7 +129,7 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
             figures={Precision.FP32: figures(evaluation)} if evaluation else {},
             recipe=recipe_text,
             seed=recipe.seed,
-            builder=_builder(weights),
+            builder=builder,
             files={},
         )
         evaluations: dict[Precision, Evaluation] = {Precision.FP32: evaluation} if evaluation else {}
@@ -124,11 +150,21 @@ def build(recipe: Recipe, recipe_text: str, out: Path, progress: Progress) -> Bu
     )
 
 
-def _learner(recipe: Recipe, pictures: NDArray[np.uint8], progress: Progress) -> Learner:
+def _check_thorough(recipe: Recipe) -> None:
+    if recipe.detector == "patchcore":
+        raise ConfigError(
+            "--thorough is for detectors that are trained; patchcore learns the same in any time: leave it out"
+        )
+
+
+def _learner(
+    recipe: Recipe, pictures: NDArray[np.uint8], work: Unfinished, thorough: bool, progress: Progress
+) -> Learner:
     """What the recipe's `detector` names, with the pictures uint8 (n, H, W, 3) that it may learn from."""
     if recipe.detector == "patchcore":
         return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
-    return CprLearner(pictures, recipe.cpr, DIMENSIONS[recipe.detector], recipe.seed, progress)
+    dimensions = DIMENSIONS[recipe.detector]
+    return CprLearner(pictures, recipe.cpr, dimensions, recipe.seed, progress, work=work, thorough=thorough)
 
 
 class _Shelf:
@@ -158,13 +194,16 @@ def _set_threshold(
 
     def graph_without(fold: int) -> bytes:
         learned_from = splits.train_without(fold)
-        if learned_from == splits.train:
+        known = splits.known_without(fold) if learner.compares else ()
+        if learned_from == splits.train and not learner.compares:
             return graph
-        return export_graph(learner.learn(shelf.places(learned_from)), *recipe.size)
+        return export_graph(learner.learn(shelf.places(learned_from), shelf.places(known)), *recipe.size)
 
     held_out = score_held_out(splits, graph_without, shelf.prepared, progress)
-    settings = recipe.threshold
-    threshold = threshold_from_good(held_out.scores, held_out.maxima, settings.false_reject_rate, settings.method)
+    # what compares with the held-out pictures knows more when it serves than when it judged them
+    method = "cross-fitted" if learner.compares else recipe.threshold.method
+    rate = recipe.threshold.false_reject_rate
+    threshold = threshold_from_good(held_out.scores, held_out.maxima, rate, method)
     progress.say(
         f"threshold {threshold.score:.4g} from {threshold.pictures} held-out good pictures: between "
         f"{threshold.false_reject_rate_low:.1%} and {threshold.false_reject_rate_high:.1%} of good parts will be "

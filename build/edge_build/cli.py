@@ -75,6 +75,8 @@ def build(
     recipe: Annotated[Path, typer.Argument(help="The recipe, as `edge-build init` prints one.")],
     out: Annotated[Path, typer.Option(help="Folder of bundles; the new one is OUT/<name>-<version>.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a build that was interrupted.")] = False,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Train for longer: six times, for little more.")] = False,
 ) -> None:
     """Learn from the recipe's pictures and write a bundle, with its report."""
     from edge_build.recipe import read_recipe
@@ -84,7 +86,8 @@ def build(
     from edge_build.builder import build as build_bundle
     from edge_build.evaluation import write_at_once
 
-    built = build_bundle(followed, recipe.read_text(encoding="utf-8"), out, progress_for_stderr())
+    text, progress = recipe.read_text(encoding="utf-8"), progress_for_stderr()
+    built = build_bundle(followed, text, out, progress, resume=resume, thorough=thorough)
     if json_file is not None:
         write_at_once(json_file, (built.model_dump_json(indent=2) + "\n").encode())
     print(built.folder)

@@ -1,16 +1,21 @@
-"""Learning CPR: a frozen backbone's features once, then foreground, codebook, made-up defects, training.
+"""Learning CPR-Faster: a frozen backbone's features once, then foreground, codebook, made-up defects, training.
 
 What the local branch learns is judged on good pictures that were kept aside and got made-up defects of their own. No
 test picture takes part.
 
-    learner = CprLearner(pictures, settings, 16, seed, progress)
+    learner = CprLearner(pictures, settings, dimensions, seed, progress)
     detector = learner.learn(range(len(pictures)))
 """
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,83 +25,187 @@ from torch import Tensor
 
 from edge_build.backbone import load_backbone, stage_at
 from edge_build.cpr import STRIDES, Cpr, GlobalBranch
-from edge_build.cpr_hold_out import COPIES, held_out_precision, held_out_rows
-from edge_build.cpr_maps import described, extract_maps, shares_of
-from edge_build.cpr_pool import PictureMaker, Source, pool_size
-from edge_build.cpr_training import train
-from edge_build.foreground import find_foreground
+from edge_build.cpr_hold_out import held_out_precision, held_out_rows
+from edge_build.cpr_lessons import Lessons
+from edge_build.cpr_maps import Maps, described, extract_maps, shares_of
+from edge_build.cpr_pool import PictureMaker, References
+from edge_build.cpr_state import Branches, TrainingState, bytes_from_state, new_state, restore
+from edge_build.cpr_training import ROUNDS, Schedule, train
+from edge_build.foreground import Foreground, find_foreground
 from edge_build.progress import Progress
 from edge_build.recipe import CprSettings
+from edge_build.room import Rooms
 from edge_build.textures import load_textures
+from edge_build.unfinished import Unfinished
 
 CODES = 12
 MOST_VECTORS = 50_000  # for the codebook
 MOST_FOR_FOREGROUND = 200  # pictures
+THOROUGH_STEPS = 6  # times as many
+THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What does not change with the references."""
+
+    foreground: Foreground | None
+    codebook: Tensor
+    local: Branches
+    notes: tuple[str, ...]
 
 
 class CprLearner:
     """Holds the features of the good pictures in float16: 0.4 MB a picture at 320x320."""
 
+    compares = True
+
     def __init__(
-        self, pictures: NDArray[np.uint8], settings: CprSettings, dimensions: int, seed: int, progress: Progress
+        self,
+        pictures: NDArray[np.uint8],
+        settings: CprSettings,
+        dimensions: int,
+        seed: int,
+        progress: Progress,
+        *,
+        work: Unfinished | None = None,
+        thorough: bool = False,
+        device: torch.device | None = None,
     ) -> None:
         """pictures: uint8 BGR (n, H, W, 3), prepared. dimensions: of a cell's descriptor.
 
+        work: where checkpoints are kept; without, there are none. thorough: longer, with new made-up pictures in every
+        round. device: where networks compute, None for a GPU if there is one.
         Raises ConfigError for weights or textures that cannot be read.
         """
         self._pictures, self._settings, self._seed, self._progress = pictures, settings, seed, progress
-        self._size, self._dimensions = (int(pictures.shape[1]), int(pictures.shape[2])), dimensions
+        self._work, self._thorough = work, thorough
+        self._device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self._device.type != "cpu":
+            progress.say(f"networks compute on {self._device}")
+        self._size = (int(pictures.shape[1]), int(pictures.shape[2]))
+        self._dimensions = dimensions
         self._textures = load_textures(settings.textures, *self._size, seed, progress)
         self._backbone = load_backbone(
             settings.backbone, tuple(stage_at(settings.backbone, s) for s in STRIDES), settings.backbone_weights
         )
-        self._maps = extract_maps(self._backbone, pictures, "features", progress)
+        self._folder = work.folder if work else Path(tempfile.gettempdir())
+        self._seeing = copy.deepcopy(self._backbone).to(self._device)
+        self._maps = extract_maps(self._seeing, pictures, Rooms(self._folder), "features", progress)
+        self._last: tuple[tuple[int, ...], Learned] | None = None
 
-    def learn(self, chosen: Sequence[int]) -> Cpr:
-        """The detector whose references are the chosen pictures alone.
+    def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> Cpr:
+        """The detector that learned from the chosen pictures, and compares with these and those known.
 
         Raises ConfigError when the recipe asks for a foreground that is not there.
         """
-        maps, settings = self._maps[chosen], self._settings
-        some = maps.fine[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
-        foreground, why = find_foreground(some, settings.kind, self._seed)
+        if self._last is None or self._last[0] != tuple(chosen):
+            self._last = (tuple(chosen), self._learned(tuple(chosen)))
+        return self._composed(self._last[1], [*chosen, *known])
+
+    def _composed(self, learned: Learned, rows: Sequence[int]) -> Cpr:
+        maps, local = self._maps, learned.local
+        part = learned.foreground
+        return Cpr(
+            self._backbone,
+            retrieval_of(learned.codebook, maps, rows),
+            local,
+            (described(local[0], maps.fine, rows), described(local[1], maps.coarse, rows)),
+            None if part is None else (part, shares_of(part, maps.fine, rows)),
+            self._size,
+            learned.notes,
+        )
+
+    def _learned(self, chosen: tuple[int, ...]) -> Learned:
+        maps, some = self._maps, chosen[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
+        foreground, why = find_foreground(maps.fine[list(some)], self._settings.kind, self._seed)
         self._progress.say(why)
-        codebook = fit_codebook(maps.fine, self._seed)
-        aside = held_out_rows(len(chosen))
-        taught = [row for row in range(len(chosen)) if row not in aside]
-        references = maps[taught]
-        retrieval = GlobalBranch(codebook, [references.fine])
-        pictures = self._pictures[list(chosen)]
-        maker = PictureMaker(self._backbone, pictures, maps, retrieval, foreground, self._textures, self._seed)
-        count = pool_size(settings.pool, maps)
-        sources = [Source(taught[n % len(taught)], n % len(taught), n) for n in range(count)]
-        pool = maker.pool(sources, "made-up defects", self._progress)
-        checked = [row for row in aside for _ in range(COPIES)]
-        held_out = [Source(row, None, count + n) for n, row in enumerate(checked)]
-        check = maker.pool(held_out, "made-up hold-out", self._progress)
-        judge = partial(held_out_precision, references=references, check=check, foreground=foreground)
-        shape = (settings.width, self._dimensions)
-        local, precision = train(*shape, settings.steps, self._seed, references, pool, judge, self._progress)
-        self._progress.say(
-            f"average precision on made-up defects of {len(aside)} held-out good pictures: {precision:.1%}"
+        codebook = fit_codebook(maps.fine, chosen, self._seed)
+        state, schedule, checkpoint = self._state(), self._schedule(), f"training-{_digest(chosen)}"
+        saved = self._work.load(checkpoint) if self._work else None
+        if saved is not None:
+            restore(state, saved)
+            self._progress.say(f"going on after step {state.step} of {schedule.steps}")
+        if not state.finished:
+            self._train(state, schedule, chosen, foreground, codebook, checkpoint)
+        aside = len(held_out_rows(len(chosen)))
+        self._progress.say(f"average precision on made-up defects of {aside} held-out good pictures: {state.best:.1%}")
+        return Learned(foreground, codebook, state.best_branches(), (why, *self._notes(state)))
+
+    def _train(
+        self,
+        state: TrainingState,
+        schedule: Schedule,
+        chosen: tuple[int, ...],
+        foreground: Foreground | None,
+        codebook: Tensor,
+        checkpoint: str,
+    ) -> None:
+        aside = tuple(chosen[place] for place in held_out_rows(len(chosen)))
+        taught = tuple(row for row in chosen if row not in aside)
+        maker = PictureMaker(
+            self._seeing,
+            self._pictures,
+            self._maps,
+            References(taught, retrieval_of(codebook, self._maps, taught)),
+            foreground,
+            self._textures,
+            self._seed,
         )
-        part = None if foreground is None else (foreground, shares_of(foreground, maps.fine))
-        notes = (why, *self._notes())
-        whole = GlobalBranch(codebook, [maps.fine])
-        banks = (described(local[0], maps.fine), described(local[1], maps.coarse))
-        return Cpr(self._backbone, whole, local, banks, part, self._size, notes)
+        fresh = -(-self._settings.pool // THOROUGH_FRESH) if self._thorough else 0
+        rounds = state.step // schedule.round_steps
+        rooms = Rooms(self._folder)
+        lessons = Lessons(maker, taught, aside, self._settings.pool, fresh, rounds, rooms, self._progress)
+        judge = partial(held_out_precision, references=self._maps, check=lessons.check, foreground=foreground)
 
-    def _notes(self) -> tuple[str, ...]:
-        if self._settings.textures is not None:
-            return ()
-        return (
-            "made-up defects come from the parts alone: a folder of pictures of surfaces (cpr.textures) adds variety",
-        )
+        def after_round(done: int) -> bool:
+            self._save(checkpoint, state, schedule)
+            return lessons.renew(done)
+
+        train(state, schedule, self._maps, lessons.pool, judge, after_round, self._progress)
+        self._save(checkpoint, state, schedule)
+
+    def _schedule(self) -> Schedule:
+        steps = self._settings.steps
+        return Schedule(steps * (THOROUGH_STEPS if self._thorough else 1), steps // ROUNDS)
+
+    def _state(self) -> TrainingState:
+        """Before the first step."""
+        channels = (self._maps.fine.shape[1], self._maps.coarse.shape[1])
+        return new_state(channels, self._settings.width, self._dimensions, self._seed, self._device)
+
+    def _save(self, checkpoint: str, state: TrainingState, schedule: Schedule) -> None:
+        if self._work is not None:
+            reached = (
+                "the whole training" if state.finished else f"training up to step {state.step} of {schedule.steps}"
+            )
+            self._work.save(checkpoint, bytes_from_state(state), reached)
+
+    def _notes(self, state: TrainingState) -> tuple[str, ...]:
+        notes = []
+        if self._settings.textures is None:
+            notes.append(
+                "made-up defects come from the parts alone: a folder of pictures of surfaces (cpr.textures) adds "
+                "variety"
+            )
+        if self._thorough:
+            notes.append(f"--thorough: {state.step} steps, with fresh made-up pictures in every round")
+        return tuple(notes)
 
 
-def fit_codebook(fine: Tensor, seed: int) -> Tensor:
-    """Centres (CODES, C) of the cells of fine maps (n, C, h, w)."""
-    cells = fine.permute(0, 2, 3, 1).reshape(-1, fine.shape[1])
-    chosen = np.random.default_rng(seed).permutation(len(cells))[:MOST_VECTORS]
-    vectors = cells[torch.from_numpy(chosen)].float().numpy()
+def retrieval_of(codebook: Tensor, maps: Maps, rows: Sequence[int]) -> GlobalBranch:
+    """What finds the most alike of some good pictures."""
+    return GlobalBranch(codebook, [maps.fine[row][None] for row in rows])
+
+
+def fit_codebook(fine: Tensor, rows: Sequence[int], seed: int) -> Tensor:
+    """Centres (CODES, C) of the cells of some of the fine maps (n, C, h, w)."""
+    cells = fine.permute(0, 2, 3, 1).flatten(1, 2)
+    chosen = np.random.default_rng(seed).permutation(len(rows) * cells.shape[1])[:MOST_VECTORS]
+    pictures, places = np.divmod(chosen, cells.shape[1])
+    vectors = cells[torch.from_numpy(np.asarray(rows)[pictures]), torch.from_numpy(places)].float().numpy()
     return torch.from_numpy(KMeans(CODES, n_init=10, random_state=seed).fit(vectors).cluster_centers_).float()
+
+
+def _digest(chosen: Sequence[int]) -> str:
+    return hashlib.sha256(",".join(map(str, chosen)).encode()).hexdigest()[:12]

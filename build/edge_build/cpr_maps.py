@@ -1,8 +1,9 @@
 """Feature maps of many pictures, in half precision: computed once by a frozen backbone, then only read.
 
-maps = extract_maps(backbone, pictures, "features", progress)
-maps.fine[3]  # (C, h, w)
-some = maps[[3, 5]]
+    maps = extract_maps(backbone, pictures, rooms, "features", progress)
+    maps.fine[3]  # (C, h, w)
+
+A network computes on its own device; what goes in comes from the host's memory, and what comes out goes there.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_build.backbone import Backbone
 from edge_build.cpr import LocalBranch
 from edge_build.foreground import Foreground
 from edge_build.progress import Progress
+from edge_build.room import Rooms
 
 PICTURES_AT_ONCE = 4
 
@@ -30,17 +32,9 @@ class Maps:
     fine: Tensor
     coarse: Tensor
 
-    def __getitem__(self, rows: Sequence[int]) -> Maps:
-        return Maps(*(m[list(rows)].to(memory_format=torch.channels_last) for m in (self.fine, self.coarse)))
-
-    @property
-    def bytes_each(self) -> int:
-        """What one picture's features take."""
-        return sum(m[0].numel() * m.element_size() for m in (self.fine, self.coarse))
-
-    def room_for(self, count: int) -> Maps:
+    def room_for(self, count: int, rooms: Rooms) -> Maps:
         """Maps of the same shape for so many pictures, to be filled."""
-        return Maps(*(_room(count, *m.shape[1:]) for m in (self.fine, self.coarse)))
+        return Maps(*(_room(count, m.shape[1:], rooms) for m in (self.fine, self.coarse)))
 
     def put(self, first: int, features: Sequence[Tensor]) -> None:
         """Write the features of some pictures (k, C, h, w), (k, D, i, j) to rows from `first` on."""
@@ -48,30 +42,48 @@ class Maps:
             m[first : first + len(part)] = part
 
 
-def extract_maps(backbone: Backbone, pictures: NDArray[np.uint8], what: str, progress: Progress) -> Maps:
+def extract_maps(backbone: Backbone, pictures: NDArray[np.uint8], rooms: Rooms, what: str, progress: Progress) -> Maps:
     """The maps of prepared pictures, uint8 BGR (n, H, W, 3); `what` is the name of the step for people."""
     kept: Maps | None = None
     with torch.inference_mode():
         for start in progress.track(what, range(0, len(pictures), PICTURES_AT_ONCE)):
-            features = backbone(torch.from_numpy(pictures[start : start + PICTURES_AT_ONCE]))
+            features = see(backbone, pictures[start : start + PICTURES_AT_ONCE])
             if kept is None:
-                kept = Maps(*features).room_for(len(pictures))
+                kept = Maps(*(_room(len(pictures), m.shape[1:], rooms) for m in features))
             kept.put(start, features)
     assert kept is not None
     return kept
 
 
-def described(branch: LocalBranch, maps: Tensor) -> Tensor:
-    """Descriptors of maps (n, C, h, w), float16 (n, d, h, w)."""
+def see(backbone: Backbone, pictures: NDArray[np.uint8]) -> list[Tensor]:
+    """Float features (n, C, h, w) of prepared pictures (n, H, W, 3), one of each tap."""
+    return [m.cpu() for m in backbone(torch.from_numpy(pictures).to(device_of(backbone)))]
+
+
+def described(branch: LocalBranch, maps: Tensor, rows: Sequence[int]) -> Tensor:
+    """Descriptors of some of the maps (n, C, h, w), float16 (len(rows), d, h, w)."""
     with torch.inference_mode():
-        return torch.cat([branch(part.float().contiguous()).half() for part in torch.split(maps, 4)])
+        parts = torch.split(torch.tensor(rows, device="cpu"), PICTURES_AT_ONCE)
+        return torch.cat([describe(branch, maps[part]).half() for part in parts])
 
 
-def shares_of(foreground: Foreground, fine: Tensor) -> Tensor:
-    """The foreground of fine maps (n, C, h, w), float16 (n, h, w)."""
+def describe(branch: LocalBranch, maps: Tensor) -> Tensor:
+    """Descriptors of maps (n, C, h, w), float32 (n, d, h, w)."""
+    found: Tensor = branch(maps.to(device_of(branch)).float().contiguous())
+    return found.cpu()
+
+
+def shares_of(foreground: Foreground, fine: Tensor, rows: Sequence[int]) -> Tensor:
+    """The foreground of some of the fine maps (n, C, h, w), float16 (len(rows), h, w)."""
     with torch.inference_mode():
-        return torch.cat([foreground(part.float()).half() for part in torch.split(fine, 16)])
+        return torch.cat([foreground(fine[row][None].float()).half() for row in rows])
 
 
-def _room(count: int, channels: int, height: int, width: int) -> Tensor:
-    return torch.empty(count, height, width, channels, dtype=torch.float16).permute(0, 3, 1, 2)
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes."""
+    return next(network.parameters()).device
+
+
+def _room(count: int, shape: Sequence[int], rooms: Rooms) -> Tensor:
+    channels, height, width = shape
+    return torch.from_numpy(rooms.array((count, height, width, channels), np.float16)).permute(0, 3, 1, 2)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edge_build.cpr import LocalBranch
+from edge_build.cpr_maps import device_of
 from edge_build.cpr_pool import Pool
 
 POINTS = 100  # of each kind of pair in a picture
@@ -40,9 +41,9 @@ def scale_of(pool: Pool, maps: Tensor) -> Scale:
     height, width = maps.shape[2:]
     stride = pool.masks.shape[1] // height
     share = torch.cat([F.avg_pool2d(torch.from_numpy(m)[None, None].float(), stride)[0] for m in pool.masks])
-    inner = torch.zeros(height, width)
+    inner = torch.zeros(height, width, device="cpu")
     inner[1:-1, 1:-1] = 1
-    likely = torch.ones(1, height, width)
+    likely = torch.ones(1, height, width, device="cpu")
     if pool.foreground is not None:
         smooth = F.avg_pool2d(pool.foreground[:, None], SMOOTHED, 1, SMOOTHED // 2)
         likely = F.adaptive_avg_pool2d(smooth, (height, width))[:, 0]
@@ -82,7 +83,8 @@ def scale_loss(
             neighbourhoods(queries, rows[defective], bad, scale.width),
             neighbourhoods(references, compared[defective], bad, scale.width),
         ]
-    found = torch.split(branch.at_centres(torch.cat(parts)), [len(part) for part in parts])
+    device = device_of(branch)
+    found = torch.split(branch.at_centres(torch.cat(parts).to(device)), [len(part) for part in parts])
     loss = F.relu(POSITIVE_MARGIN - (found[0] * found[1]).sum(1)).pow(3).mean()
     negatives, weights = [], []
     if with_remote:
@@ -91,15 +93,15 @@ def scale_loss(
         negatives.append((found[2] * found[1]).sum(1))
     if len(defective):
         negatives.append((found[-2] * found[-1]).sum(1))
-        weights.append(torch.ones(len(found[-1])))
+        weights.append(torch.ones(len(found[-1]), device="cpu"))
     if negatives:
-        loss = loss + (torch.cat(weights) * F.relu(torch.cat(negatives) + NEGATIVE_MARGIN).pow(3)).mean()
+        loss = loss + (torch.cat(weights).to(device) * F.relu(torch.cat(negatives) + NEGATIVE_MARGIN).pow(3)).mean()
     return loss
 
 
 def neighbourhoods(maps: Tensor, rows: Tensor, places: Tensor, width: int) -> Tensor:
     """The 3x3 cells around places (m, p) of pictures (m,) in maps (n, C, h, w): float32 (m * p, C, 3, 3)."""
-    around = torch.arange(-1, 2)
+    around = torch.arange(-1, 2, device="cpu")
     centres = places.flatten()[:, None, None]
     y, x = centres // width + around[:, None], centres % width + around
     owners = rows.repeat_interleave(places.shape[1])[:, None, None]

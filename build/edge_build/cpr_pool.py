@@ -1,10 +1,10 @@
 """Pictures with made-up defects as features, each with the good pictures that it is compared with.
 
 The backbone is frozen, so a picture's features are computed once, when it is made. Picture number n of a seed is always
-the same one, whatever was made before.
+the same one, whatever was made before: a training that goes on has the pictures that it had.
 
-    maker = PictureMaker(backbone, pictures, maps, retrieval, foreground, textures, seed)
-    pool = maker.pool([Source(row=0, own=None, number=0)], "made-up defects", progress)
+    maker = PictureMaker(backbone, pictures, maps, references, foreground, textures, seed)
+    pool = maker.pool([Source(row=0, number=0)], rooms, "made-up defects", progress)
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from torch.nn import functional as F
 
 from edge_build.backbone import Backbone
 from edge_build.cpr import GlobalBranch
-from edge_build.cpr_maps import Maps
+from edge_build.cpr_maps import Maps, see
 from edge_build.foreground import Foreground
 from edge_build.progress import Progress
+from edge_build.room import Rooms
 from edge_build.synthetic import augmented, with_defect
-
-POOL_BYTES = 3 << 29  # features of made-up pictures that are kept in memory
 
 
 @dataclass(frozen=True)
 class Pool:
     """Pictures with made-up defects, and what they are to be compared with.
 
-    maps: their features. masks: bool (n, H, W). nearest: rows of their references (n, k), never the picture itself.
-    foreground: of the pictures before the defects, (n, h, w); None for a texture.
+    maps: their features. masks: bool (n, H, W). nearest: the good pictures that are their references, (n, k), never the
+    picture itself. foreground: of the pictures before the defects, (n, h, w); None for a texture.
     """
 
     maps: Maps
@@ -44,21 +43,34 @@ class Pool:
 
 @dataclass(frozen=True)
 class Source:
-    """What a picture is made from: a row of the good pictures, its row among the references if it is one.
-
-    number: of the picture that is made; the same number makes the same defects.
-    """
+    """Which good picture gets defects (a row), and the number of what becomes of it: the same makes the same."""
 
     row: int
-    own: int | None
     number: int
+
+
+@dataclass(frozen=True)
+class References:
+    """Good pictures (rows) to compare with, and what finds those that are most alike."""
+
+    rows: tuple[int, ...]
+    retrieval: GlobalBranch
+
+    def nearest(self, fine: Tensor, itself: int) -> Tensor:
+        """The rows (k,) for fine maps (1, C, h, w), without the row `itself` where there are others."""
+        far = self.retrieval.divergences(fine)
+        others = len(far)
+        if itself in self.rows and others > 1:
+            far[self.rows.index(itself)], others = torch.inf, others - 1
+        places = far.topk(min(self.retrieval.count, others), largest=False).indices
+        return torch.tensor(self.rows, device="cpu")[places]
 
 
 class PictureMaker:
     """Makes defects on good pictures, and finds what the result is to be compared with.
 
-    pictures: uint8 BGR (n, H, W, 3). maps: their features. retrieval: holds the references. foreground: where defects
-    may be, None for a texture. textures: to blend in, may be none.
+    pictures: uint8 BGR (n, H, W, 3). maps: their features. foreground: where defects may be, None for a texture.
+    textures: to blend in, may be none.
     """
 
     def __init__(
@@ -66,29 +78,39 @@ class PictureMaker:
         backbone: Backbone,
         pictures: NDArray[np.uint8],
         maps: Maps,
-        retrieval: GlobalBranch,
+        references: References,
         foreground: Foreground | None,
         textures: Sequence[NDArray[np.uint8]],
         seed: int,
     ) -> None:
-        self._backbone, self._pictures, self._maps = backbone, pictures, maps
-        self._retrieval, self._foreground, self._textures, self._seed = retrieval, foreground, textures, seed
+        self._backbone, self._pictures, self._maps, self._references = backbone, pictures, maps, references
+        self._foreground, self._textures, self._seed = foreground, textures, seed
 
-    def pool(self, sources: Sequence[Source], what: str, progress: Progress) -> Pool:
+    def pool(self, sources: Sequence[Source], rooms: Rooms, what: str, progress: Progress) -> Pool:
         """One picture of each source; `what` is the name of the step for people."""
-        count, size = len(sources), self._pictures.shape[1:3]
-        maps, masks = self._maps.room_for(count), np.empty((count, *size), np.bool_)
-        nearest, shares = [], []
+        count, (height, width) = len(sources), self._pictures.shape[1:3]
+        references = self._references
+        others = max(1, len(references.rows) - any(source.row in references.rows for source in sources))
+        pool = Pool(
+            self._maps.room_for(count, rooms),
+            rooms.array((count, height, width), np.bool_),
+            torch.empty(count, min(references.retrieval.count, others), dtype=torch.long, device="cpu"),
+            None if self._foreground is None else torch.empty(count, *self._maps.fine.shape[2:], device="cpu"),
+        )
+        self.fill(pool, range(count), sources, what, progress)
+        return pool
+
+    def fill(self, pool: Pool, places: Sequence[int], sources: Sequence[Source], what: str, progress: Progress) -> None:
+        """Put a picture of each source into its place of the pool, in the stead of what was there."""
         with torch.inference_mode():
-            for place, source in enumerate(progress.track(what, sources)):
+            for place, source in progress.track(what, list(zip(places, sources, strict=True))):
                 share = self._share(source.row)
-                if share is not None:
-                    shares.append(share)
-                image, masks[place] = self._image(source, share)
-                features = self._backbone(torch.from_numpy(image[None]))
-                maps.put(place, features)
-                nearest.append(self._nearest(features[0], source.own))
-        return Pool(maps, masks, torch.stack(nearest), torch.cat(shares) if shares else None)
+                if pool.foreground is not None and share is not None:
+                    pool.foreground[place] = share[0]
+                image, pool.masks[place] = self._image(source, share)
+                features = see(self._backbone, image[None])
+                pool.maps.put(place, features)
+                pool.nearest[place] = self._references.nearest(features[0], source.row)[: pool.nearest.shape[1]]
 
     def _share(self, row: int) -> Tensor | None:
         """The foreground of a good picture, (1, h, w)."""
@@ -103,16 +125,3 @@ class PictureMaker:
             place = (large > 0.5).numpy()
         image, mask = with_defect(picture, place, self._textures, random)
         return augmented(image, random), mask
-
-    def _nearest(self, fine: Tensor, own: int | None) -> Tensor:
-        """The references' rows (k,) for fine maps (1, C, h, w), without the picture itself where there are others."""
-        far = self._retrieval.divergences(fine)
-        others = len(far)
-        if own is not None and others > 1:
-            far[own], others = torch.inf, others - 1
-        return far.topk(min(self._retrieval.count, others), largest=False).indices
-
-
-def pool_size(wanted: int, maps: Maps) -> int:
-    """How many made-up pictures are kept: as wanted, as far as their features fit into memory."""
-    return max(1, min(wanted, POOL_BYTES // maps.bytes_each))

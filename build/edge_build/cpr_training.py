@@ -1,13 +1,15 @@
-"""Training CPR's local branches on pairs of cells: many short steps, with looks at the hold-out in between.
+"""Training CPR's local branches on pairs of cells: rounds of short steps, a look at the hold-out after each.
 
-The local branch sees 3x3 cells, so it is trained on such neighbourhoods instead of whole maps. The state that was best
-on the hold-out is kept.
+The local branch sees 3x3 cells, so it is trained on such neighbourhoods instead of whole maps. The learning rate rises
+for a round, stays, and falls to nothing over the last two fifths; when the hold-out does not improve any more, it falls
+at once, over as large a share, so that a training that is stopped early is a shorter one of the same form. The state
+that was best on the hold-out is kept.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,58 +19,85 @@ from edge_build.cpr import LocalBranch
 from edge_build.cpr_maps import Maps
 from edge_build.cpr_pairs import Scale, scale_loss, scale_of
 from edge_build.cpr_pool import Pool
+from edge_build.cpr_state import Branches, TrainingState, folded
 from edge_build.progress import Progress
 
 PICTURES_AT_ONCE = 16  # of a step
-LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-2
-CHECKS = 8  # how often the hold-out is measured
+LEARNING_RATE = 2e-3
+ROUNDS = 8
+FALLING_SHARE = 0.4  # of the steps
+PATIENCE = 3  # rounds without a better hold-out
 
-Branches = tuple[LocalBranch, LocalBranch]
+
+@dataclass(frozen=True)
+class Schedule:
+    """At most so many steps, in rounds of so many."""
+
+    steps: int
+    round_steps: int
+
+    def learning_rate(self, step: int, cooled_from: int | None) -> float:
+        """Of a step, counted from 1."""
+        if cooled_from is None:
+            return LEARNING_RATE * min(1.0, step / self.round_steps)
+        return LEARNING_RATE * (1 - (step - cooled_from) / (self.end(cooled_from) - cooled_from + 1))
+
+    def latest_cooling(self) -> int:
+        """The step from which the rate falls at the latest: the end of a round."""
+        return round((1 - FALLING_SHARE) * self.steps / self.round_steps) * self.round_steps
+
+    def end(self, cooled_from: int) -> int:
+        """The last step of a training that cools from there."""
+        early = cooled_from < self.latest_cooling()
+        return min(self.steps, round(cooled_from / (1 - FALLING_SHARE))) if early else self.steps
 
 
 def train(
-    width: int,
-    dimensions: int,
-    steps: int,
-    seed: int,
+    state: TrainingState,
+    schedule: Schedule,
     references: Maps,
     pool: Pool,
     judge: Callable[[Branches], float],
+    after_round: Callable[[int], bool],
     progress: Progress,
-) -> tuple[Branches, float]:
-    """Both local branches at their best, folded, and what the judge found then; higher is better.
+) -> None:
+    """Bring the state to its end. judge: what branches are worth on the hold-out, higher is better.
 
-    width, dimensions: of the branches, as `LocalBranch` has them.
+    after_round: called with the number of rounds done, when the state is one to go on from; says if the
+    pool has changed.
     """
-    generator = torch.Generator().manual_seed(seed)
-    local = _new_branches(width, dimensions, references, seed)
-    scales = [scale_of(pool, m) for m in (pool.maps.fine, pool.maps.coarse)]
-    optimizer = torch.optim.AdamW(local.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    best, best_state = -1.0, copy.deepcopy(local.state_dict())
-    checks = set(np.linspace(0, steps, CHECKS + 1).round().astype(int)[1:].tolist())
+    scales = _scales(pool)
     losses: list[float] = []
-    for step in progress.track("training", range(1, steps + 1)):
-        loss = _step_loss(local, scales, references, pool, generator)
-        optimizer.zero_grad()
+    state.local.train()
+    for step in progress.track("training", range(state.step + 1, schedule.steps + 1)):
+        for group in state.optimizer.param_groups:
+            group["lr"] = schedule.learning_rate(step, state.cooled_from)
+        loss = _step_loss(state.local, scales, references, pool, state.generator)
+        state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
-        optimizer.step()
-        schedule.step()
+        state.optimizer.step()
         losses.append(float(loss.detach()))
-        if step in checks:
-            found = judge(_folded(local))
-            progress.say(f"step {step}: loss {np.mean(losses):.4f}, hold-out average precision {found:.1%}")
-            losses.clear()
-            if found > best:
-                best, best_state = found, copy.deepcopy(local.state_dict())
-    local.load_state_dict(best_state)
-    return _folded(local), best
+        state.step = step
+        last = step == (schedule.steps if state.cooled_from is None else schedule.end(state.cooled_from))
+        if step % schedule.round_steps and not last:
+            continue
+        found = judge(folded(state.local))
+        state.judged(found)
+        progress.say(f"step {step}: loss {np.mean(losses):.4f}, hold-out average precision {found:.1%}")
+        losses.clear()
+        if last:
+            break
+        if state.cooled_from is None and (state.stale >= PATIENCE or step >= schedule.latest_cooling()):
+            state.cooled_from = step
+            if state.stale >= PATIENCE:
+                progress.say(f"no better for {PATIENCE} rounds: the training ends at step {schedule.end(step)}")
+        if after_round(step // schedule.round_steps):
+            scales = _scales(pool)
+    state.finished = True
 
 
-def _new_branches(width: int, dimensions: int, references: Maps, seed: int) -> nn.ModuleList:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return nn.ModuleList(LocalBranch(m.shape[1], width, dimensions) for m in (references.fine, references.coarse))
+def _scales(pool: Pool) -> list[Scale]:
+    return [scale_of(pool, m) for m in (pool.maps.fine, pool.maps.coarse)]
 
 
 def _step_loss(
@@ -78,17 +107,10 @@ def _step_loss(
     rows = torch.randperm(len(pool.masks), generator=generator)[:count]
     picks = torch.randint(pool.nearest.shape[1], (count,), generator=generator)
     compared = pool.nearest[rows, picks]
-    total = torch.zeros(())
+    total = torch.zeros((), device=next(local.parameters()).device)
     pairs = zip(local, scales, (pool.maps.fine, pool.maps.coarse), (references.fine, references.coarse), strict=True)
     for branch, scale, queries, others in pairs:
         assert isinstance(branch, LocalBranch)
         with_remote = pool.foreground is not None  # on a texture, places that are far apart look alike
         total = total + scale_loss(branch, scale, queries, others, rows, compared, with_remote, generator)
     return total
-
-
-def _folded(local: nn.ModuleList) -> Branches:
-    fine, coarse = local
-    assert isinstance(fine, LocalBranch)
-    assert isinstance(coarse, LocalBranch)
-    return fine.folded(), coarse.folded()

@@ -21,7 +21,15 @@ class Detector(nn.Module):
 
 
 class Learner(Protocol):
-    """Holds the good pictures, and learns from any part of them."""
+    """Holds the good pictures, and learns from any part of them.
 
-    def learn(self, chosen: Sequence[int]) -> Detector:
-        """A detector that has seen the chosen pictures (row numbers) and no others."""
+    compares: whether it can know pictures that it did not learn from, by comparing with them.
+    """
+
+    compares: bool
+
+    def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> Detector:
+        """A detector that learned from the chosen pictures (row numbers), knows those `known` besides, and no others.
+
+        `known` is empty for a learner that does not compare.
+        """

@@ -29,6 +29,8 @@ PRIOR_PATCHES = 20
 class PatchcoreLearner:
     """Holds the patch features of the good pictures, float32 (n, d, h, w): about 1 MB a picture at 320x320."""
 
+    compares = False
+
     def __init__(self, pictures: NDArray[np.uint8], settings: PatchcoreSettings, seed: int, progress: Progress) -> None:
         """pictures: uint8 BGR (n, H, W, 3), prepared. The weights of the backbone are loaded here."""
         self._settings, self._seed, self._progress = settings, seed, progress
@@ -36,11 +38,12 @@ class PatchcoreLearner:
         self._extractor = PatchFeatures(load_backbone(settings.backbone, settings.stages, settings.backbone_weights))
         self._features = self._extract(torch.from_numpy(pictures))
 
-    def learn(self, chosen: Sequence[int]) -> PatchCore:
-        """The detector whose bank comes from the chosen pictures alone.
+    def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> PatchCore:
+        """The detector whose bank comes from the chosen pictures alone; `known` must be empty.
 
         Raises ConfigError when the recipe asks for more dimensions than the two stages have.
         """
+        assert not known, "what a bank knows, it has learned from"
         maps = self._features if len(chosen) == len(self._features) else self._features[list(chosen)]
         patches = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
         adapt = self._settings.adapt

@@ -4,7 +4,7 @@ Neighbouring pictures of a line are alike: frames of a video, views of one part,
 the threshold while its neighbour taught, its score would be too low and the threshold too tight. So pictures move in
 blocks of neighbours in name order: about four blocks a fold, dealt like cards (block 1 to fold 1, block 2 to fold 2,
 ...), so that neighbours stay together and every variant of the part reaches every fold. Copies of a picture, which are
-known by their SHA-256, stay together wherever they stand.
+known by their SHA-256, stay together wherever they stand. Of a held-out share every block is a fold.
 
     splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
 """
@@ -29,9 +29,9 @@ Group = tuple[Picture, ...]  # copies of one picture
 class Splits:
     """The good pictures' duties, each part in name order.
 
-    train: what the bank learns from; cross-fitted, all of them. calibration: a part of train for INT8 ranges, in no
+    train: what the detector learns from; cross-fitted, all of them. calibration: a part of train for INT8 ranges, in no
     fold. folds: what the threshold is set on, disjoint; a fold is scored by a detector that learned from
-    `train_without(fold)`.
+    `train_without(fold)`, and that may compare with `known_without(fold)` if it can do so without learning.
     """
 
     train: tuple[Picture, ...]
@@ -42,6 +42,12 @@ class Splits:
         """What the detector that scores a fold may learn from."""
         held_out = set(self.folds[fold])
         return tuple(picture for picture in self.train if picture not in held_out)
+
+    def known_without(self, fold: int | None) -> tuple[Picture, ...]:
+        """The pictures of all other folds that nothing is learned from; None: of all folds."""
+        learned_from = set(self.train)
+        others = [part for number, part in enumerate(self.folds) if number != fold]
+        return tuple(picture for part in others for picture in part if picture not in learned_from)
 
 
 def split(good: Sequence[Picture], threshold: ThresholdSettings, calibration: int, seed: int) -> Splits:
@@ -58,10 +64,11 @@ def split(good: Sequence[Picture], threshold: ThresholdSettings, calibration: in
         )
     random = np.random.default_rng(seed)
     if threshold.method == "held-out":
-        held_out = _spread(len(groups), threshold.share, random)
+        blocks = _spread(len(groups), threshold.share, random)
+        held_out = {index for block in blocks for index in block}
         train = [group for index, group in enumerate(groups) if index not in held_out]
         calibrating = _some(train, calibration, random)
-        folds = [[groups[index] for index in sorted(held_out)]]
+        folds = [[groups[index] for index in block] for block in blocks]
     else:
         train = groups
         calibrating = _some(train, calibration, random)
@@ -103,17 +110,17 @@ def _deal(groups: Sequence[Group], folds: int) -> list[list[Group]]:
     return dealt
 
 
-def _spread(count: int, share: float, random: np.random.Generator) -> set[int]:
+def _spread(count: int, share: float, random: np.random.Generator) -> list[range]:
     """The places of a held-out share: one block of neighbours, somewhere, in each of four equal stretches."""
     wanted = max(1, round(count * share))
     stretches = min(BLOCKS_PER_FOLD, wanted)
-    places: set[int] = set()
+    blocks = []
     for stretch in range(stretches):
         start, end = stretch * count // stretches, (stretch + 1) * count // stretches
         length = (stretch + 1) * wanted // stretches - stretch * wanted // stretches
         first = start + int(random.integers(end - start - length + 1))
-        places.update(range(first, first + length))
-    return places
+        blocks.append(range(first, first + length))
+    return blocks
 
 
 def _flat(groups: Sequence[Group]) -> tuple[Picture, ...]:

@@ -12,8 +12,6 @@ from tiny_dataset import part
 
 from edge_build.cpr_hold_out import held_out_rows
 from edge_build.cpr_learner import CprLearner
-from edge_build.cpr_maps import Maps
-from edge_build.cpr_pool import POOL_BYTES, pool_size
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_build.recipe import CprSettings
 from edge_build.textures import load_textures
@@ -33,14 +31,6 @@ def test_held_out_pictures_are_a_tenth_at_most_24_spread_over_all(count: int) ->
     assert len(rows) == len(set(rows)) == max(1, min(24, round(count / 10)))
     assert 0 <= min(rows) <= max(rows) < count
     assert np.ptp(np.diff(rows, prepend=rows[0] - count // len(rows))) <= 1
-
-
-def test_the_pool_is_as_large_as_asked_for_unless_memory_would_not_hold_it() -> None:
-    maps = Maps(torch.zeros(1, 24, 80, 80).half(), torch.zeros(1, 40, 40, 40).half())
-    each = 2 * (24 * 6400 + 40 * 1600)
-
-    assert pool_size(1600, maps) == 1600
-    assert pool_size(10**6, maps) == POOL_BYTES // each
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +56,17 @@ def test_the_references_are_the_chosen_pictures(learner: CprLearner) -> None:
     assert not detector.training
 
 
+def test_a_detector_may_know_pictures_that_it_did_not_learn_from(learner: CprLearner) -> None:
+    plain, more = learner.learn([1, 2, 5, 7]), learner.learn([1, 2, 5, 7], [0, 9])
+
+    assert more.entries == 6
+    for ours, theirs in zip(plain.fine.parameters(), more.fine.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    torch.testing.assert_close(more.fine_bank[:4], plain.fine_bank)
+    own = torch.from_numpy(part(9)[0][None])
+    assert measured(more, own)[0] < 0.01 < measured(plain, own)[0]
+
+
 def test_two_pictures_are_enough_to_go_through_all_steps(learner: CprLearner) -> None:
     assert learner.learn([0, 1]).entries == 2
 
@@ -87,7 +88,7 @@ def test_what_was_decided_is_said_and_noted() -> None:
     assert notes[0].startswith("kind: ")
     assert "cpr.textures" in notes[1]
     text = "".join(said)
-    for step in ("features: ", "made-up defects: 12/12", "made-up hold-out: ", "step 8: loss ", "training: 8/8"):
+    for step in ("features: ", "made-up defects: 12/12", "made-up hold-out: ", "step 1: loss "):
         assert step in text
 
 

@@ -66,19 +66,33 @@ def test_calibration_takes_what_is_asked_for_up_to_a_tenth(count, wanted, calibr
 @pytest.mark.parametrize(("count", "held"), [(4, 1), (10, 2), (100, 20), (323, 65)])
 def test_held_out_keeps_a_share_that_does_not_teach(count, held):
     splits = split(pictures(count), HELD_OUT, 32, 0)
-    (fold,) = splits.folds
-    assert len(fold) == held
-    assert sorted(numbers([*splits.train, *fold])) == list(range(count))
+    kept = [picture for fold in splits.folds for picture in fold]
+    assert len(kept) == held
+    assert sorted(numbers([*splits.train, *kept])) == list(range(count))
     assert set(splits.calibration) <= set(splits.train)
-    assert splits.train_without(0) == splits.train
+    assert all(splits.train_without(index) == splits.train for index in range(len(splits.folds)))
 
 
-def test_held_out_pictures_are_blocks_from_everywhere():
-    (fold,) = split(pictures(200), HELD_OUT, 32, 0).folds
-    places = numbers(fold)
-    for quarter in range(4):
-        block = [p for p in places if quarter * 50 <= p < (quarter + 1) * 50]
+def test_every_fold_of_a_held_out_share_is_a_block_of_neighbours_in_a_quarter_of_its_own():
+    folds = split(pictures(200), HELD_OUT, 32, 0).folds
+    for quarter, fold in enumerate(folds):
+        block = numbers(fold)
         assert block == list(range(block[0], block[0] + 10))
+        assert quarter * 50 <= block[0] <= block[-1] < (quarter + 1) * 50
+
+
+def test_what_judges_a_held_out_fold_may_know_the_others_and_what_serves_all():
+    splits = split(pictures(200), HELD_OUT, 32, 0)
+    for index, fold in enumerate(splits.folds):
+        known = splits.known_without(index)
+        assert not set(known) & {*fold, *splits.train}
+        assert len(known) == 30
+    assert numbers(splits.known_without(None)) == [number for fold in splits.folds for number in numbers(fold)]
+
+
+def test_cross_fitted_everything_known_was_learned_from():
+    splits = split(pictures(50), CROSS_FITTED, 32, 0)
+    assert splits.known_without(None) == splits.known_without(0) == ()
 
 
 @pytest.mark.parametrize("threshold", [CROSS_FITTED, HELD_OUT])

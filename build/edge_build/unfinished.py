@@ -1,0 +1,166 @@
+"""What a long build keeps beside its bundle until it is done, in `<bundle>.unfinished`: checkpoints, to go on with.
+
+    with open_unfinished(Path("bundles/screw-1.unfinished"), facts, resume=True, progress=progress) as work:
+        work.save("training", b"...", "training up to step 75 of 600")
+        work.load("training")  # b"...", or None where nothing was saved
+
+It belongs to one recipe with its pictures, and to one process at a time. A build that ends well takes the folder away;
+one that is ended keeps it, if there is a checkpoint. A checkpoint is whole or not there: it is written under another
+name, synced and renamed, and its hash is checked before anybody reads it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_build.progress import Progress
+from edge_runtime.errors import ConfigError, StorageError
+
+FACTS, LOCK, SUFFIX = "build.json", "lock", ".checkpoint"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that a checkpoint depends on, such as a key of the recipe."""
+
+    name: str
+    value: str
+
+
+class Unfinished:
+    """The folder of a build that is under way. `folder` may hold files without a name, such as what is mapped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reached: str | None = None  # what the newest checkpoint of this process holds, for people
+
+    def load(self, name: str) -> bytes | None:
+        """A checkpoint; None when there is none. Raises ConfigError for a damaged one."""
+        path = self.folder / (name + SUFFIX)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, content = data[:32], data[32:]
+        if hashlib.sha256(content).digest() != digest:
+            raise ConfigError(f"{path} is damaged: remove {self.folder} to start the build anew")
+        return content
+
+    def save(self, name: str, content: bytes, reached: str) -> None:
+        """Replace a checkpoint. reached: what it holds, for people. Raises StorageError; the old one stays then."""
+        try:
+            _write(self.folder / (name + SUFFIX), hashlib.sha256(content).digest() + content)
+        except OSError as error:
+            raise StorageError(
+                f"no checkpoint can be written to {self.folder}: {error.strerror or error}; check the disk's free "
+                "space and the rights, or choose another --out"
+            ) from error
+        self.reached = reached
+
+    def has_checkpoints(self) -> bool:
+        """Whether there is something to go on with."""
+        return any(self.folder.glob(f"*{SUFFIX}"))
+
+
+@contextmanager
+def open_unfinished(folder: Path, facts: Sequence[Fact], resume: bool, progress: Progress) -> Iterator[Unfinished]:
+    """The folder for the time of a build that depends on `facts`.
+
+    Raises ConfigError when another process builds there, when checkpoints are there but not to be resumed, and when
+    these belong to other facts; StorageError when nothing can be written.
+    """
+    work = Unfinished(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
+    try:
+        _claim(work, lock, facts, resume, progress)
+        try:
+            yield work
+        except BaseException:
+            _leave(work, progress)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _claim(work: Unfinished, lock: int, facts: Sequence[Fact], resume: bool, progress: Progress) -> None:
+    folder = work.folder
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(f"another build is at work in {folder}: wait until it is done") from None
+    if work.has_checkpoints():
+        if not resume:
+            raise ConfigError(
+                f"{folder} holds a build that was interrupted: add --resume to go on with it, or remove the folder to "
+                "start anew"
+            )
+        if changes := _changes(_read_facts(folder), facts):
+            raise ConfigError(
+                f"{folder} cannot be resumed, because what it was begun with has changed:\n  "
+                + "\n  ".join(changes)
+                + "\nput that back, or remove the folder to start anew"
+            )
+        return
+    if resume:
+        progress.say(f"nothing to resume in {folder}: starting from the beginning")
+    try:
+        _write(folder / FACTS, json.dumps({fact.name: fact.value for fact in facts}, indent=1).encode())
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
+
+
+def _leave(work: Unfinished, progress: Progress) -> None:
+    """After an error or Ctrl-C: keep what can be resumed, and say so."""
+    if not work.has_checkpoints():
+        shutil.rmtree(work.folder, ignore_errors=True)
+        return
+    what = f" ({work.reached})" if work.reached else ""
+    progress.say(f"{work.folder} keeps what is done{what}: the same command with --resume goes on from there")
+
+
+def _read_facts(folder: Path) -> list[Fact]:
+    try:
+        found = json.loads((folder / FACTS).read_bytes())
+        return [Fact(name, value) for name, value in found.items()]
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{folder / FACTS} is damaged: remove {folder} to start the build anew") from error
+
+
+def _changes(before: Sequence[Fact], now: Sequence[Fact]) -> list[str]:
+    old, new = ({fact.name: fact.value for fact in facts} for facts in (before, now))
+    return [
+        f"{name}: was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
+        for name in dict.fromkeys([*new, *old])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, and on the disk."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
