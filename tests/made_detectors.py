@@ -7,6 +7,7 @@ from made_network import made_backbone, made_pictures
 
 from edge_build.cpr import Cpr, GlobalBranch, LocalBranch
 from edge_build.cpr_maps import described
+from edge_build.cpr_match import Direction, Match, bank_of
 from edge_build.foreground import Foreground
 from edge_build.patchcore import PatchCore, PatchFeatures
 from edge_build.patchcore_training import fit_projection
@@ -33,13 +34,20 @@ def trained_branch(channels: int = 24, width: int = 24, dimensions: int = 16, se
     return branch.eval()
 
 
-def made_cpr(size: tuple[int, int], count: int = 14, foreground: bool = True, dimensions: int = 16) -> Cpr:
-    backbone = made_backbone((2, 3))
+def made_cpr(
+    size: tuple[int, int], count: int = 14, foreground: bool = True, dimensions: int = 16, taps: tuple[int, ...] = (2, 3, 4)
+) -> Cpr:
+    backbone = made_backbone(taps)
     with torch.inference_mode():
-        fine, coarse = backbone(made_pictures(count, *size))
+        fine, coarse, *coarser = backbone(made_pictures(count, *size))
         codebook = fine.permute(0, 2, 3, 1).flatten(0, 2)[:: fine[:, 0].numel() // 11][:12].clone()
         local = (trained_branch(24, 24, dimensions).folded(), trained_branch(40, 24, dimensions, seed=1).folded())
         part = Foreground(torch.linspace(-0.1, 0.1, 24), torch.tensor([0.5]))
         shares = (part, part(fine).half()) if foreground else None
-        banks = (described(local[0], fine, range(count)), described(local[1], coarse, range(count)))
-        return Cpr(backbone, GlobalBranch(codebook, [fine]), local, banks, shares, size, ())
+        others = torch.tensor([[(row + 1) % count, (row + 2) % count] for row in range(count)])
+        matches = [
+            Match(branch, bank_of(described(branch, m, range(count)), others, reach), reach)
+            for branch, m, reach in zip(local, (fine, coarse), (1, 0), strict=True)
+        ]
+        matches += [Match(Direction(), bank_of(Direction()(m), others, 0, mean=0.1), 0) for m in coarser]
+        return Cpr(backbone, GlobalBranch(codebook, [fine]), matches, shares, size, ())

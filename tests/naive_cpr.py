@@ -30,14 +30,18 @@ def naive_divergence(own: Array, reference: Array) -> float:
     return sum(sorted(blocks)[:-5])
 
 
-def naive_distances(cells: Array, references: Array, reach: int) -> Array:
-    """1 - cosine to the nearest cell within reach of any reference; cells (d, h, w), references (k, d, h, w)."""
+def naive_distances(cells: Array, directions: Array, scales: Array, reach: int) -> Array:
+    """Scaled 1 - cosine to the nearest cell within reach of any reference.
+
+    cells: (d, h, w). directions: (k, d, h, w), of unit length. scales: (k, h, w).
+    """
     _, height, width = cells.shape
     found = np.full((height, width), 2.0)
     for y in range(height):
         for x in range(width):
-            for other in references:
+            for other, scale in zip(directions, scales, strict=True):
                 for v in range(max(0, y - reach), min(height, y + reach + 1)):
                     for u in range(max(0, x - reach), min(width, x + reach + 1)):
-                        found[y, x] = min(found[y, x], 1 - float(cells[:, y, x] @ other[:, v, u]))
+                        distance = scale[v, u] * (1 - float(cells[:, y, x] @ other[:, v, u]))
+                        found[y, x] = min(found[y, x], distance)
     return found

@@ -10,23 +10,25 @@ The published implementation looks references up by file name; here retrieval is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_build.backbone import Backbone
+from edge_build.cpr_match import Match
 from edge_build.foreground import Foreground
 from edge_build.learner import Detector
 from edge_build.patchcore import smooth_upsampling
 
-STRIDES = (4, 8)  # of the maps that are compared, fine and coarse
+STRIDES = (4, 8)  # of the maps that the local branch describes, fine and coarse
 DIMENSIONS = {"cpr-faster": 16, "cpr-fast": 64, "cpr": 384}  # of a cell's descriptor
 REFERENCES = 10
 BLOCKS = 5  # along each axis
 DROPPED_BLOCKS = 5  # tau: where a defect may be
 SCORED_PIXELS = 512
 FINE_REACH = 1  # cells; the coarse map is compared in place
-FARTHEST = 2.0  # 1 - cosine where there is no cell
 TINY = 1e-8
 NORM_EPS = 1e-3
 
@@ -143,16 +145,20 @@ class GlobalBranch(nn.Module):
         """(1, C, h, w) -> row numbers of the nearest references (k,)."""
         return self.divergences(fine).topk(self.count, largest=False).indices
 
+    def others(self, fine: Tensor, itself: int) -> Tensor:
+        """`forward` for a picture that is a reference itself, without it: (k,), or one less where there are few."""
+        far = self.divergences(fine)
+        far[itself] = torch.inf
+        return far.topk(min(self.count, len(far) - 1), largest=False).indices
+
 
 class Cpr(Detector):
     """The whole detector of one picture.
 
-    fine_bank, coarse_bank: descriptors (n, d, h, w) of the references, float16. foreground: where the part is,
-    None for a texture. size: (H, W) of the prepared picture.
+    matches: one for each tap of the backbone, the finest first. foreground: where the part is, and of each reference
+    (n, h, w) float16; None for a texture. size: (H, W) of the prepared picture.
     """
 
-    fine_bank: Tensor
-    coarse_bank: Tensor
     foreground_bank: Tensor
     rows: Tensor
     columns: Tensor
@@ -161,62 +167,39 @@ class Cpr(Detector):
         self,
         backbone: Backbone,
         retrieval: GlobalBranch,
-        local: tuple[LocalBranch, LocalBranch],
-        banks: tuple[Tensor, Tensor],
+        matches: Sequence[Match],
         foreground: tuple[Foreground, Tensor] | None,
         size: tuple[int, int],
         notes: tuple[str, ...],
     ) -> None:
         super().__init__()
         self.backbone, self.retrieval, self.notes = backbone, retrieval, notes
-        self.fine, self.coarse = local
-        self.register_buffer("fine_bank", banks[0])
-        self.register_buffer("coarse_bank", banks[1])
+        self.matches = nn.ModuleList(matches)
         self.foreground = None if foreground is None else foreground[0]
         if foreground is not None:
             self.register_buffer("foreground_bank", foreground[1])
-        self.entries, self.dimensions = banks[0].shape[:2]
-        self.register_buffer("rows", smooth_upsampling(banks[0].shape[2], size[0]))
-        self.register_buffer("columns", smooth_upsampling(banks[0].shape[3], size[1]).T.contiguous())
+        self.entries, self.dimensions = matches[0].bank.shape[0], matches[0].bank.shape[1] - 1
+        self.register_buffer("rows", smooth_upsampling(matches[0].bank.shape[2], size[0]))
+        self.register_buffer("columns", smooth_upsampling(matches[0].bank.shape[3], size[1]).T.contiguous())
         self.eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in sums of two cosine distances."""
-        fine, coarse = self.backbone(image)
-        nearest = self.retrieval(fine)
-        cells = combined(
-            distances(self.fine(fine)[0], self.fine_bank[nearest].float(), FINE_REACH),
-            distances(self.coarse(coarse)[0], self.coarse_bank[nearest].float(), 0),
-        )
+        """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in sums of cosine distances."""
+        maps = self.backbone(image)
+        nearest = self.retrieval(maps[0])
+        cells = combined([match(m, nearest) for match, m in zip(self.matches, maps, strict=True)])
         if self.foreground is not None:
-            cells = cells * torch.maximum(self.foreground(fine)[0], self.foreground_bank[nearest].float().amax(0))
+            cells = cells * torch.maximum(self.foreground(maps[0])[0], self.foreground_bank[nearest].float().amax(0))
         anomaly_map = self.rows @ cells @ self.columns
         return score_of(anomaly_map), anomaly_map[None]
 
 
-def distances(cells: Tensor, references: Tensor, reach: int) -> Tensor:
-    """1 - cosine of each cell (d, h, w) to the nearest of all references' cells (k, d, h, w) within reach, (h, w).
-
-    It is the few query cells that are shifted, and the maxima that are shifted back: the references are read in place.
-    """
-    height, width = cells.shape[1:]
-    if reach == 0:
-        return 1 - (references * cells).sum(1).amax(0)
-    padded = F.pad(cells, (reach,) * 4)
-    nearest = None
-    for y in range(2 * reach + 1):
-        for x in range(2 * reach + 1):
-            cosines = (references * padded[:, y : y + height, x : x + width]).sum(1).amax(0)
-            outside = F.pad(cosines, (reach,) * 4, value=1 - FARTHEST)
-            here = outside[2 * reach - y : 2 * reach - y + height, 2 * reach - x : 2 * reach - x + width]
-            nearest = here if nearest is None else torch.maximum(nearest, here)
-    assert nearest is not None
-    return 1 - nearest
-
-
-def combined(fine: Tensor, coarse: Tensor) -> Tensor:
-    """The sum of both scales' distances at the finer one's resolution, (h, w)."""
-    return fine + F.interpolate(coarse[None, None], fine.shape, mode="bilinear", align_corners=False)[0, 0]
+def combined(distances: Sequence[Tensor]) -> Tensor:
+    """The sum of all taps' distances (h, w) at the resolution of the first, the finest."""
+    total = distances[0]
+    for coarse in distances[1:]:
+        total = total + F.interpolate(coarse[None, None], total.shape, mode="bilinear", align_corners=False)[0, 0]
+    return total
 
 
 def score_of(anomaly_map: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from edge_build.cpr import FINE_REACH, LocalBranch, combined, distances
+from edge_build.cpr import FINE_REACH, LocalBranch, combined
 from edge_build.cpr_maps import Maps, describe, described
+from edge_build.cpr_match import distances, plain
 from edge_build.cpr_pool import Pool
 from edge_build.foreground import Foreground
 from edge_build.metrics import measure
@@ -34,7 +35,7 @@ def held_out_precision(
     size = check.masks.shape[1:]
     used, places = torch.unique(check.nearest, return_inverse=True)
     maps_of = (references.fine, references.coarse)
-    banks = [described(branch, m, used.tolist()) for branch, m in zip(local, maps_of, strict=True)]
+    banks = [plain(described(branch, m, used.tolist())) for branch, m in zip(local, maps_of, strict=True)]
     rows = smooth_upsampling(check.maps.fine.shape[2], size[0])
     columns = smooth_upsampling(check.maps.fine.shape[3], size[1]).T
     maps = np.empty(check.masks.shape, np.float32)
@@ -42,8 +43,10 @@ def held_out_precision(
         for number, nearest in enumerate(places):
             fine, coarse = check.maps.fine[number][None].float(), check.maps.coarse[number][None].float()
             cells = combined(
-                distances(describe(local[0], fine)[0], banks[0][nearest].float(), FINE_REACH),
-                distances(describe(local[1], coarse)[0], banks[1][nearest].float(), 0),
+                [
+                    distances(describe(local[0], fine)[0], banks[0][nearest].float(), FINE_REACH),
+                    distances(describe(local[1], coarse)[0], banks[1][nearest].float(), 0),
+                ]
             )
             if foreground is not None:
                 theirs = foreground(references.fine[check.nearest[number]].float())

@@ -9,7 +9,6 @@ test picture takes part.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import tempfile
 from collections.abc import Sequence
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from edge_build.backbone import load_backbone, stage_at
-from edge_build.cpr import STRIDES, Cpr, GlobalBranch
+from edge_build.backbone import load_backbone, stage_at, strides_of
+from edge_build.cpr import FINE_REACH, STRIDES, Cpr, GlobalBranch
 from edge_build.cpr_hold_out import held_out_precision, held_out_rows
 from edge_build.cpr_lessons import Lessons
 from edge_build.cpr_maps import Maps, described, extract_maps, shares_of
+from edge_build.cpr_match import Direction, Match, bank_of
 from edge_build.cpr_pool import PictureMaker, References
 from edge_build.cpr_state import Branches, TrainingState, bytes_from_state, new_state, restore
 from edge_build.cpr_training import ROUNDS, Schedule, train
@@ -37,10 +37,13 @@ from edge_build.recipe import CprSettings
 from edge_build.room import Rooms
 from edge_build.textures import load_textures
 from edge_build.unfinished import Unfinished
+from edge_runtime.errors import ConfigError
 
 CODES = 12
 MOST_VECTORS = 50_000  # for the codebook
 MOST_FOR_FOREGROUND = 200  # pictures
+COARSER_STRIDE = 16
+COARSER_SPREAD = 0.15  # mean distance between good pictures on a tap that is not trained, where the others' is theirs
 THOROUGH_STEPS = 6  # times as many
 THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
 
@@ -86,11 +89,12 @@ class CprLearner:
         self._size = (int(pictures.shape[1]), int(pictures.shape[2]))
         self._dimensions = dimensions
         self._textures = load_textures(settings.textures, *self._size, seed, progress)
-        self._backbone = load_backbone(
-            settings.backbone, tuple(stage_at(settings.backbone, s) for s in STRIDES), settings.backbone_weights
-        )
+        taps = taps_of(settings)
+        self._backbone = load_backbone(settings.backbone, taps, settings.backbone_weights)
         self._folder = work.folder if work else Path(tempfile.gettempdir())
-        self._seeing = copy.deepcopy(self._backbone).to(self._device)
+        # coarser taps are compared as they are: what is trained needs no features of theirs
+        shallow = load_backbone(settings.backbone, taps[: len(STRIDES)], settings.backbone_weights)
+        self._seeing = shallow.to(self._device)
         self._maps = extract_maps(self._seeing, pictures, Rooms(self._folder), "features", progress)
         self._last: tuple[tuple[int, ...], Learned] | None = None
 
@@ -104,17 +108,33 @@ class CprLearner:
         return self._composed(self._last[1], [*chosen, *known])
 
     def _composed(self, learned: Learned, rows: Sequence[int]) -> Cpr:
-        maps, local = self._maps, learned.local
-        part = learned.foreground
+        maps, part = self._maps, learned.foreground
+        retrieval = retrieval_of(learned.codebook, maps, rows)
+        with torch.inference_mode():
+            others = torch.stack([retrieval.others(maps.fine[row][None].float(), n) for n, row in enumerate(rows)])
+            matches = [
+                Match(branch, bank_of(described(branch, m, rows), others, reach), reach)
+                for branch, m, reach in zip(learned.local, (maps.fine, maps.coarse), (FINE_REACH, 0), strict=True)
+            ]
+            for coarser in self._coarser(rows):
+                matches.append(Match(Direction(), bank_of(coarser, others, 0, COARSER_SPREAD), 0))
         return Cpr(
             self._backbone,
-            retrieval_of(learned.codebook, maps, rows),
-            local,
-            (described(local[0], maps.fine, rows), described(local[1], maps.coarse, rows)),
+            retrieval,
+            matches,
             None if part is None else (part, shares_of(part, maps.fine, rows)),
             self._size,
             learned.notes,
         )
+
+    def _coarser(self, rows: Sequence[int]) -> list[Tensor]:
+        """Directions of the features of the taps beyond the two that are trained, float16 (len(rows), C, h, w) each."""
+        count = len(self._backbone.taps) - len(STRIDES)
+        parts: list[list[Tensor]] = [[] for _ in range(count)]
+        for row in self._progress.track("coarser features", rows) if count else ():
+            for part, m in zip(parts, self._backbone(torch.from_numpy(self._pictures[row][None]))[-count:], strict=True):
+                part.append(Direction()(m).half())
+        return [torch.cat(part) for part in parts]
 
     def _learned(self, chosen: tuple[int, ...]) -> Learned:
         maps, some = self._maps, chosen[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
@@ -191,6 +211,24 @@ class CprLearner:
         if self._thorough:
             notes.append(f"--thorough: {state.step} steps, with fresh made-up pictures in every round")
         return tuple(notes)
+
+
+def taps_of(settings: CprSettings) -> tuple[int, ...]:
+    """The backbone's stages that are compared: the recipe's, or those at strides 4 and 8 and the first at 16.
+
+    Raises ConfigError when the recipe's do not begin with strides 4 and 8.
+    """
+    strides = strides_of(settings.backbone)
+    if settings.taps is None:
+        return (*(stage_at(settings.backbone, stride) for stride in STRIDES), strides.index(COARSER_STRIDE) + 1)
+    found = tuple(strides[tap - 1] for tap in settings.taps if tap <= len(strides))
+    if len(found) != len(settings.taps) or found[: len(STRIDES)] != STRIDES:
+        usual = [number for number, stride in enumerate(strides, 1) if stride in STRIDES]
+        raise ConfigError(
+            f"cpr.taps is {list(settings.taps)}, which {settings.backbone} has at strides {list(found)}: begin with "
+            f"its stages at strides 4 and 8, {usual}, and add coarser ones"
+        )
+    return settings.taps
 
 
 def retrieval_of(codebook: Tensor, maps: Maps, rows: Sequence[int]) -> GlobalBranch:

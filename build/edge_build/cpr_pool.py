@@ -58,11 +58,8 @@ class References:
 
     def nearest(self, fine: Tensor, itself: int) -> Tensor:
         """The rows (k,) for fine maps (1, C, h, w), without the row `itself` where there are others."""
-        far = self.retrieval.divergences(fine)
-        others = len(far)
-        if itself in self.rows and others > 1:
-            far[self.rows.index(itself)], others = torch.inf, others - 1
-        places = far.topk(min(self.retrieval.count, others), largest=False).indices
+        alone = itself not in self.rows or len(self.rows) == 1
+        places = self.retrieval(fine) if alone else self.retrieval.others(fine, self.rows.index(itself))
         return torch.tensor(self.rows, device="cpu")[places]
 
 

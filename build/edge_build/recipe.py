@@ -46,6 +46,12 @@ def _two_stages(stages: tuple[int, int]) -> tuple[int, int]:
     return stages
 
 
+def _ascending_taps(taps: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if taps is not None and (not 2 <= len(taps) <= 4 or list(taps) != sorted(set(taps))):
+        raise ValueError("too few, too many or not ascending")
+    return taps
+
+
 def _dimensions(dimensions: object) -> object:
     whole = type(dimensions) is int and dimensions >= 8
     share = type(dimensions) is float and 0 < dimensions < 1
@@ -185,6 +191,11 @@ class CprSettings(Settings):
 
     backbone: BackboneName = Field(default="efficientnet-lite0", description=BACKBONE)
     backbone_weights: FilePath = Field(default=None, description=WEIGHTS)
+    taps: Annotated[tuple[Stage, ...] | None, AfterValidator(_ascending_taps)] = Field(
+        default=None,
+        description="its stages that are compared, at strides 4 and 8 and coarser ones, which see more and cost more; "
+        "allowed: null (2, 3 and 4 of an EfficientNet), or two to four stages, ascending",
+    )
     kind: Literal["auto", "object", "texture"] = Field(
         default="auto",
         description="object has a background that counts for nothing, auto finds out; allowed: auto, object, texture",

@@ -11,10 +11,9 @@ from made_network import made_pictures
 from naive_cpr import naive_distances, naive_divergence, naive_histogram
 from naive_patchcore import measured
 from scipy.ndimage import gaussian_filter
-from torch import Tensor
 from torch.nn import functional as F
 
-from edge_build.cpr import GlobalBranch, block_means, distances
+from edge_build.cpr import GlobalBranch, block_means
 from edge_build.export import export_graph
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 
@@ -24,21 +23,6 @@ GOOD_OPERATORS = {
     "Gemm", "Log", "MatMul", "Max", "Mul", "Pad", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape",
     "Resize", "Slice", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze",
 }  # fmt: skip
-
-
-def units(*shape: int, seed: int = 0) -> Tensor:
-    """Random descriptors of unit length along the third axis from the end."""
-    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-3)
-
-
-@pytest.mark.parametrize("reach", [0, 1, 2])
-def test_a_cell_is_as_far_as_the_nearest_one_within_reach_of_any_reference(reach: int) -> None:
-    cells, references = units(16, 5, 7), units(3, 16, 5, 7, seed=1)
-
-    found = distances(cells, references, reach)
-
-    expected = naive_distances(cells.double().numpy(), references.double().numpy(), reach)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-6)  # float32 sums of 16 products
 
 
 def test_blocks_are_means_whether_or_not_the_map_divides_by_five() -> None:
@@ -108,17 +92,18 @@ def test_score_and_map_follow_from_the_steps(size: tuple[int, int], foreground: 
     score, anomaly_map = measured(detector, image)
 
     with torch.inference_mode():
-        fine, coarse = detector.backbone(image)
-        nearest = detector.retrieval(fine)
-        own = detector.fine(fine)[0].double().numpy(), detector.coarse(coarse)[0].double().numpy()
-        theirs = detector.fine_bank[nearest].double().numpy(), detector.coarse_bank[nearest].double().numpy()
-        large = F.interpolate(
-            torch.from_numpy(naive_distances(own[1], theirs[1], 0))[None, None], fine.shape[2:], mode="bilinear"
-        )[0, 0]
-        cells = torch.from_numpy(naive_distances(own[0], theirs[0], 1)) + large
+        maps = detector.backbone(image)
+        nearest = detector.retrieval(maps[0])
+        cells = torch.zeros(maps[0].shape[2:], dtype=torch.float64)
+        for match, m, reach in zip(detector.matches, maps, (1, 0, 0), strict=True):
+            theirs = match.bank[nearest].double()
+            directions, scales = theirs[:, :-1] / theirs[:, -1:], theirs[:, -1]
+            own = match.describe(m)[0].double().numpy()
+            found = torch.from_numpy(naive_distances(own, directions.numpy(), scales.numpy(), reach))
+            cells += F.interpolate(found[None, None], maps[0].shape[2:], mode="bilinear")[0, 0]
         if detector.foreground is not None:
             references = torch.stack([detector.foreground_bank[i] for i in nearest.tolist()]).float()
-            cells = cells * torch.cat([detector.foreground(fine), references]).amax(0)
+            cells = cells * torch.cat([detector.foreground(maps[0]), references]).amax(0)
     pixels = F.interpolate(cells[None, None], size, mode="bilinear")[0, 0].numpy()
     expected = gaussian_filter(pixels, 4.0, mode="mirror", truncate=4.0)
     np.testing.assert_allclose(anomaly_map, expected, rtol=0, atol=1e-5)
@@ -139,7 +124,7 @@ def test_the_graph_measures_what_the_module_does_with_operators_that_compilers_t
     model = onnx.load_from_string(graph)
     assert {node.op_type for node in model.graph.node} <= GOOD_OPERATORS
     halves = [i for i in model.graph.initializer if i.data_type == onnx.TensorProto.FLOAT16]
-    assert len(halves) == 2 + foreground  # the banks are stored in half the space
+    assert len(halves) == 3 + foreground  # the banks are stored in half the space
 
 
 @pytest.mark.parametrize("dimensions", [64, 384])
@@ -148,7 +133,8 @@ def test_the_larger_detectors_are_the_same_with_longer_descriptors(dimensions: i
 
     score, anomaly_map = measured(detector, image)
 
-    assert detector.dimensions == dimensions == detector.fine_bank.shape[1] == detector.coarse_bank.shape[1]
+    assert detector.dimensions == dimensions
+    assert [match.bank.shape[1] - 1 for match in detector.matches][:2] == [dimensions, dimensions]
     with OnnxruntimeEngine(export_graph(detector, 64, 64), threads=1) as engine:
         found = engine.infer(image.numpy())
     assert found.score == pytest.approx(score, rel=1e-4)
