@@ -35,7 +35,11 @@ def trained_branch(channels: int = 24, width: int = 24, dimensions: int = 16, se
 
 
 def made_cpr(
-    size: tuple[int, int], count: int = 14, foreground: bool = True, dimensions: int = 16, taps: tuple[int, ...] = (2, 3, 4)
+    size: tuple[int, int],
+    count: int = 14,
+    foreground: bool = True,
+    dimensions: int = 16,
+    taps: tuple[int, ...] = (2, 3, 4),
 ) -> Cpr:
     backbone = made_backbone(taps)
     with torch.inference_mode():

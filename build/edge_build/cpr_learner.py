@@ -43,7 +43,7 @@ CODES = 12
 MOST_VECTORS = 50_000  # for the codebook
 MOST_FOR_FOREGROUND = 200  # pictures
 COARSER_STRIDE = 16
-COARSER_SPREAD = 0.15  # mean distance between good pictures on a tap that is not trained, where the others' is theirs
+COARSER_SPREAD = 0.1  # mean distance between good pictures on a tap that is not trained
 THOROUGH_STEPS = 6  # times as many
 THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
 
@@ -132,7 +132,8 @@ class CprLearner:
         count = len(self._backbone.taps) - len(STRIDES)
         parts: list[list[Tensor]] = [[] for _ in range(count)]
         for row in self._progress.track("coarser features", rows) if count else ():
-            for part, m in zip(parts, self._backbone(torch.from_numpy(self._pictures[row][None]))[-count:], strict=True):
+            features = self._backbone(torch.from_numpy(self._pictures[row][None]))
+            for part, m in zip(parts, features[len(STRIDES) :], strict=True):
                 part.append(Direction()(m).half())
         return [torch.cat(part) for part in parts]
 

@@ -52,7 +52,8 @@ def test_the_references_are_the_chosen_pictures(learner: CprLearner) -> None:
     detector = learner.learn([1, 2, 5, 7])
 
     assert (detector.entries, detector.dimensions) == (4, 16)
-    assert detector.fine_bank.dtype == torch.float16
+    assert [match.bank.dtype for match in detector.matches] == [torch.float16] * 3
+    assert [match.bank.shape[0] for match in detector.matches] == [4, 4, 4]
     assert not detector.training
 
 
@@ -60,9 +61,8 @@ def test_a_detector_may_know_pictures_that_it_did_not_learn_from(learner: CprLea
     plain, more = learner.learn([1, 2, 5, 7]), learner.learn([1, 2, 5, 7], [0, 9])
 
     assert more.entries == 6
-    for ours, theirs in zip(plain.fine.parameters(), more.fine.parameters(), strict=True):
+    for ours, theirs in zip(plain.matches.parameters(), more.matches.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    torch.testing.assert_close(more.fine_bank[:4], plain.fine_bank)
     own = torch.from_numpy(part(9)[0][None])
     assert measured(more, own)[0] < 0.01 < measured(plain, own)[0]
 
@@ -107,3 +107,14 @@ def test_textures_are_read_at_the_models_size(tmp_path: Path) -> None:
 def test_a_folder_without_textures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cpr\.textures: .* holds no pictures .*; name a folder that does, or null"):
         load_textures(tmp_path / "none", 64, 64, 0, SilentProgress())
+
+
+def test_taps_are_the_recipes_choice() -> None:
+    learner = CprLearner(parts(3), QUICK.model_copy(update={"taps": (2, 3)}), 16, 0, SilentProgress())
+
+    assert len(learner.learn([0, 1, 2]).matches) == 2
+
+
+def test_taps_at_other_strides_are_refused_with_those_that_fit() -> None:
+    with pytest.raises(ConfigError, match=r"cpr.taps is \[3, 4\], which efficientnet-lite0 has at strides \[8, 16\]"):
+        CprLearner(parts(3), QUICK.model_copy(update={"taps": (3, 4)}), 16, 0, SilentProgress())
