@@ -20,8 +20,8 @@ from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 # What specs of TensorRT parsers take without loss, as far as a detector like this needs it.
 GOOD_OPERATORS = {
     "Add", "ArgMin", "AveragePool", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Expand", "Flatten", "Gather",
-    "Gemm", "Log", "MatMul", "Max", "Min", "Mul", "Pad", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum",
-    "Relu", "Reshape", "Resize", "Slice", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze",
+    "Gemm", "Log", "MatMul", "Max", "Min", "Mul", "Pad", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze",
 }  # fmt: skip
 
 
