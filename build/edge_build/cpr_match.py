@@ -74,7 +74,7 @@ def scaled(descriptors: Tensor, scales: Tensor) -> Tensor:
 
 def plain(descriptors: Tensor) -> Tensor:
     """A bank (n, d + 1, h, w) of unscaled distances."""
-    return scaled(descriptors, torch.ones(descriptors.shape[0], *descriptors.shape[2:]))
+    return scaled(descriptors, torch.ones(descriptors.shape[0], *descriptors.shape[2:], device="cpu"))
 
 
 def bank_of(descriptors: Tensor, others: Tensor, reach: int, mean: float | None = None) -> Tensor:
@@ -87,8 +87,9 @@ def bank_of(descriptors: Tensor, others: Tensor, reach: int, mean: float | None 
     """
     if others.shape[1] == 0:
         return plain(descriptors)
-    spreads = torch.empty(len(descriptors), *descriptors.shape[2:])
-    bank = torch.empty(len(descriptors), descriptors.shape[1] + 1, *descriptors.shape[2:], dtype=torch.float16)
+    count, dimensions, *size = descriptors.shape
+    spreads = torch.empty(count, *size, device="cpu")
+    bank = torch.empty(count, dimensions + 1, *size, dtype=torch.float16, device="cpu")
     for row, rows in enumerate(others):
         spreads[row] = distances(descriptors[row].float(), plain(descriptors[rows]).float(), reach)
     overall = spreads.mean().clamp(min=1e-6)
