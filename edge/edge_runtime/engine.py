@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from types import TracebackType
 from typing import Protocol
 
@@ -9,6 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.records import Inspection
+
+
+class EngineKind(str, Enum):
+    """What a station or `evaluate` asks for; engine_choice.py opens it."""
+
+    AUTO = "auto"
+    TENSORRT = "tensorrt"
+    ONNXRUNTIME = "onnxruntime"
+    ONNXRUNTIME_CUDA = "onnxruntime-cuda"
+    ONNXRUNTIME_TENSORRT = "onnxruntime-tensorrt"
 
 
 class Engine(Protocol):

@@ -1,4 +1,7 @@
-"""The reference engine: onnxruntime on the CPU. It runs on every machine, and its scores are the ones to reproduce."""
+"""The reference engine: onnxruntime on the CPU. It runs on every machine, and its scores are the ones to reproduce.
+
+With an onnxruntime that was built for GPUs it also runs on one, through CUDA or through its own use of TensorRT.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +15,41 @@ from numpy.typing import NDArray
 from edge_runtime.errors import EngineError
 from edge_runtime.records import Inspection
 
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+
 
 class OnnxruntimeEngine:
-    """Runs a bundle's graph (input `image`, outputs `score` and `anomaly_map`) on the CPU.
+    """Runs a bundle's graph (input `image`, outputs `score` and `anomaly_map`) on the CPU, or as the provider says.
 
-    threads: how many the graph may use; 0 lets onnxruntime take one per physical core.
-    Raises EngineError when the graph does not load or does not follow the graph contract.
+    threads: how many the graph may use; 0 lets onnxruntime take one per physical core. provider: onnxruntime's name of
+    what computes. Raises EngineError when the graph does not load, does not follow the graph contract, or when the
+    provider does not come up: onnxruntime would then quietly compute on the CPU.
     """
 
-    def __init__(self, graph: Path | bytes, threads: int = 0) -> None:
+    def __init__(self, graph: Path | bytes, threads: int = 0, provider: str = CPU) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors only: the rest is about the graph's internals
         try:
             self._session = onnxruntime.InferenceSession(
-                str(graph) if isinstance(graph, Path) else graph, options, providers=["CPUExecutionProvider"]
+                str(graph) if isinstance(graph, Path) else graph, options, providers=[provider]
             )
         except Exception as error:  # onnxruntime's own exceptions share no base class
             where = graph if isinstance(graph, Path) else f"{len(graph)} bytes"
             raise EngineError(f"onnxruntime does not load the graph {where}: {error}") from error
+        self._provider = self._session.get_providers()[0]  # what it is, not what it was built to be
+        if self._provider != provider:
+            raise EngineError(
+                f"onnxruntime {onnxruntime.__version__} does not bring up {provider}, only {self._provider}: its "
+                f"providers are {', '.join(onnxruntime.get_available_providers())}. Install onnxruntime-gpu and the "
+                "CUDA and cuDNN that it names, or choose another engine"
+            )
         self._check_contract()
 
     @property
     def name(self) -> str:
         """The backend, its version and where it runs."""
-        return f"onnxruntime {onnxruntime.__version__} (CPU)"
+        return f"onnxruntime {onnxruntime.__version__} ({self._provider.removesuffix('ExecutionProvider')})"
 
     def infer(self, image: NDArray[np.uint8]) -> Inspection:
         """Measure one prepared picture, uint8 BGR (1, height, width, 3). The caller owns what is returned."""

@@ -1,0 +1,85 @@
+"""Which engine serves, and why that one.
+
+    chosen = choose_engine(EngineKind.AUTO, bundle, Precision.FP32, EngineFiles(folder, machine_id))
+    with chosen.engine as engine: ...
+
+`auto` takes TensorRT where it loads and reproduces the golden pictures, and otherwise onnxruntime on the CPU, whose
+scores are the reference. What is asked for by name is never replaced by something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_runtime.bundle import Bundle
+from edge_runtime.engine import Engine, EngineKind
+from edge_runtime.engine_files import EngineFiles, EngineKey, machine_id
+from edge_runtime.errors import ConfigError, EngineError
+from edge_runtime.golden import replay_golden
+from edge_runtime.nvidia import Nvidia, find_nvidia
+from edge_runtime.onnxruntime_engine import CPU, CUDA, TENSORRT, OnnxruntimeEngine
+from edge_runtime.records import Precision
+from edge_runtime.tensorrt_engine import TensorrtEngine
+
+PROVIDERS = {
+    EngineKind.ONNXRUNTIME: CPU,
+    EngineKind.ONNXRUNTIME_CUDA: CUDA,
+    EngineKind.ONNXRUNTIME_TENSORRT: TENSORRT,
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An open engine, for the caller to close, and why it is this one."""
+
+    engine: Engine
+    why: str
+
+
+def choose_engine(
+    kind: EngineKind,
+    bundle: Bundle,
+    precision: Precision,
+    engines: Path,
+    threads: int = 0,
+    find: Callable[[], Nvidia] = find_nvidia,
+    identify: Callable[[], str] = machine_id,
+) -> Chosen:
+    """Open what is asked for. engines: the folder of `edge-build compile`. threads: onnxruntime's; 0: one per core.
+
+    Raises EngineError (a GpuError where it is the GPU's), ConfigError without a machine id.
+    """
+    if kind is EngineKind.AUTO:
+        return _best(bundle, precision, engines, threads, find, identify)
+    if kind is EngineKind.TENSORRT:
+        return Chosen(open_tensorrt(bundle, precision, find(), EngineFiles(engines, identify())), "as configured")
+    return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads, PROVIDERS[kind]), "as configured")
+
+
+def open_tensorrt(bundle: Bundle, precision: Precision, nvidia: Nvidia, files: EngineFiles) -> TensorrtEngine:
+    """The engine that this device compiled of a bundle's graph. Raises GpuError."""
+    key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision)
+    return TensorrtEngine(nvidia, files.read(key), key)
+
+
+def _best(
+    bundle: Bundle,
+    precision: Precision,
+    engines: Path,
+    threads: int,
+    find: Callable[[], Nvidia],
+    identify: Callable[[], str],
+) -> Chosen:
+    try:
+        nvidia = find()
+        engine = open_tensorrt(bundle, precision, nvidia, EngineFiles(engines, identify()))
+        try:
+            replay_golden(bundle, engine, precision)
+        except BaseException:
+            engine.__exit__(None, None, None)
+            raise
+        return Chosen(engine, "auto: TensorRT is here, and reproduces the golden pictures")
+    except (EngineError, ConfigError) as error:
+        return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads), f"auto: TensorRT does not serve: {error}")
