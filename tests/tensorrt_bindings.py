@@ -1,6 +1,6 @@
 """NVIDIA's real Python modules of TensorRT without its libraries: they import against empty ones, made here.
 
-`tensorrt_bindings.py WHEELS_FOLDER OUT.json` writes what a version offers to Python, for the fake in fake_nvidia.py.
+`tensorrt_bindings.py FOLDER OUT.json MAJOR` writes what a version offers to Python, for the fake in fake_nvidia.py.
 Version 8.6's module is for Python 3.10 and older: run it with that one.
 """
 
@@ -10,8 +10,23 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+
+@dataclass(frozen=True)
+class Bindings:
+    """Where ./check puts a version's module, and the major version of the libraries that it asks for."""
+
+    folder: Path
+    major: str
+
+
+BINDINGS = {
+    "10.3": Bindings(Path(sys.prefix) / "tensorrt-bindings/10.3.0", "10"),
+    "10.13": Bindings(Path(sys.prefix) / "tensorrt-bindings/10.13.3.9", "10"),
+    "11.4": Bindings(Path(sys.prefix) / "tensorrt-bindings/11.4.0.106", "11"),
+}
 CLASSES = (
     "Builder", "BuilderFlag", "DataType", "EngineInspector", "IBuilderConfig", "ICudaEngine", "IExecutionContext",
     "IHostMemory", "ILayer", "ILogger", "INetworkDefinition", "IProgressMonitor", "ITensor", "ITimingCache",
@@ -37,7 +52,8 @@ void _ZN14nvcaffeparser123shutdownProtobufLibraryEv(void) {}
 SURFACE = """
 import json, sys
 import tensorrt_bindings as trt
-classes = {{name: sorted(n for n in dir(getattr(trt, name)) if n[0] != "_") for name in {classes} if hasattr(trt, name)}}
+present = [name for name in {classes} if hasattr(trt, name)]
+classes = {{name: sorted(n for n in dir(getattr(trt, name)) if n[0] != "_") for name in present}}
 names = sorted(n for n in dir(trt) if n[0] != "_" or n == "__version__")
 print(json.dumps({{"version": trt.__version__, "names": names, "classes": classes}}, indent=1))
 """

@@ -36,10 +36,10 @@ def write_pictures(folder: Path, outcomes: str, size: int = SIZE) -> None:
             cv2.imwrite(str(path), picture(letter == "n", number, size))
 
 
-def write_bundle(folder: Path, golden_score: float | None = None) -> Path:
-    """Write the bundle; a wrong `golden_score` makes its self-test fail."""
+def write_bundle(folder: Path, golden_score: float | None = None, graph: bytes | None = None) -> Path:
+    """Write the bundle; a wrong `golden_score` makes its self-test fail. graph: another one in the place of its own."""
     (folder / "golden").mkdir(parents=True)
-    (folder / "model.fp32.onnx").write_bytes(tiny_graph())
+    (folder / "model.fp32.onnx").write_bytes(tiny_graph() if graph is None else graph)
     golden = []
     for number, spot in enumerate((False, True)):
         image = picture(spot, seed=100 + number)

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from edge_build.progress import progress_for_stderr
+from edge_runtime.engine import ENGINES, EngineKind
 from edge_runtime.errors import EX_CONFIG, EdgeError
 from edge_runtime.records import Precision
 
@@ -21,6 +22,9 @@ HOST_PACKAGES = {"torch", "onnx", "sklearn", "scipy", "jinja2"}  # the extra `ho
 app = typer.Typer(
     help="Learn what good parts look like, and pack it for the line.", no_args_is_help=True, add_completion=False
 )
+EnginesFolder = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where this device keeps its compiled engines; not inside a bundle.")
+]
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
@@ -31,12 +35,6 @@ class DetectorName(str, Enum):
     CPR_FASTER = "cpr-faster"
     CPR_FAST = "cpr-fast"
     CPR = "cpr"
-
-
-class EngineName(str, Enum):
-    """What can measure."""
-
-    ONNXRUNTIME = "onnxruntime"
 
 
 @app.command()
@@ -97,7 +95,10 @@ def build(
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     dataset: Annotated[Path, typer.Argument(help="A dataset with test pictures, in MVTec's layout.")],
-    engine: Annotated[EngineName, typer.Option(help="What measures.")] = EngineName.ONNXRUNTIME,
+    engine: Annotated[EngineKind, typer.Option(help="What measures; auto: TensorRT where it works.")] = (
+        EngineKind.ONNXRUNTIME
+    ),
+    engines: EnginesFolder = ENGINES,
     precision: Annotated[Precision, typer.Option(help="Which graph of the bundle.")] = Precision.FP32,
     threads: Annotated[int, typer.Option(min=0, help="Threads of the engine; 0: one per core.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
@@ -106,18 +107,60 @@ def evaluate(
     """Measure a bundle on test pictures: metrics, misses, false rejects, latency."""
     from edge_build.evaluate import run_evaluate
     from edge_build.summary import summary_text
-    from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
+    from edge_runtime.bundle import Bundle
+    from edge_runtime.engine import Engine
+    from edge_runtime.engine_choice import choose_engine
+
+    progress = progress_for_stderr()
+
+    def open_engine(opened: Bundle) -> Engine:
+        chosen = choose_engine(engine, opened, precision, engines, threads)
+        progress.say(f"engine: {chosen.engine.name}, {chosen.why}")
+        return chosen.engine
 
     summary = run_evaluate(
         bundle,
         dataset,
-        lambda graph: OnnxruntimeEngine(graph, threads),
+        open_engine,
         precision,
-        progress_for_stderr(),
+        progress,
         json_file,
         save_scores,
     )
     print(summary_text(summary))
+
+
+@app.command("compile")
+def compile_bundle(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    precision: Annotated[Precision | None, typer.Option(help="Which graph; default: every one of the bundle.")] = None,
+    workspace: Annotated[
+        int, typer.Option(metavar="MB", min=16, help="What the compiler may use to try out kernels.")
+    ] = 1024,
+    timing_cache: Annotated[bool, typer.Option(help="Remember what was tried, for the next graph.")] = True,
+    engines: EnginesFolder = ENGINES,
+) -> None:
+    """On the device: compile a bundle's graphs for its GPU, and prove the engines on the golden pictures."""
+    from edge_build.compile import Settings, compile_engine
+    from edge_build.in_child import ChildFailedError, in_child
+    from edge_runtime.bundle import open_bundle
+    from edge_runtime.engine_files import EngineFiles, machine_id
+    from edge_runtime.nvidia import find_nvidia
+
+    opened, files, progress = open_bundle(bundle), EngineFiles(engines, machine_id()), progress_for_stderr()
+
+    def work() -> None:
+        nvidia = find_nvidia()
+        for each in opened.manifest.graphs if precision is None else [precision]:
+            made = compile_engine(opened, each, nvidia, files, Settings(workspace, timing_cache), progress)
+            took = f"compiled in {made.seconds:.0f} s" if made.seconds else "was there already"
+            print(f"{made.path}: {took}, {made.size / 1e6:.1f} MB; {made.engine} reproduces the golden pictures, "
+                  f"largest deviation {made.deviation:.3f} of the tolerance")  # fmt: skip
+
+    try:
+        in_child(work, progress, "compiling")
+    except ChildFailedError as failed:  # it said why
+        raise typer.Exit(failed.exit_code) from None
 
 
 def main() -> None:

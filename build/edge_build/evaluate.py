@@ -16,7 +16,7 @@ from edge_build.dataset import Picture, read_mask, scan_dataset
 from edge_build.evaluation import Evaluation, save_scores, write_at_once
 from edge_build.progress import Progress
 from edge_build.summary import Summary, summarize, summary_json
-from edge_runtime.bundle import open_bundle
+from edge_runtime.bundle import Bundle, open_bundle
 from edge_runtime.engine import Engine
 from edge_runtime.errors import EngineError
 from edge_runtime.judge import Judge, decide, frame_fault
@@ -66,7 +66,7 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress) -> E
 def run_evaluate(
     bundle_folder: Path,
     dataset_root: Path,
-    open_engine: Callable[[Path], Engine],
+    open_engine: Callable[[Bundle], Engine],
     precision: Precision,
     progress: Progress,
     json_file: Path | None = None,
@@ -74,13 +74,14 @@ def run_evaluate(
 ) -> Summary:
     """All of `edge-build evaluate`: check the bundle, measure the dataset's test pictures, write what was asked for.
 
-    open_engine: loads a graph, given its file. Without test pictures the good ones are measured, and the summary says
+    open_engine: loads the bundle's graph. Without test pictures the good ones are measured, and the summary says
     so. Raises EdgeError of the kind that fits.
     """
     bundle = open_bundle(bundle_folder)
     dataset = scan_dataset(dataset_root, progress)
     pictures, notes = (dataset.test, dataset.notes) if dataset.test else (dataset.good, (LEARNED_FROM, *dataset.notes))
-    with open_engine(bundle.graph(precision)) as engine:
+    bundle.graph(precision)  # there is one, or it is said before anything is loaded
+    with open_engine(bundle) as engine:
         judge = Judge(engine, bundle.threshold(precision), bundle.manifest.height, bundle.manifest.width)
         evaluation = evaluate(judge, pictures, progress)
     if scores_file is not None:

@@ -37,6 +37,10 @@ class Bundle:
         """The ONNX file of a precision. Raises BundleError when the bundle has no such graph."""
         return self.folder / self._entry(precision).file
 
+    def graph_sha256(self, precision: Precision) -> str:
+        """The hash of that file, as the manifest has it. Raises BundleError likewise."""
+        return self.manifest.files[self._entry(precision).file].sha256
+
     def threshold(self, precision: Precision) -> Threshold:
         """The threshold that was set on that precision's own graph. Raises BundleError when there is no such graph."""
         return self._entry(precision).threshold

@@ -10,6 +10,7 @@ import pydantic
 import typer
 
 from edge_runtime.bundle import read_manifest
+from edge_runtime.engine import ENGINES, EngineKind
 from edge_runtime.errors import ConfigError, EdgeError
 from edge_runtime.records import Precision
 from edge_runtime.station import MqttSettings, SourceSettings, Station, read_station
@@ -89,6 +90,23 @@ def check(station_file: StationFile) -> None:
         print(f"WRONG  {finding.problem}" if finding.problem else f"ok     {finding.what}", flush=True)
     if wrong:
         raise ConfigError(f"{station_file}: {wrong} of the things checked are wrong, see above")
+
+
+@app.command()
+def selftest(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder that edge-build made")],
+    engine: Annotated[EngineKind, typer.Option(help="what measures; auto: TensorRT where it works")] = EngineKind.AUTO,
+    precision: Annotated[Precision | None, typer.Option(help="default: each one that the bundle has")] = None,
+    engines: Annotated[Path, typer.Option(metavar="DIR", help="where `edge-build compile` put the engines")] = ENGINES,
+) -> None:
+    """Prove that this device measures what the host measured; the exit code says what is missing (docs/device.md)."""
+    from edge_runtime.bundle import open_bundle
+    from edge_runtime.selftest import selftest as prove
+
+    opened = open_bundle(bundle)
+    for each in opened.manifest.graphs if precision is None else [precision]:
+        for line in prove(opened, engine, each, engines):
+            print(line, flush=True)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads' work does not spoil the recording
 
 
-class CaptureRefused(Exception):
+class CaptureRefusedError(Exception):
     """The driver or the enqueued work does not allow recording; the work can still be enqueued as it is."""
 
 
@@ -34,7 +34,7 @@ class CudaGraph:
         finally:
             ended = driver.cuStreamEndCapture(self._stream, ctypes.byref(self._graph))
         if ended:
-            raise CaptureRefused(f"cuStreamEndCapture: {ended}")
+            raise CaptureRefusedError(f"cuStreamEndCapture: {ended}")
         try:
             flags = ctypes.c_ulonglong(0)
             self._call("cuGraphInstantiateWithFlags", ctypes.byref(self._executable), self._graph, flags)
@@ -42,7 +42,7 @@ class CudaGraph:
             driver.cuGraphDestroy(self._graph)
 
     def launch(self) -> None:
-        """Enqueue the recorded work on the stream. Raises CaptureRefused."""
+        """Enqueue the recorded work on the stream. Raises CaptureRefusedError."""
         self._call("cuGraphLaunch", self._executable, self._stream)
 
     def close(self) -> None:
@@ -53,6 +53,6 @@ class CudaGraph:
         try:
             status = getattr(self._driver, name)(*arguments)
         except AttributeError as error:  # a driver older than the function
-            raise CaptureRefused(f"the driver has no {name}") from error
+            raise CaptureRefusedError(f"the driver has no {name}") from error
         if status:
-            raise CaptureRefused(f"{name}: {status}")
+            raise CaptureRefusedError(f"{name}: {status}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.records import Inspection
+
+ENGINES = Path("/var/lib/edge/engines")  # this device's compiled ones; not inside a bundle, which comes from elsewhere
 
 
 class EngineKind(str, Enum):

@@ -5,9 +5,9 @@
     plan = files.read(key)      # raises the GpuError that says why not
 
 An engine is a program for one GPU and one version of TensorRT, and loading it runs what it says. So none is loaded that
-this device did not write: beside each file lies a record with its hash, sealed with a key that is made from the device's
-machine id. A file that was copied from another device, truncated or exchanged does not fit its record and is never
-given to TensorRT. Whoever may write into the folder could forge both, so it must belong to this user or to root.
+this device did not write: beside each file lies a record with its hash, sealed with a key that is made from the
+device's machine id. A file that was copied from another device, truncated or exchanged does not fit its record and is
+never given to TensorRT. Whoever may write into the folder could forge both, so it must belong to this user or to root.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from pathlib import Path
 import pydantic
 
 from edge_runtime.errors import ConfigError, StorageError
-from edge_runtime.gpu_errors import COMPILE, EngineAbsent, EngineDamaged, WrongGpu, WrongVersion
+from edge_runtime.gpu_errors import COMPILE, EngineAbsentError, EngineDamagedError, WrongGpuError, WrongVersionError
 from edge_runtime.manifest import Record, Sha256
 from edge_runtime.nvidia import Nvidia
 from edge_runtime.records import Precision
 
-ENGINES = Path("/var/lib/edge/engines")
 MACHINE_ID = Path("/etc/machine-id")
 PURPOSE = b"edge-inspection engine record 1"
 ENGINE, TIMING, RECORD, ASIDE = ".engine", ".timing", ".json", ".aside"
@@ -103,7 +102,7 @@ class EngineFiles:
     def read(self, key: EngineKey) -> bytes:
         """A key's engine, which this device wrote and nobody changed.
 
-        Raises EngineAbsent, WrongVersion, WrongGpu or EngineDamaged.
+        Raises EngineAbsentError, WrongVersionError, WrongGpuError or EngineDamagedError.
         """
         path = self.path(key)
         if not path.exists():
@@ -121,7 +120,7 @@ class EngineFiles:
             return b""
         try:
             return self._believed(path, _device_facts(key))
-        except EngineDamaged:
+        except EngineDamagedError:
             self._set_aside(path)
             return b""
 
@@ -130,21 +129,21 @@ class EngineFiles:
         self._write(self.folder / f"{key.device_stem}{TIMING}", cache, _device_facts(key))
 
     def set_aside(self, key: EngineKey) -> Path:
-        """Rename an engine that must not be loaded, so that a new one can take its place and a person can look at it."""
+        """Rename an engine that must not be loaded: a new one can take its place, and a person can look at it."""
         return self._set_aside(self.path(key))
 
     def record(self, path: Path) -> EngineRecord:
-        """The record of one of the folder's files, if this device wrote it. Raises EngineDamaged."""
+        """The record of one of the folder's files, if this device wrote it. Raises EngineDamagedError."""
         place = _record_path(path)
         try:
             record = EngineRecord.model_validate_json(place.read_bytes())
         except (OSError, pydantic.ValidationError) as error:
-            raise EngineDamaged(
+            raise EngineDamagedError(
                 f"{path} has no valid record beside it ({place.name}), so this device did not write it: it is not "
                 f"loaded; {COMPILE}"
             ) from error
         if not hmac.compare_digest(record.seal, self._seal(record)):
-            raise EngineDamaged(
+            raise EngineDamagedError(
                 f"{path} was not written by this device (the seal of {place.name} does not fit its machine id): an "
                 f"engine from elsewhere is not loaded; {COMPILE}"
             )
@@ -155,10 +154,10 @@ class EngineFiles:
             _require_safe(place)
         record = self.record(path)
         if {name: getattr(record, name) for name in facts} != facts:
-            raise EngineDamaged(f"{path} is another engine than its name says: it is not loaded; {COMPILE}")
+            raise EngineDamagedError(f"{path} is another engine than its name says: it is not loaded; {COMPILE}")
         content = path.read_bytes()
         if len(content) != record.length or hashlib.sha256(content).hexdigest() != record.sha256:
-            raise EngineDamaged(
+            raise EngineDamagedError(
                 f"{path} is truncated or was changed ({len(content)} bytes, {record.length} were written): it is not "
                 f"loaded; {COMPILE}"
             )
@@ -200,22 +199,22 @@ class EngineFiles:
             _record_path(path).replace(_record_path(aside))
         return aside
 
-    def _why_absent(self, key: EngineKey) -> EngineAbsent | WrongVersion | WrongGpu:
+    def _why_absent(self, key: EngineKey) -> EngineAbsentError | WrongVersionError | WrongGpuError:
         """An engine of the same graph for another version or GPU says more than that there is none."""
         for path in sorted(self.folder.glob(f"{key.graph_sha256[:16]}-{key.precision.value}-*{ENGINE}")):
-            with contextlib.suppress(EngineDamaged):
+            with contextlib.suppress(EngineDamagedError):
                 record = self.record(path)
                 if (record.gpu, record.compute) != (key.gpu, key.compute):
-                    return WrongGpu(
-                        f"the engine {path.name} is for {record.gpu} (compute capability {record.compute}), this device "
-                        f"has {key.gpu} ({key.compute}): {COMPILE}"
+                    return WrongGpuError(
+                        f"the engine {path.name} is for {record.gpu} (compute capability {record.compute}), this "
+                        f"device has {key.gpu} ({key.compute}): {COMPILE}"
                     )
                 if record.tensorrt != key.tensorrt:
-                    return WrongVersion(
+                    return WrongVersionError(
                         f"the engine {path.name} is for TensorRT {record.tensorrt}, this device has {key.tensorrt}: "
                         f"{COMPILE}"
                     )
-        return EngineAbsent(f"{self.folder} has no engine {key.stem}{ENGINE}: {COMPILE}")
+        return EngineAbsentError(f"{self.folder} has no engine {key.stem}{ENGINE}: {COMPILE}")
 
 
 def _facts(key: EngineKey) -> dict[str, str]:
@@ -231,10 +230,10 @@ def _record_path(path: Path) -> Path:
 
 
 def _require_safe(path: Path) -> None:
-    """Raises EngineDamaged when someone else could have written it."""
+    """Raises EngineDamagedError when someone else could have written it."""
     status = path.stat()
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
-        raise EngineDamaged(
+        raise EngineDamagedError(
             f"{path} could have been written by other users (owner {status.st_uid}, mode {status.st_mode & 0o777:o}): "
             f"nothing in it is loaded. Make it root's with mode 755 (folder) or 644 (file), then {COMPILE}"
         )

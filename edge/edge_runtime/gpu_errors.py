@@ -1,6 +1,7 @@
 """What can be wrong with a device's GPU stack, each with an exit code of its own, so that a script can tell.
 
-None of it is mended by starting again: the daemon shows NOTREADY with the reason and stays. docs/device.md has the table.
+None of it is mended by starting again: the daemon shows NOTREADY with the reason and stays. docs/device.md has the
+table.
 """
 
 from edge_runtime.errors import EngineError
@@ -12,55 +13,55 @@ class GpuError(EngineError):
     """No engine for this GPU. Restarting does not help."""
 
 
-class DriverMissing(GpuError):
+class DriverMissingError(GpuError):
     """No NVIDIA driver, or no GPU behind it."""
 
     exit_code = 80
 
 
-class TensorrtMissing(GpuError):
+class TensorrtMissingError(GpuError):
     """The Python module `tensorrt` cannot be imported."""
 
     exit_code = 81
 
 
-class PycudaMissing(GpuError):
+class PycudaMissingError(GpuError):
     """The Python module `pycuda` cannot be imported."""
 
     exit_code = 82
 
 
-class WrongVersion(GpuError):
+class WrongVersionError(GpuError):
     """TensorRT is too old, or the engine belongs to another version."""
 
     exit_code = 83
 
 
-class WrongGpu(GpuError):
+class WrongGpuError(GpuError):
     """The engine was compiled for another GPU."""
 
     exit_code = 84
 
 
-class EngineDamaged(GpuError):
+class EngineDamagedError(GpuError):
     """The engine is truncated, changed, or was not written by this device."""
 
     exit_code = 85
 
 
-class EngineAbsent(GpuError):
+class EngineAbsentError(GpuError):
     """There is no engine yet."""
 
     exit_code = 86
 
 
-class CompilerRefused(GpuError):
+class CompilerRefusedError(GpuError):
     """TensorRT does not compile the graph."""
 
     exit_code = 87
 
 
-class OutOfMemory(GpuError):
+class OutOfMemoryError(GpuError):
     """Not enough memory to compile or to load an engine."""
 
     exit_code = 88

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 
+from edge_runtime.absent_engine import AbsentEngine
 from edge_runtime.answers import Answers, Stage
 from edge_runtime.errors import EdgeError
 from edge_runtime.golden import Reference, deviation
@@ -54,10 +55,19 @@ class Inspector:
     _references_due: deque[Reference] = field(default_factory=deque)
     _next_test_s: float = field(default_factory=time.monotonic)
 
-    def start(self) -> None:
-        """The model passed its self-test: the station is ready."""
+    def start(self, once: bool) -> None:
+        """The model passed its self-test: the station is ready. Without an engine it is not, and says why.
+
+        Raises GpuError when there is no engine and nobody waits for one (`once`).
+        """
         self._plan_self_test()
-        self.status.note(started=True, self_test_passed=True)
+        if isinstance(self.model.engine, AbsentEngine):
+            if once:
+                raise self.model.engine.reason
+            log.error("%s; then send RELOAD, or restart this station", self.model.engine.reason)
+            self.status.note(started=True, self_test_passed=False, no_engine=str(self.model.engine.reason))
+        else:
+            self.status.note(started=True, self_test_passed=True)
         self.watchdog.ready()
 
     def next_order(self, once: bool) -> Order | None:
@@ -225,7 +235,7 @@ class Inspector:
         self._references_due.clear()
         self._plan_self_test()
         old.close()
-        self.status.note(self_test_passed=True)
+        self.status.note(self_test_passed=True, no_engine="")
         self._reply(Command.RELOAD, f"DONE;{model.bundle.label} serves")
 
     def _not_loaded(self, error: Exception) -> None:

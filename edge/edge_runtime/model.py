@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge_runtime.absent_engine import AbsentEngine
 from edge_runtime.bundle import Bundle
 from edge_runtime.engine import Engine
+from edge_runtime.gpu_errors import GpuError
 from edge_runtime.golden import Reference, deviation, read_references
 from edge_runtime.judge import Judge
 from edge_runtime.station import Station
@@ -45,6 +47,13 @@ def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Mod
         raise
     judge = Judge(engine, bundle.threshold(station.precision), manifest.height, manifest.width)
     return Model(bundle, engine, judge, references, worst)
+
+
+def model_without_engine(bundle: Bundle, station: Station, reason: GpuError) -> Model:
+    """What a station holds until a RELOAD finds an engine: it fails every self-test with the reason."""
+    manifest, engine = bundle.manifest, AbsentEngine(reason)
+    judge = Judge(engine, bundle.threshold(station.precision), manifest.height, manifest.width)
+    return Model(bundle, engine, judge, read_references(bundle, station.precision), 0.0)
 
 
 class Loader:

@@ -3,8 +3,8 @@
     nvidia = find_nvidia()          # raises the GpuError that says what is missing
     print(nvidia.gpu, nvidia.tensorrt_version)
 
-The driver comes first: without one, `tensorrt.Runtime()` ends the process with a segmentation fault. TensorRT and pycuda
-are imported here and nowhere else; whoever needs them is given a `Nvidia`.
+The driver comes first: without one, `tensorrt.Runtime()` ends the process with a segmentation fault. TensorRT and
+pycuda are imported here and nowhere else; whoever needs them is given a `Nvidia`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.gpu_errors import DriverMissing, PycudaMissing, TensorrtMissing, WrongVersion
+from edge_runtime.gpu_errors import DriverMissingError, PycudaMissingError, TensorrtMissingError, WrongVersionError
 
 DRIVER = "libcuda.so.1"
 CUINIT = {100: "no GPU is there", 803: "driver and kernel module are of different versions", 999: "unknown error"}
@@ -48,7 +48,6 @@ class Nvidia:
             free, total = self.cuda.mem_get_info()
             return int(free), int(total)
         finally:
-            context.pop()
             context.detach()
 
 
@@ -70,12 +69,12 @@ def _driver(load_library: Callable[[str], Any]) -> Any:
     try:
         driver = load_library(DRIVER)
     except OSError as error:
-        raise DriverMissing(
+        raise DriverMissingError(
             f"this machine has no NVIDIA driver ({error}). On a Jetson install JetPack; in a container start it with "
             "--runtime nvidia; on a machine without GPU use `engine: onnxruntime`"
         ) from error
     if status := int(driver.cuInit(0)):
-        raise DriverMissing(
+        raise DriverMissingError(
             f"the NVIDIA driver does not start (cuInit: {status}, {CUINIT.get(status, 'see cuda.h')}). Does "
             "`nvidia-smi` (or `tegrastats` on a Jetson) see the GPU, and may this user open its devices in /dev "
             "(groups video and render)?"
@@ -87,12 +86,12 @@ def _tensorrt(import_module: Callable[[str], Any]) -> Any:
     try:
         trt = import_module("tensorrt")
     except (ImportError, OSError) as error:
-        raise TensorrtMissing(
+        raise TensorrtMissingError(
             f"TensorRT cannot be imported ({error}). On a Jetson: `sudo apt install python3-libnvinfer`, and make the "
             "venv with --system-site-packages; on a workstation: pip install '.[gpu]'"
         ) from error
     if not hasattr(trt.IExecutionContext, "execute_async_v3"):
-        raise WrongVersion(
+        raise WrongVersionError(
             f"TensorRT {trt.__version__} is too old: 8.6 is the oldest that serves, as JetPack 6 has it. Update JetPack"
         )
     return trt
@@ -102,7 +101,7 @@ def _pycuda(import_module: Callable[[str], Any]) -> Any:
     try:
         return import_module("pycuda.driver")
     except (ImportError, OSError) as error:
-        raise PycudaMissing(
+        raise PycudaMissingError(
             f"pycuda cannot be imported ({error}): pip install '.[device]' on a Jetson (it needs nvcc in PATH, "
             "/usr/local/cuda/bin), '.[gpu]' on a workstation"
         ) from error

@@ -5,6 +5,7 @@ With an onnxruntime that was built for GPUs it also runs on one, through CUDA or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -27,6 +28,7 @@ class OnnxruntimeEngine:
     """
 
     def __init__(self, graph: Path | bytes, threads: int = 0, provider: str = CPU) -> None:
+        require_provider(provider, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors only: the rest is about the graph's internals
@@ -37,13 +39,8 @@ class OnnxruntimeEngine:
         except Exception as error:  # onnxruntime's own exceptions share no base class
             where = graph if isinstance(graph, Path) else f"{len(graph)} bytes"
             raise EngineError(f"onnxruntime does not load the graph {where}: {error}") from error
-        self._provider = self._session.get_providers()[0]  # what it is, not what it was built to be
-        if self._provider != provider:
-            raise EngineError(
-                f"onnxruntime {onnxruntime.__version__} does not bring up {provider}, only {self._provider}: its "
-                f"providers are {', '.join(onnxruntime.get_available_providers())}. Install onnxruntime-gpu and the "
-                "CUDA and cuDNN that it names, or choose another engine"
-            )
+        self._provider = provider
+        require_provider(provider, self._session.get_providers())
         self._check_contract()
 
     @property
@@ -76,3 +73,13 @@ class OnnxruntimeEngine:
                 f"the graph does not follow the contract (uint8 `image` in; float32 `score` and `anomaly_map` out): "
                 f"it has inputs {inputs} and outputs {outputs}; build the bundle again with this version"
             )
+
+
+def require_provider(wanted: str, found: Sequence[str]) -> None:
+    """Raises EngineError when a provider is not there. found: what onnxruntime was built with, or, once a session is
+    open, what came up in it: a build for GPUs lists providers that work on no GPU, and then quietly takes the CPU."""
+    if wanted not in found:
+        raise EngineError(
+            f"onnxruntime {onnxruntime.__version__} does not bring up {wanted}, only {', '.join(found)}: install "
+            "onnxruntime-gpu and the CUDA and cuDNN that it asks for (docs/device.md), or choose another engine"
+        )

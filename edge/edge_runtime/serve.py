@@ -15,13 +15,14 @@ from edge_runtime.answers import Answers
 from edge_runtime.bundle import Bundle, open_bundle
 from edge_runtime.clock import Clock
 from edge_runtime.engine import Engine
+from edge_runtime.engine_choice import choose_engine
 from edge_runtime.errors import ConfigError, EdgeError, EngineError, StorageError
+from edge_runtime.gpu_errors import GpuError
 from edge_runtime.inbox import Inbox, Stop
 from edge_runtime.inspector import Inspector
 from edge_runtime.interrupted import answer_interrupted
-from edge_runtime.model import Loader, load_model
+from edge_runtime.model import Loader, load_model, model_without_engine
 from edge_runtime.mqtt_client import MqttClient
-from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.pace import open_pace
 from edge_runtime.publisher import Publisher
 from edge_runtime.reception import Reception
@@ -40,7 +41,9 @@ log = logging.getLogger(__name__)
 
 def open_engine(station: Station, bundle: Bundle) -> Engine:
     """The engine that the station asks for, loaded with the bundle's graph."""
-    return OnnxruntimeEngine(bundle.graph(station.precision), station.threads)
+    chosen = choose_engine(station.engine, bundle, station.precision, station.engines, station.threads)
+    log.info("engine: %s, %s", chosen.engine.name, chosen.why)
+    return chosen.engine
 
 
 def open_station_source(station: Station) -> Source:
@@ -62,7 +65,7 @@ def serve(station: Station, inbox: Inbox, once: bool = False, hardware: Hardware
     Raises EdgeError for what makes serving impossible. A broker that is away does not: verdicts wait in the spool.
     """
     with open_inspector(station, inbox, hardware or Hardware()) as inspector:
-        inspector.start()
+        inspector.start(once)
         while (order := inspector.next_order(once)) is not None:
             shot = inspector.capture(order)
             if shot is None:
@@ -112,6 +115,8 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
         try:
             try:
                 model = load_model(bundle, station, hardware.open_engine)
+            except GpuError as error:  # a restart would not mend it: the station says so, and waits for a RELOAD
+                model = model_without_engine(bundle, station, error)
             except EdgeError:
                 status.note(started=True, self_test_passed=False)
                 raise

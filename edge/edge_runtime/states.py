@@ -37,6 +37,7 @@ class Conditions:
     storage_failed: bool = False
     engine_stuck: bool = False  # an order expired while the engine had it, and the engine has not come back
     camera_stuck: bool = False  # likewise the camera
+    no_engine: str = ""  # what of the GPU's stack is missing; a self-test cannot pass then
     self_test_passed: bool = False
     testing: bool = False  # a self-test on command
     camera_lost: bool = False  # nothing can come from the camera; it is tried again
@@ -78,6 +79,8 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.FAULT, ErrorCode.FRAME_MISSING, "the camera's driver does not answer")
     if not c.started:
         return StateReport(State.STARTING, ErrorCode.NONE, "loading and self-test")
+    if c.no_engine:
+        return StateReport(State.NOTREADY, ErrorCode.ENGINE_FAILED, c.no_engine)
     if not c.self_test_passed:
         return StateReport(State.NOTREADY, ErrorCode.SELF_TEST_FAILED, "the self-test failed")
     if c.stopping:

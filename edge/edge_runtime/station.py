@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edge_runtime.engine import ENGINES, EngineKind
 from edge_runtime.records import Precision
 from edge_runtime.source import SCHEMES
 from edge_runtime.spool_retention import MB, Retention
@@ -116,7 +117,12 @@ class Station(_Part):
     precision: Annotated[Precision, Field(strict=False)] = Field(
         default=Precision.FP32, description="fp32, fp16 or int8, as far as the bundle has it"
     )
-    engine: Literal["onnxruntime"] = Field(default="onnxruntime", description="onnxruntime (CPU)")
+    engine: Annotated[EngineKind, Field(strict=False)] = Field(
+        default=EngineKind.AUTO,
+        description="auto (TensorRT where it works, otherwise onnxruntime), tensorrt, onnxruntime (CPU), "
+        "onnxruntime-cuda or onnxruntime-tensorrt",
+    )
+    engines: AnyPath = Field(default=ENGINES, description="where `edge-build compile` put this device's engines")
     threads: Annotated[int, Field(ge=0, le=256)] = Field(default=0, description="of the engine; 0: one for each core")
     source: SourceSettings
     mode: Literal["free-running", "triggered", "interval", "hardware"] = Field(
@@ -177,6 +183,7 @@ def read_station(path: Path) -> Station:
     return station.model_copy(
         update={
             "bundle": folder / station.bundle,
+            "engines": folder / station.engines,
             "state_dir": folder / station.state_dir,
             "source": station.source.below(folder),
             "mqtt": mqtt,

@@ -33,7 +33,7 @@ class Status:
         """The state as it was shown last."""
         return self._shown
 
-    def note(self, **changes: bool | ErrorCode) -> None:
+    def note(self, **changes: bool | str | ErrorCode) -> None:
         """Something changed; show the new state, if it is one."""
         with self._lock:
             self._conditions = replace(self._conditions, **changes)  # type: ignore[arg-type]  # mypy cannot see names

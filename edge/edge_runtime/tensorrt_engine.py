@@ -4,9 +4,9 @@
     with TensorrtEngine(nvidia, files.read(key), key) as engine:
         inspection = engine.infer(picture)
 
-It has a CUDA context of its own, one stream, and one pinned buffer for each tensor, all made once. On a Jetson, where CPU
-and GPU share the memory, the GPU reads and writes these buffers in place; elsewhere they are copied. The work of one
-picture is recorded as a CUDA graph where TensorRT allows it. Any one thread may call it at a time.
+It has a CUDA context of its own, one stream, and one pinned buffer for each tensor, all made once. On a Jetson, where
+CPU and GPU share the memory, the GPU reads and writes these buffers in place; elsewhere they are copied. The work of
+one picture is recorded as a CUDA graph where TensorRT allows it. Any one thread may call it at a time.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.cuda_graph import CaptureRefused, CudaGraph
+from edge_runtime.cuda_graph import CaptureRefusedError, CudaGraph
 from edge_runtime.engine_files import EngineKey
 from edge_runtime.errors import EngineError
-from edge_runtime.gpu_errors import COMPILE, EngineDamaged, OutOfMemory, WrongVersion
+from edge_runtime.gpu_errors import COMPILE, EngineDamagedError, OutOfMemoryError, WrongVersionError
 from edge_runtime.nvidia import Nvidia
 from edge_runtime.records import Inspection
 from edge_runtime.tensorrt_log import collector
@@ -44,7 +44,7 @@ class Buffer:
 class TensorrtEngine:
     """Runs an engine that `EngineFiles` believes in.
 
-    Raises WrongVersion, EngineDamaged or OutOfMemory when TensorRT does not load it.
+    Raises WrongVersionError, EngineDamagedError or OutOfMemoryError when TensorRT does not load it.
     """
 
     def __init__(self, nvidia: Nvidia, plan: bytes, key: EngineKey) -> None:
@@ -62,7 +62,7 @@ class TensorrtEngine:
         except BaseException as error:
             self._free()
             if isinstance(error, cuda.MemoryError):
-                raise OutOfMemory(f"the engine does not fit into the GPU's free memory: {error}") from error
+                raise OutOfMemoryError(f"the engine does not fit into the GPU's free memory: {error}") from error
             raise
         cuda.Context.pop()
 
@@ -90,7 +90,7 @@ class TensorrtEngine:
             np.copyto(held, image)
             self._run()
             return Inspection(float(self._buffers["score"].host[0]), self._buffers["anomaly_map"].host[0].copy())
-        except (self._nvidia.cuda.Error, CaptureRefused) as error:
+        except (self._nvidia.cuda.Error, CaptureRefusedError) as error:
             raise EngineError(f"TensorRT failed on a picture: {error} {' | '.join(self._said.errors[-3:])}") from error
         finally:
             self._nvidia.cuda.Context.pop()
@@ -105,16 +105,20 @@ class TensorrtEngine:
         self._free()
 
     def _load(self, plan: bytes) -> None:
-        self._runtime = self._nvidia.trt.Runtime(self._said)
+        try:
+            self._runtime = self._nvidia.trt.Runtime(self._said)
+        except TypeError as error:  # what pybind11 makes of a null pointer
+            words = " | ".join(self._said.errors[-3:])
+            raise WrongVersionError(f"TensorRT {self._nvidia.tensorrt_version} does not start: {words}") from error
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             words = " | ".join(self._said.errors[-3:]) or "no reason given"
-            kind = WrongVersion if any(sign in words.lower() for sign in OTHER_VERSION) else EngineDamaged
+            kind = WrongVersionError if any(sign in words.lower() for sign in OTHER_VERSION) else EngineDamagedError
             raise kind(f"TensorRT {self._nvidia.tensorrt_version} does not load {self._key.stem}: {words}; {COMPILE}")
         self._check_contract()
         self._execution = self._engine.create_execution_context()
         if self._execution is None:
-            raise OutOfMemory(
+            raise OutOfMemoryError(
                 f"TensorRT cannot make room for {self._key.stem} ({self.device_memory} bytes): "
                 f"{' | '.join(self._said.errors[-3:])}; end what else uses the GPU's memory"
             )
@@ -132,7 +136,7 @@ class TensorrtEngine:
             "anomaly_map": (trt.TensorIOMode.OUTPUT, trt.DataType.FLOAT, 3),
         }
         if found != wanted:
-            raise EngineDamaged(
+            raise EngineDamagedError(
                 f"the engine {self._key.stem} does not follow the contract (uint8 `image` in; float32 `score` and "
                 f"`anomaly_map` out): it has {found}; {COMPILE}"
             )
@@ -156,7 +160,7 @@ class TensorrtEngine:
         try:
             self._graph = CudaGraph(self._nvidia.driver, self._stream.handle, self._enqueue)
             self._run()
-        except (CaptureRefused, EngineError, self._nvidia.cuda.Error) as refused:
+        except (CaptureRefusedError, EngineError, self._nvidia.cuda.Error) as refused:
             log.info("no CUDA graph (%s): kernels are launched one by one", refused)
             self._graph = None
             self._run()
@@ -185,5 +189,4 @@ class TensorrtEngine:
             self._graph.close()
         self._graph = self._execution = self._engine = self._runtime = self._stream = None
         self._buffers = {}
-        self._nvidia.cuda.Context.pop()
-        self._context.detach()
+        self._context.detach()  # which pops it; only the thread where it is current may do so

@@ -24,7 +24,7 @@ from edge_build.summary import (
     summarize,
     summary_text,
 )
-from edge_runtime.bundle import MANIFEST, sha256_of
+from edge_runtime.bundle import MANIFEST, Bundle, sha256_of
 from edge_runtime.errors import BundleError, EdgeError, EngineError, StorageError
 from edge_runtime.judge import Judge
 from edge_runtime.manifest import Dataset as DatasetEntry
@@ -264,16 +264,16 @@ def make_bundle(folder: Path) -> Path:
 
 def test_a_run_measures_the_test_pictures_and_writes_what_was_asked_for(root: Path, tmp_path: Path) -> None:
     bundle, engine = make_bundle(tmp_path / "bundle"), BrightestPixel()
-    graphs: list[Path] = []
+    opened: list[Path] = []
 
-    def open_engine(graph: Path) -> BrightestPixel:
-        graphs.append(graph)
+    def open_engine(found: Bundle) -> BrightestPixel:
+        opened.append(found.folder)
         return engine
 
     json_file, scores_file = tmp_path / "out.json", tmp_path / "out.npz"
     summary = run_evaluate(bundle, root, open_engine, Precision.FP32, SilentProgress(), json_file, scores_file)
 
-    assert graphs == [bundle / "model.fp32.onnx"]
+    assert opened == [bundle]
     assert not engine.open
     assert summary.figures.missed_defects == 1
     assert Summary.model_validate_json(json_file.read_text()) == summary

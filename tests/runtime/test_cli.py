@@ -107,7 +107,7 @@ def test_run_with_pictures_that_are_not_there_ends_with_1(place):
     (place / "station.yaml").write_text(init(place).stdout.replace("/pictures", "/nothing"))
     found = run("run", place / "station.yaml")
     assert found.returncode == 1
-    assert found.stderr.startswith(f"edge-daemon: source folder://{place}/nothing: ")
+    assert found.stderr.splitlines()[-1].startswith(f"edge-daemon: source folder://{place}/nothing: ")
 
 
 def test_run_with_a_state_dir_that_cannot_be_made_ends_with_74(place):

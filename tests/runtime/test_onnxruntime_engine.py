@@ -5,7 +5,7 @@ import pytest
 from tiny_bundle import SIZE, picture, tiny_graph
 
 from edge_runtime.errors import EngineError
-from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
+from edge_runtime.onnxruntime_engine import OnnxruntimeEngine, require_provider
 
 
 def test_a_graph_from_a_file_or_from_bytes_measures_the_same(tmp_path):
@@ -66,3 +66,10 @@ def test_a_picture_that_the_graph_does_not_take_is_an_engine_error(image):
         pytest.raises(EngineError, match=r"onnxruntime failed on a picture (uint8|float32) \("),
     ):
         engine.infer(image)
+
+
+def test_a_provider_that_is_listed_and_did_not_come_up_is_no_provider():
+    """What a session reports after a silent fallback, as onnxruntime-gpu does on a machine without GPU."""
+    with pytest.raises(EngineError, match=r"does not bring up CUDAExecutionProvider, only CPUExecutionProvider: "):
+        require_provider("CUDAExecutionProvider", ["CPUExecutionProvider"])
+    require_provider("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])

@@ -23,6 +23,7 @@ SERVING = Conditions(started=True, self_test_passed=True)
         (replace(SERVING, exhausted=True), State.NOTREADY, ErrorCode.FRAME_MISSING),
         (replace(SERVING, stopping=True, judging=True), State.NOTREADY, ErrorCode.NONE),
         (Conditions(started=True), State.NOTREADY, ErrorCode.SELF_TEST_FAILED),
+        (Conditions(started=True, no_engine="no driver"), State.NOTREADY, ErrorCode.ENGINE_FAILED),
         (replace(SERVING, testing=True), State.NOTREADY, ErrorCode.NONE),
         (replace(SERVING, camera_lost=True), State.NOTREADY, ErrorCode.FRAME_MISSING),
         (replace(SERVING, camera_stuck=True, judging=True), State.FAULT, ErrorCode.FRAME_MISSING),

@@ -1,0 +1,229 @@
+"""From a bundle's graph to this device's engine: `edge-build compile`, run where the engine will serve.
+
+    compiled = compile_engine(bundle, Precision.FP16, nvidia, files, Settings(), progress)
+
+It needs TensorRT and the bundle, and neither torch nor onnx. Precision lives in the graph: where TensorRT knows
+strongly typed networks (10 and later) it keeps every type as it is there. Version 8 does not know them: it gets the
+flags that allow what the graph asks for, and a constraint on every layer. What a version has is found by its names, not
+by its number.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_build.progress import Progress
+from edge_runtime.bundle import Bundle
+from edge_runtime.engine_files import EngineFiles, EngineKey
+from edge_runtime.errors import EngineError
+from edge_runtime.golden import replay_golden
+from edge_runtime.gpu_errors import CompilerRefusedError, EngineAbsentError, GpuError, OutOfMemoryError
+from edge_runtime.nvidia import Nvidia
+from edge_runtime.records import Precision
+from edge_runtime.tensorrt_engine import TensorrtEngine
+from edge_runtime.tensorrt_log import collector
+
+MEBIBYTE = 1 << 20
+MEMORY_SIGNS = ("outofmemory", "out of memory", "insufficient memory", "memory allocation", "cudaerrormemoryallocation")
+MAKE_ROOM = (
+    "Stop the station and the desktop (sudo systemctl isolate multi-user), give the compiler less (--workspace 256), "
+    "or add swap."
+)
+SAY_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """workspace_mb: what TensorRT may use for trying out kernels, in MiB. timing_cache: remember what was tried."""
+
+    workspace_mb: int = 1024
+    timing_cache: bool = True
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What came of it. deviation: from the golden figures, as a share of the tolerance. seconds: 0 for one that was
+    there already."""
+
+    path: Path
+    size: int
+    engine: str
+    deviation: float
+    seconds: float
+
+
+def compile_engine(
+    bundle: Bundle, precision: Precision, nvidia: Nvidia, files: EngineFiles, settings: Settings, progress: Progress
+) -> Compiled:
+    """Compile one precision, keep it, load it, and prove it on the golden pictures.
+
+    An engine that is there and passes stays; one that does not fit is set aside and compiled anew. Raises
+    CompilerRefusedError, OutOfMemoryError, or EngineError when the golden pictures are not reproduced; nothing that
+    fails is left to be loaded.
+    """
+    key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision)
+    found = _kept(bundle, nvidia, files, key, progress)
+    if found is not None:
+        return found
+    started = time.monotonic()
+    progress.say(f"compiling {bundle.label} {precision.value} for {nvidia.gpu} with TensorRT {nvidia.tensorrt_version}")
+    plan = _built(bundle.graph(precision).read_bytes(), nvidia, files, key, settings, progress)
+    path = files.write(key, plan)
+    try:
+        name, deviation = _proven(bundle, nvidia, files, key)
+    except EngineError:
+        progress.say(f"set aside: {files.set_aside(key)}")
+        raise
+    return Compiled(path, len(plan), name, deviation, time.monotonic() - started)
+
+
+def _kept(bundle: Bundle, nvidia: Nvidia, files: EngineFiles, key: EngineKey, progress: Progress) -> Compiled | None:
+    """The engine that is there already, if it serves."""
+    try:
+        name, deviation = _proven(bundle, nvidia, files, key)
+    except EngineAbsentError:
+        return None
+    except EngineError as error:
+        if files.path(key).exists():
+            progress.say(f"set aside as {files.set_aside(key).name}: {error}")
+        return None
+    return Compiled(files.path(key), files.path(key).stat().st_size, name, deviation, 0.0)
+
+
+def _proven(bundle: Bundle, nvidia: Nvidia, files: EngineFiles, key: EngineKey) -> tuple[str, float]:
+    """The engine's name and its deviation on the golden pictures."""
+    with TensorrtEngine(nvidia, files.read(key), key) as engine:
+        return engine.name, replay_golden(bundle, engine, key.precision)
+
+
+def _built(
+    graph: bytes, nvidia: Nvidia, files: EngineFiles, key: EngineKey, settings: Settings, progress: Progress
+) -> bytes:
+    trt, said = nvidia.trt, collector(nvidia.trt)
+    try:
+        builder = trt.Builder(said)
+    except TypeError as error:  # what pybind11 makes of a null pointer
+        raise CompilerRefusedError(f"TensorRT {trt.__version__} does not start: {_words(said)}") from error
+    network = builder.create_network(_network_flags(trt))
+    parser = trt.OnnxParser(network, said)
+    if not parser.parse(graph):
+        raise CompilerRefusedError(f"TensorRT {trt.__version__} does not take the graph: {_parser_errors(parser)}")
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb * MEBIBYTE)
+    # TF32 has the mantissa of FP16, and what is FP32 in a graph is so because FP16 cannot hold it (decisions/0009).
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
+        _allow_types(trt, network, config)
+    monitor = _monitor(trt, progress) if hasattr(config, "progress_monitor") else None
+    if monitor is not None:
+        config.progress_monitor = monitor
+    cache = _timing_cache(config, files.read_timing(key), progress) if settings.timing_cache else None
+    plan = builder.build_serialized_network(network, config)
+    del monitor  # it had to live until here: TensorRT keeps no reference
+    if plan is None:
+        raise _failure(nvidia, _words(said), settings)
+    if cache is not None:
+        files.write_timing(key, bytes(cache.serialize()))
+    return bytes(plan)
+
+
+def _network_flags(trt: Any) -> int:
+    """Strongly typed where that is known; an explicit batch where that must be said."""
+    known = trt.NetworkDefinitionCreationFlag
+    name = "STRONGLY_TYPED" if hasattr(known, "STRONGLY_TYPED") else "EXPLICIT_BATCH"
+    return 1 << int(getattr(known, name))
+
+
+def _allow_types(trt: Any, network: Any, config: Any) -> None:
+    """Version 8 chooses precisions itself among those that are allowed: allow what the graph has, and hold it to that.
+
+    What reads a dequantised tensor is left alone: TensorRT makes one INT8 layer of the three.
+    """
+    layers = [network.get_layer(number) for number in range(network.num_layers)]
+    kinds = {tensor.dtype for layer in layers for tensor in _outputs(layer)}
+    if trt.DataType.INT8 in kinds:
+        config.set_flag(trt.BuilderFlag.INT8)
+    if trt.DataType.HALF not in kinds:
+        return
+    config.set_flag(trt.BuilderFlag.FP16)
+    config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    quantised = {layer.name for layer in layers if trt.DataType.INT8 in (t.dtype for t in _tensors(layer))}
+    dequantised = {tensor.name for layer in layers if layer.name in quantised for tensor in _outputs(layer)}
+    for layer in layers:
+        if layer.name in quantised or dequantised & {tensor.name for tensor in _tensors(layer)}:
+            continue
+        for number, tensor in enumerate(_outputs(layer)):
+            if tensor.dtype in (trt.DataType.FLOAT, trt.DataType.HALF):
+                layer.precision = tensor.dtype
+                layer.set_output_type(number, tensor.dtype)
+
+
+def _outputs(layer: Any) -> list[Any]:
+    return [layer.get_output(number) for number in range(layer.num_outputs)]
+
+
+def _tensors(layer: Any) -> list[Any]:
+    given = [layer.get_input(number) for number in range(layer.num_inputs)]
+    return [tensor for tensor in given if tensor is not None] + _outputs(layer)
+
+
+def _timing_cache(config: Any, content: bytes, progress: Progress) -> Any:
+    """What was measured before on this device; a cache that TensorRT does not take is begun anew."""
+    cache = config.create_timing_cache(content)
+    if cache is None or not config.set_timing_cache(cache, False):
+        progress.say("the timing cache does not fit this TensorRT: a new one is begun")
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, False)
+    return cache
+
+
+def _monitor(trt: Any, progress: Progress) -> Any:
+    """Says how far the compiler is, at most every few seconds; some phases have thousands of steps."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # a class of a library without types
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._steps: dict[str, int] = {}
+            self._said = time.monotonic()
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self._steps[phase_name] = num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if time.monotonic() - self._said >= SAY_EVERY_S:
+                self._said = time.monotonic()
+                progress.say(f"  {phase_name}: {step + 1} of {self._steps.get(phase_name, 0)}")
+            return True  # go on
+
+        def phase_finish(self, phase_name: str) -> None:
+            self._steps.pop(phase_name, None)
+
+    return Monitor()
+
+
+def _failure(nvidia: Nvidia, words: str, settings: Settings) -> GpuError:
+    """Out of memory is told apart: a person can do something about it."""
+    if not any(sign in words.lower() for sign in MEMORY_SIGNS):
+        hint = "; a larger --workspace may help" if "could not find any implementation" in words.lower() else ""
+        return CompilerRefusedError(f"TensorRT {nvidia.tensorrt_version} does not compile the graph: {words}{hint}")
+    free, total = nvidia.free_memory()
+    return OutOfMemoryError(
+        f"compiling ran out of memory: {free // MEBIBYTE} MiB of {total // MEBIBYTE} are free now, and TensorRT was "
+        f"allowed a workspace of {settings.workspace_mb} MiB. {MAKE_ROOM} TensorRT said: {words}"
+    )
+
+
+def _parser_errors(parser: Any) -> str:
+    """Every error with its node; older versions do not know the node's name."""
+    said = []
+    for error in (parser.get_error(number) for number in range(parser.num_errors)):
+        node = error.node_name() if hasattr(error, "node_name") else f"node {error.node()}"
+        said.append(f"{node}: {' '.join(error.desc().split())}")
+    return " | ".join(said)
+
+
+def _words(said: Any) -> str:
+    return " | ".join(said.errors[-5:]) or "it gave no reason"

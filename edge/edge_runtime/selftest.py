@@ -1,0 +1,41 @@
+"""`edge-daemon selftest`: whether this device measures what the host measured, in a few lines for a person.
+
+for line in selftest(bundle, EngineKind.AUTO, Precision.FP16, Path("/var/lib/edge/engines")):
+    print(line)
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_runtime.bundle import Bundle
+from edge_runtime.engine import EngineKind
+from edge_runtime.engine_choice import choose_engine
+from edge_runtime.golden import read_golden, replay_golden
+from edge_runtime.prepare_proof import prove_prepare
+from edge_runtime.records import Precision
+
+ROUNDS = 20
+
+
+def selftest(bundle: Bundle, kind: EngineKind, precision: Precision, engines: Path) -> Iterator[str]:
+    """One line for each thing that was proven. Raises EdgeError, of the kind that fits, at the first that is not."""
+    yield f"bundle   {bundle.label}, {precision.value}: every file is as it was built"
+    prove_prepare()
+    yield "prepare  gives the same pixels as on the host"
+    chosen = choose_engine(kind, bundle, precision, engines)
+    with chosen.engine as engine:
+        yield f"engine   {engine.name}, {chosen.why}"
+        worst = replay_golden(bundle, engine, precision)
+        golden = bundle.manifest.golden
+        yield f"golden   {len(golden)} pictures reproduced, largest deviation {worst:.3f} of the tolerance"
+        picture, _ = read_golden(bundle, golden[0])
+        times = []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            engine.infer(picture)
+            times.append(1e3 * (time.perf_counter() - started))
+        yield f"time     {statistics.median(times):.2f} ms a picture in the engine (median of {ROUNDS})"
