@@ -55,7 +55,7 @@ class Inspector:
     _references_due: deque[Reference] = field(default_factory=deque)
     _next_test_s: float = field(default_factory=time.monotonic)
 
-    def start(self, once: bool) -> None:
+    def start(self, once: bool = False) -> None:
         """The model passed its self-test: the station is ready. Without an engine it is not, and says why.
 
         Raises GpuError when there is no engine and nobody waits for one (`once`).
@@ -64,8 +64,9 @@ class Inspector:
         if isinstance(self.model.engine, AbsentEngine):
             if once:
                 raise self.model.engine.reason
-            log.error("%s; then send RELOAD, or restart this station", self.model.engine.reason)
-            self.status.note(started=True, self_test_passed=False, no_engine=str(self.model.engine.reason))
+            missing = str(self.model.engine.reason)
+            log.error("%s; then send RELOAD, or restart this station", missing)
+            self.status.note(started=True, self_test_passed=False, no_engine=True, missing=missing)
         else:
             self.status.note(started=True, self_test_passed=True)
         self.watchdog.ready()
@@ -235,7 +236,7 @@ class Inspector:
         self._references_due.clear()
         self._plan_self_test()
         old.close()
-        self.status.note(self_test_passed=True, no_engine="")
+        self.status.note(self_test_passed=True, no_engine=False)
         self._reply(Command.RELOAD, f"DONE;{model.bundle.label} serves")
 
     def _not_loaded(self, error: Exception) -> None:

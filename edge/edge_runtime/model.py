@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from edge_runtime.absent_engine import AbsentEngine
 from edge_runtime.bundle import Bundle
 from edge_runtime.engine import Engine
-from edge_runtime.gpu_errors import GpuError
 from edge_runtime.golden import Reference, deviation, read_references
+from edge_runtime.gpu_errors import GpuError
 from edge_runtime.judge import Judge
 from edge_runtime.station import Station
 

@@ -37,7 +37,7 @@ class Conditions:
     storage_failed: bool = False
     engine_stuck: bool = False  # an order expired while the engine had it, and the engine has not come back
     camera_stuck: bool = False  # likewise the camera
-    no_engine: str = ""  # what of the GPU's stack is missing; a self-test cannot pass then
+    no_engine: bool = False  # something of the GPU's stack is missing
     self_test_passed: bool = False
     testing: bool = False  # a self-test on command
     camera_lost: bool = False  # nothing can come from the camera; it is tried again
@@ -45,6 +45,7 @@ class Conditions:
     paused: bool = False
     judging: bool = False  # an order is in hand
     last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
+    missing: str = ""  # what no_engine means here, for people
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def report_from(conditions: Conditions) -> StateReport:
     if not c.started:
         return StateReport(State.STARTING, ErrorCode.NONE, "loading and self-test")
     if c.no_engine:
-        return StateReport(State.NOTREADY, ErrorCode.ENGINE_FAILED, c.no_engine)
+        return StateReport(State.NOTREADY, ErrorCode.ENGINE_FAILED, c.missing)
     if not c.self_test_passed:
         return StateReport(State.NOTREADY, ErrorCode.SELF_TEST_FAILED, "the self-test failed")
     if c.stopping:

@@ -10,7 +10,9 @@ import pytest
 from station_stage import WAIT_S, Stage, frame
 from tiny_bundle import write_bundle
 
+from edge_runtime.gpu_errors import EngineAbsentError
 from edge_runtime.messages import Command
+from edge_runtime.model import model_without_engine
 from edge_runtime.records import Outcome
 from edge_runtime.states import State
 
@@ -80,3 +82,21 @@ def test_while_one_model_is_being_loaded_another_reload_is_refused(stage):
     stage.inspector.loader._thread.join(WAIT_S)
     stage.step()
     assert stage.publisher.said[-1] == b"RELOAD;DONE;tiny-1.0 serves"
+
+
+def test_a_station_without_an_engine_judges_nothing_until_a_reload_finds_one(stage):
+    reason = EngineAbsentError("there is no engine: run `edge-build compile BUNDLE` on this device")
+    s = stage.inspector
+    s.model = model_without_engine(s.model.bundle, stage.station, reason)
+    with pytest.raises(EngineAbsentError):
+        s.start(once=True)
+    s.start()
+    assert stage.publisher.states[-1] is State.NOTREADY
+    shown = stage.status.report.payload()
+    assert shown == b"NOTREADY;201;there is no engine: run `edge-build compile BUNDLE` on this device"
+    s.obey(Command.SELFTEST)
+    assert stage.publisher.said[-1].startswith(b"SELFTEST;FAILED")
+    assert stage.publisher.states[-1] is State.NOTREADY
+    reload_and_wait(stage)
+    assert stage.step().decision.outcome is Outcome.OK
+    assert stage.publisher.states[-1] is State.READY

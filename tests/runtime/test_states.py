@@ -23,7 +23,7 @@ SERVING = Conditions(started=True, self_test_passed=True)
         (replace(SERVING, exhausted=True), State.NOTREADY, ErrorCode.FRAME_MISSING),
         (replace(SERVING, stopping=True, judging=True), State.NOTREADY, ErrorCode.NONE),
         (Conditions(started=True), State.NOTREADY, ErrorCode.SELF_TEST_FAILED),
-        (Conditions(started=True, no_engine="no driver"), State.NOTREADY, ErrorCode.ENGINE_FAILED),
+        (Conditions(started=True, no_engine=True), State.NOTREADY, ErrorCode.ENGINE_FAILED),
         (replace(SERVING, testing=True), State.NOTREADY, ErrorCode.NONE),
         (replace(SERVING, camera_lost=True), State.NOTREADY, ErrorCode.FRAME_MISSING),
         (replace(SERVING, camera_stuck=True, judging=True), State.FAULT, ErrorCode.FRAME_MISSING),
@@ -37,7 +37,7 @@ def test_each_condition_gives_its_state(conditions, state, error):
     assert (report.state, report.error) == (state, error)
 
 
-FLAGS = [field.name for field in fields(Conditions) if field.name != "last_error"]
+FLAGS = [field.name for field in fields(Conditions) if field.name not in ("last_error", "missing")]
 
 
 def all_conditions():
@@ -50,6 +50,7 @@ def test_triggers_are_taken_only_after_a_passed_self_test_with_nothing_in_the_wa
     for c in all_conditions():
         nothing_in_the_way = not (
             c.stopped or c.stopping or c.storage_failed or c.engine_stuck or c.camera_stuck or c.testing or c.paused
+            or c.no_engine
             or ((c.exhausted or c.camera_lost) and not c.judging)
         )  # fmt: skip
         expected = c.started and c.self_test_passed and nothing_in_the_way
