@@ -26,7 +26,7 @@ from edge_build.backbone import load_backbone, stage_at, strides_of
 from edge_build.cpr import FINE_REACH, STRIDES, Cpr, GlobalBranch
 from edge_build.cpr_hold_out import held_out_precision, held_out_rows
 from edge_build.cpr_lessons import Lessons
-from edge_build.cpr_maps import Maps, described, extract_maps, shares_of
+from edge_build.cpr_maps import Maps, described, extract_directions, extract_maps, shares_of
 from edge_build.cpr_match import Direction, Match, bank_of
 from edge_build.cpr_pool import PictureMaker, References
 from edge_build.cpr_state import Branches, TrainingState, bytes_from_state, new_state, restore
@@ -96,6 +96,7 @@ class CprLearner:
         shallow = load_backbone(settings.backbone, taps[: len(STRIDES)], settings.backbone_weights)
         self._seeing = shallow.to(self._device)
         self._maps = extract_maps(self._seeing, pictures, Rooms(self._folder), "features", progress)
+        self._coarser = extract_directions(self._backbone, len(STRIDES), pictures, progress)
         self._last: tuple[tuple[int, ...], Learned] | None = None
 
     def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> Cpr:
@@ -116,8 +117,8 @@ class CprLearner:
                 Match(branch, bank_of(described(branch, m, rows), others, reach), reach)
                 for branch, m, reach in zip(learned.local, (maps.fine, maps.coarse), (FINE_REACH, 0), strict=True)
             ]
-            for coarser in self._coarser(rows):
-                matches.append(Match(Direction(), bank_of(coarser, others, 0, COARSER_SPREAD), 0))
+            for coarser in self._coarser:
+                matches.append(Match(Direction(), bank_of(coarser[list(rows)], others, 0, COARSER_SPREAD), 0))
         return Cpr(
             self._backbone,
             retrieval,
@@ -126,16 +127,6 @@ class CprLearner:
             self._size,
             learned.notes,
         )
-
-    def _coarser(self, rows: Sequence[int]) -> list[Tensor]:
-        """Directions of the features of the taps beyond the two that are trained, float16 (len(rows), C, h, w) each."""
-        count = len(self._backbone.taps) - len(STRIDES)
-        parts: list[list[Tensor]] = [[] for _ in range(count)]
-        for row in self._progress.track("coarser features", rows) if count else ():
-            features = self._backbone(torch.from_numpy(self._pictures[row][None]))
-            for part, m in zip(parts, features[len(STRIDES) :], strict=True):
-                part.append(Direction()(m).half())
-        return [torch.cat(part) for part in parts]
 
     def _learned(self, chosen: tuple[int, ...]) -> Learned:
         maps, some = self._maps, chosen[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from edge_build.backbone import Backbone
 from edge_build.cpr import LocalBranch
+from edge_build.cpr_match import Direction
 from edge_build.foreground import Foreground
 from edge_build.progress import Progress
 from edge_build.room import Rooms
@@ -53,6 +54,16 @@ def extract_maps(backbone: Backbone, pictures: NDArray[np.uint8], rooms: Rooms, 
             kept.put(start, features)
     assert kept is not None
     return kept
+
+
+def extract_directions(backbone: Backbone, first: int, pictures: NDArray[np.uint8], progress: Progress) -> list[Tensor]:
+    """Features of prepared pictures (n, H, W, 3) at unit length, float16 (n, C, h, w), of the taps from `first` on."""
+    parts: list[list[Tensor]] = [[] for _ in backbone.taps[first:]]
+    with torch.inference_mode():
+        for row in progress.track("coarser features", range(len(pictures) if parts else 0)):
+            for part, m in zip(parts, see(backbone, pictures[row][None])[first:], strict=True):
+                part.append(Direction()(m).half())
+    return [torch.cat(part) for part in parts]
 
 
 def see(backbone: Backbone, pictures: NDArray[np.uint8]) -> list[Tensor]:
