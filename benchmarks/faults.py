@@ -3,6 +3,8 @@
     .venv/bin/python benchmarks/faults.py kills --count 1000
     .venv/bin/python benchmarks/faults.py broker --count 200
     .venv/bin/python benchmarks/faults.py power --count 500          # as root
+    .venv/bin/python benchmarks/faults.py outage --count 864000
+    .venv/bin/python benchmarks/faults.py drain --count 100000
 
 Exit 1 when anything was lost, conflicting, falsely OK or unanswered.
 """
@@ -15,14 +17,35 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from _faults.broker_kills import kill_broker
+from _faults.drain import drain_backlog
 from _faults.kills import kill_daemon
+from _faults.outage import spool_a_day
 from _faults.power_cuts import cut_power
 
-FAULTS = {"kills": kill_daemon, "broker": kill_broker, "power": cut_power}
+
+class Result(Protocol):
+    """The figures of one kind of fault, a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing went wrong."""
+
+
+FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
+    "kills": kill_daemon,
+    "broker": kill_broker,
+    "power": cut_power,
+    "outage": spool_a_day,
+    "drain": drain_backlog,
+}
 
 
 def main() -> None:
@@ -30,10 +53,10 @@ def main() -> None:
     options = _options()
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edge-faults-", dir=options.work) as name:
-        account = FAULTS[options.fault](Path(name) / "stand", options.count, options.seed)
-    found = {"fault": options.fault, "count": options.count, **asdict(account)}
+        result = FAULTS[options.fault](Path(name) / "stand", options.count, options.seed)
+    found = {"fault": options.fault, "count": options.count, **asdict(result)}
     print(json.dumps({**found, "seconds": round(time.monotonic() - began_s), "load": round(os.getloadavg()[0], 1)}))
-    sys.exit(0 if account.is_clean else 1)
+    sys.exit(0 if result.is_clean else 1)
 
 
 def _options() -> argparse.Namespace:
