@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -100,7 +101,8 @@ class Nursery:
     def kill(self, pid: int, number: int = signal.SIGKILL, wait_s: float = 20.0) -> int:
         """Send a signal, and wait for the end. Returns the exit code."""
         if pid not in self.exits:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # it ended by itself just now
+                os.kill(pid, number)
         deadline = time.monotonic() + wait_s
         while pid not in self.exits:
             if time.monotonic() > deadline:

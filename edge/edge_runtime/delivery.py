@@ -15,6 +15,7 @@ Only the publisher's thread calls this.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +38,8 @@ GIVE_UP_S = 5.0
 LIVE_WINDOW = 6  # live verdicts handed over and not confirmed; the next ones wait here for their moment
 BACKLOG_WINDOW = 18  # backlog waits while this many are in flight, so that a live verdict is never far behind
 CHUNK = 6  # verdicts of the backlog at a time
-READ_AHEAD = 120  # verdicts of the backlog read from the disk at a time
+READ_AHEAD = 24  # verdicts of the backlog read from the disk at a time
+OLDER_PER_S = 1000  # verdicts of the backlog and of replays: neither a PLC nor the station's processor is to be flooded
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Delivery:
         self._fresh: deque[Live] = deque()  # live verdicts that wait for room in the window
         self._ahead: deque[Verdict] = deque()  # of the backlog, read and not yet sent
         self._replays: deque[SeqRange] = deque()
+        self._older_due_s = clock()
 
     @property
     def is_done(self) -> bool:
@@ -75,10 +78,11 @@ class Delivery:
         """Whether the broker has confirmed nothing for so long that a new connection is better."""
         return self._outbox.waited_s(self._clock()) > GIVE_UP_S
 
-    @property
-    def has_work(self) -> bool:
-        """Whether `send_older` would send something now."""
-        return self._may_send_older() and (self._outbox.has_backlog or bool(self._replays))
+    def idle_s(self) -> float:
+        """How long `send_older` will have nothing to send, unless something happens."""
+        if self._may_send_older() and (self._outbox.has_backlog or self._replays):
+            return max(0.0, self._older_due_s - self._clock())
+        return math.inf
 
     def connected(self, link: Link) -> None:
         """There is a connection from now on."""
@@ -136,11 +140,11 @@ class Delivery:
             self._fresh.popleft()
 
     def send_older(self) -> None:
-        """Send a few of the backlog, then of the replays, as far as there is room."""
-        if self._outbox.has_backlog and self._may_send_older():
-            self._send_backlog()
-        if self._replays and self._may_send_older():
-            self._send_replay()
+        """Send a few of the backlog, or else of the replays, as far as there is room."""
+        if self.idle_s() > 0:
+            return
+        sent = self._send_backlog() if self._outbox.has_backlog else self._send_replay()
+        self._older_due_s = max(self._older_due_s + sent / OLDER_PER_S, self._clock() - CHUNK / OLDER_PER_S)
 
     def _send_live(self, live: Live) -> None:
         verdict, began_ns = live.verdict, time.monotonic_ns()
@@ -164,26 +168,29 @@ class Delivery:
             verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
         self.send(self._topics.verdict_json, encode_json(verdict), verdict.seq)
 
-    def _send_backlog(self) -> None:
+    def _send_backlog(self) -> int:
         if not self._ahead:
             first, last = self._outbox.backlog
             self._ahead.extend(self._spool.undelivered(first, last, READ_AHEAD))
             if not self._ahead:
                 self._outbox.backlog_done_to(last)
-        for _ in range(min(CHUNK, len(self._ahead))):
+        count = min(CHUNK, len(self._ahead))
+        for _ in range(count):
             verdict = self._ahead.popleft()
             if not self._outbox.is_out(verdict.seq):
                 # Flagged, for it is old: a PLC must not take it for the part that waits now.
                 self._send_verdict(replayed(verdict))
             self._outbox.backlog_done_to(verdict.seq)
+        return count
 
-    def _send_replay(self) -> None:
+    def _send_replay(self) -> int:
         wanted = self._replays.popleft()
         verdicts = self._spool.between(wanted.first, wanted.last, CHUNK)
         for verdict in verdicts:
             self.send(self._topics.replay_data, encode_json(replayed(verdict)))
         if len(verdicts) == CHUNK and verdicts[-1].seq < wanted.last:
             self._replays.appendleft(SeqRange(verdicts[-1].seq + 1, wanted.last))
+        return len(verdicts)
 
     def _may_send_older(self) -> bool:
         return (

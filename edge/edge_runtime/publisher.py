@@ -154,9 +154,9 @@ class Publisher:
             self._on_failure(error)
 
     def _next_event(self, wait: bool = True) -> _Event | None:
-        idle_s = max(0.0, self._next_beat - self._clock())
+        idle_s = max(0.0, min(self._next_beat - self._clock(), self._delivery.idle_s()))
         try:
-            return self._events.get(block=wait and not self._delivery.has_work, timeout=idle_s)
+            return self._events.get(block=wait and idle_s > 0, timeout=idle_s)
         except queue.Empty:
             return None
 
