@@ -5,6 +5,7 @@
     .venv/bin/python benchmarks/faults.py power --count 500          # as root
     .venv/bin/python benchmarks/faults.py outage --count 864000
     .venv/bin/python benchmarks/faults.py drain --count 100000
+    .venv/bin/python benchmarks/faults.py soak --count 100000
 
 Exit 1 when anything was lost, conflicting, falsely OK or unanswered.
 """
@@ -27,6 +28,7 @@ from _faults.drain import drain_backlog
 from _faults.kills import kill_daemon
 from _faults.outage import spool_a_day
 from _faults.power_cuts import cut_power
+from _faults.soak import soak
 
 
 class Result(Protocol):
@@ -45,6 +47,7 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
     "power": cut_power,
     "outage": spool_a_day,
     "drain": drain_backlog,
+    "soak": soak,
 }
 
 
