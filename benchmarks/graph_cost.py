@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import argparse
 import io
-import time
 import warnings
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import torch
+from _turns import any_picture, time_in_turns
 from torch import Tensor, nn
 
 from edge_build.backbone import Backbone, load_backbone, stage_at
@@ -46,28 +44,16 @@ def main() -> None:
     bundles = [open_bundle(path) for path in arguments.bundles]
     first = bundles[0].manifest
     graphs = {"backbone alone": floor_graph(first.backbone, first.height, first.width)}
-    pictures = {"backbone alone": picture(first.height, first.width)}
+    pictures = {"backbone alone": any_picture(first.height, first.width)}
     for bundle in bundles:
         manifest = bundle.manifest
         name = f"{manifest.name}-{manifest.version} ({manifest.detector}, {manifest.height} x {manifest.width})"
         graphs[name] = bundle.graph(Precision.FP32).read_bytes()
-        pictures[name] = picture(manifest.height, manifest.width)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    sessions = {
-        name: onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        for name, graph in graphs.items()
-    }
-    times: dict[str, list[float]] = {name: [] for name in sessions}
-    for _ in range(arguments.rounds):
-        for name, session in sessions.items():
-            started = time.perf_counter()
-            session.run(None, {"image": pictures[name]})
-            times[name].append(1e3 * (time.perf_counter() - started))
+        pictures[name] = any_picture(manifest.height, manifest.width)
+    times = time_in_turns(graphs, pictures, arguments.rounds)
     floor = times["backbone alone"]
     for name, taken in times.items():
-        ratio = f"{np.median(taken) / np.median(floor):.2f} and {min(taken) / min(floor):.2f} times the backbone"
-        print(f"{name}: median {np.median(taken):.1f} ms, least {min(taken):.1f} ms, {ratio}")
+        print(f"{name}: median {taken.median:.1f} ms, least {taken.least:.1f} ms, {taken.over(floor)} the backbone")
 
 
 def floor_graph(variant: str, height: int, width: int) -> bytes:
@@ -77,18 +63,13 @@ def floor_graph(variant: str, height: int, width: int) -> bytes:
         warnings.simplefilter("ignore")  # as in edge_build.export
         torch.onnx.export(
             Floor(load_backbone(variant, tuple(stage_at(variant, stride) for stride in STRIDES))),
-            (torch.from_numpy(picture(height, width)),),
+            (torch.from_numpy(any_picture(height, width)),),
             buffer,  # type: ignore[arg-type]  # as in edge_build.export
             dynamo=False,
             opset_version=17,
             input_names=["image"],
         )
     return buffer.getvalue()
-
-
-def picture(height: int, width: int) -> np.ndarray:
-    """Any picture: the time does not depend on what it shows."""
-    return np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
 
 
 if __name__ == "__main__":
