@@ -88,8 +88,8 @@ def scale_loss(
     loss = F.relu(POSITIVE_MARGIN - (found[0] * found[1]).sum(1)).pow(3).mean()
     negatives, weights = [], []
     if with_remote:
-        raw = (parts[2][:, :, 1, 1] - parts[1][:, :, 1, 1]).square().sum(1).view(count, POINTS) * away
-        weights.append((raw * POINTS / raw.sum(1, keepdim=True).clamp(min=1e-6)).flatten())
+        unlike = (parts[2][:, :, 1, 1] - parts[1][:, :, 1, 1]).square().sum(1).view(count, POINTS)
+        weights.append(remote_weights(unlike * away).flatten())
         negatives.append((found[2] * found[1]).sum(1))
     if len(defective):
         negatives.append((found[-2] * found[-1]).sum(1))
@@ -97,6 +97,14 @@ def scale_loss(
     if negatives:
         loss = loss + (torch.cat(weights).to(device) * F.relu(torch.cat(negatives) + NEGATIVE_MARGIN).pow(3)).mean()
     return loss
+
+
+def remote_weights(unlike: Tensor) -> Tensor:
+    """What remote pairs count, (pictures, pairs): the more, the less alike they are; the mean of a picture is one.
+
+    unlike: squared distances of their raw features; zero where they are not remote.
+    """
+    return unlike * unlike.shape[1] / unlike.sum(1, keepdim=True).clamp(min=1e-6)
 
 
 def neighbourhoods(maps: Tensor, rows: Tensor, places: Tensor, width: int) -> Tensor:
