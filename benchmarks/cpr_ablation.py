@@ -43,8 +43,8 @@ class AnyReferences(GlobalBranch):
     """Ten references that do not depend on the picture."""
 
     def forward(self, fine: Tensor) -> Tensor:
-        chosen = np.random.default_rng(0).permutation(self.log_references.shape[2])[: self.count]
-        return torch.from_numpy(chosen) + (0 * fine[0, 0, 0, 0]).long()  # of the picture, for the exporter
+        chosen = np.random.default_rng(0).permutation(int(self.log_references.shape[2]))[: self.count]
+        return torch.from_numpy(chosen)
 
 
 def main() -> None:
