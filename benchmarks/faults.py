@@ -3,6 +3,7 @@
     .venv/bin/python benchmarks/faults.py kills --count 1000
     .venv/bin/python benchmarks/faults.py broker --count 200
     .venv/bin/python benchmarks/faults.py power --count 500          # as root
+    .venv/bin/python benchmarks/faults.py triggers --count 10000
     .venv/bin/python benchmarks/faults.py outage --count 864000
     .venv/bin/python benchmarks/faults.py drain --count 100000
     .venv/bin/python benchmarks/faults.py soak --count 100000
@@ -29,6 +30,7 @@ from _faults.kills import kill_daemon
 from _faults.outage import spool_a_day
 from _faults.power_cuts import cut_power
 from _faults.soak import soak
+from _faults.triggers import trigger_through_faults
 
 
 class Result(Protocol):
@@ -45,6 +47,7 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
     "kills": kill_daemon,
     "broker": kill_broker,
     "power": cut_power,
+    "triggers": trigger_through_faults,
     "outage": spool_a_day,
     "drain": drain_backlog,
     "soak": soak,

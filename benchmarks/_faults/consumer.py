@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -27,13 +26,16 @@ ASK_S = 1.0  # how often a gap is asked for
 
 
 class Consumer:
-    """See the module. Connects at once, and again whenever the connection is lost. `stop` ends it."""
+    """See the module. Connects at once, and again whenever the connection is lost. `close` ends it.
 
-    def __init__(self, port: int, on_verdict: Callable[[int], None] = lambda seq: None) -> None:
+    asks_by_ack: whether the triggers to be answered are those that the station says it accepted, whoever sent them.
+    """
+
+    def __init__(self, port: int, asks_by_ack: bool = False) -> None:
         self.ledger = Ledger()
         self.unreadable: list[bytes] = []
         self.replies: dict[str, int] = {}  # how often each word came on /trigger/ack
-        self._on_verdict = on_verdict
+        self._asks_by_ack = asks_by_ack
         self._lock = threading.Condition()
         self._stopping = threading.Event()
         self._asked_s = self._acked_s = 0.0
@@ -95,6 +97,11 @@ class Consumer:
                 self._ask()
             time.sleep(0.05)
 
+    def expect_jump(self) -> None:
+        """The spool was damaged, and everything of it is here: the next number may be any greater one."""
+        with self._lock:
+            self.ledger.expect_jump()
+
     def close(self) -> None:
         """End the connection."""
         self._stopping.set()
@@ -119,8 +126,10 @@ class Consumer:
             self._states.put(payload.decode("ascii"))
             return
         if name == "trigger/ack":
-            word = payload.partition(b";")[2].decode("ascii")
+            number, _, word = payload.decode("ascii").partition(";")
             with self._lock:
+                if self._asks_by_ack and word in ("ACCEPTED", "DUPLICATE"):
+                    self.ledger.ask(int(number))
                 self.replies[word] = self.replies.get(word, 0) + 1
             return
         try:
@@ -130,7 +139,6 @@ class Consumer:
             return
         with self._lock:
             self.ledger.add(verdict)
-            self._on_verdict(verdict.seq)
             self._lock.notify_all()
             self._acknowledge()
             self._ask()

@@ -37,7 +37,9 @@ class Ledger:
         self._by_trigger: defaultdict[int, set[int]] = defaultdict(set)
         self._asked: set[int] = set()
         self._conflicting: set[int] = set()
-        self.contiguous = 0  # every number up to this one is here
+        self._skipped = 0
+        self._jumps_after = 0
+        self.contiguous = 0  # every number up to this one is here, or was never used
         self.highest = 0
 
     def ask(self, trigger_id: int) -> None:
@@ -51,6 +53,9 @@ class Ledger:
             self._conflicting.add(verdict.seq)
         if verdict.trigger_id:
             self._by_trigger[verdict.trigger_id].add(verdict.seq)
+        if self._jumps_after and verdict.seq > self._jumps_after:
+            self._skipped += verdict.seq - self._jumps_after - 1
+            self.contiguous, self._jumps_after = verdict.seq - 1, 0
         self.highest = max(self.highest, verdict.seq)
         while self.contiguous + 1 in self._verdicts:
             self.contiguous += 1
@@ -58,9 +63,15 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._verdicts)
 
-    def has(self, seq: int) -> bool:
-        """Whether this number came."""
-        return seq in self._verdicts
+    def expect_jump(self) -> None:
+        """Everything up to here came, and the numbers go on anywhere: the first one that comes now says where."""
+        if self.contiguous == self.highest:
+            self._jumps_after = self.highest
+
+    def verdict_of(self, trigger_id: int) -> Verdict | None:
+        """The verdict of a trigger."""
+        seqs = self._by_trigger.get(trigger_id)
+        return self._verdicts[min(seqs)] if seqs else None
 
     def is_answered(self, trigger_id: int) -> bool:
         """Whether a trigger has a verdict."""
@@ -79,17 +90,17 @@ class Ledger:
         """All of them, by number."""
         return [self._verdicts[seq] for seq in sorted(self._verdicts)]
 
-    def account(self) -> Account:
-        """The sum of it."""
+    def account(self, released_wrongly: int = 0) -> Account:
+        """The sum of it. released_wrongly: parts that a PLC let pass, and that no good picture's OK stands for."""
         twice = sum(len(seqs) > 1 for seqs in self._by_trigger.values())
         outcomes = [v.decision.outcome for v in self._verdicts.values()]
         return Account(
             triggers=len(self._asked),
             verdicts=len(self._verdicts),
             errors=outcomes.count(Outcome.ERROR),
-            lost=self.highest - len(self._verdicts),
+            lost=self.highest - self._skipped - len(self._verdicts),
             conflicting=len(self._conflicting) + twice,
-            false_ok=sum(is_false_ok(v) for v in self._verdicts.values()),
+            false_ok=sum(is_false_ok(v) for v in self._verdicts.values()) + released_wrongly,
             unanswered=len(self._asked - self._by_trigger.keys()),
         )
 

@@ -1,7 +1,8 @@
 """A process that has imported what `edge-daemon` needs and forks it on request: a start takes a tenth of a second then.
 
 Reads the command line of one daemon per line, and writes the process id of each, and `ID exited STATUS` when it ends.
-The child is `edge-daemon`'s own `main`; nothing runs before the fork but imports.
+The child is `edge-daemon`'s own `main`; nothing runs before the fork but imports. With a control file, its engine
+and its source fail as the file says: see hardware.py.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import select
 import sys
+from pathlib import Path
 
 
 def main() -> None:
@@ -20,6 +22,9 @@ def main() -> None:
     import edge_runtime.onnxruntime_engine
     import edge_runtime.serve  # noqa: F401
     from edge_runtime.cli import main as edge_daemon
+
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from _faults.hardware import make_it_fail
 
     running: set[int] = set()
     while True:
@@ -35,6 +40,8 @@ def main() -> None:
                 os.dup2(log, 2)
                 os.dup2(os.open(os.devnull, os.O_RDWR), 0)
                 os.dup2(2, 1)
+                if request["control"]:
+                    make_it_fail(Path(request["control"]))
                 sys.argv = ["edge-daemon", *request["arguments"]]
                 status = 1
                 try:

@@ -77,8 +77,8 @@ class Broker:
 class Nursery:
     """Starts daemons quickly: see nursery.py."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, log: Path, control: Path | None = None) -> None:
+        self._log, self._control = log, control
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("nursery.py"))],
             stdin=subprocess.PIPE,
@@ -94,7 +94,11 @@ class Nursery:
     def start(self, station: Path, *options: str) -> int:
         """Start a daemon. Returns its process id."""
         assert self._process.stdin is not None
-        request = {"arguments": ["run", str(station), *options], "log": str(self._log)}
+        request = {
+            "arguments": ["run", str(station), *options],
+            "log": str(self._log),
+            "control": str(self._control or ""),
+        }
         self._process.stdin.write(json.dumps(request) + "\n")
         return self._started.get(timeout=60)
 
@@ -131,8 +135,8 @@ class Nursery:
 class Stand:
     """Everything of one station, in a folder. A context manager: leaving it ends all that was started."""
 
-    def __init__(self, folder: Path, pictures: str = "ondbgo") -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, pictures: str = "ondbgo", control: Path | None = None) -> None:
+        self.folder, self._control = folder, control
         self._pictures = pictures
         self.log = folder / "daemon.log"
 
@@ -145,7 +149,7 @@ class Stand:
         write_pictures(self.folder / "pictures", self._pictures)
         self.broker = Broker(self.folder)
         self.broker.start()
-        self.nursery = Nursery(self.log)
+        self.nursery = Nursery(self.log, self._control)
         self.pid = 0
         return self
 
@@ -188,7 +192,7 @@ class Stand:
 def write_pictures(folder: Path, kinds: str) -> None:
     """One file for each letter, its name says what it shows.
 
-    o good, n defect, b black, s saturated, d not a picture, g 16-bit grey, c cut off, e empty.
+    o good, n defect, b black, s saturated, d not a picture, g 16-bit grey, c PNG cut off, j JPEG cut off, e empty.
     """
     import cv2
     import numpy as np
@@ -203,6 +207,7 @@ def write_pictures(folder: Path, kinds: str) -> None:
         "d": "damaged",
         "g": "grey16",
         "c": "cut",
+        "j": "cut",
         "e": "empty",
     }
     for number, kind in enumerate(kinds):
@@ -213,7 +218,8 @@ def write_pictures(folder: Path, kinds: str) -> None:
             cv2.imwrite(str(path), np.full((64, 64, 3), 0 if kind == "b" else 255, np.uint8))
         elif kind == "g":
             cv2.imwrite(str(path), np.full((64, 64), 30_000, np.uint16))
-        elif kind == "c":
+        elif kind in "cj":
+            path = path.with_suffix(".png" if kind == "c" else ".jpg")
             cv2.imwrite(str(path), picture(False, number))
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         else:
