@@ -64,7 +64,8 @@ class FaultySource:
         if word == "stuck":
             time.sleep(FOREVER_S)
         if word == "frozen" and self._last is not None:
-            return replace(self._last, captured_ns=time.monotonic_ns(), camera_ns=self._last.camera_ns + 1)
+            self._last = replace(self._last, captured_ns=time.monotonic_ns(), camera_ns=self._last.camera_ns + 1)
+            return self._last
         frame = self._source.next_frame(wait_s)
         if not isinstance(frame, Frame):
             return frame

@@ -11,6 +11,7 @@ from tiny_bundle import picture, write_bundle
 from edge_runtime.answers import Answers
 from edge_runtime.bundle import open_bundle
 from edge_runtime.clock import Clock
+from edge_runtime.frame_history import FrameHistory
 from edge_runtime.inbox import Inbox
 from edge_runtime.inspector import Inspector
 from edge_runtime.messages import Trigger
@@ -129,7 +130,7 @@ class Stage:
         self.inspector = Inspector(
             self.station, model, self.source, open_pace(self.station, self.source, self.tally), self.spool,
             self.publisher, self.desk, self.tally, self.status, self.answers, self.inbox, Loader(self.load),
-            Watchdog(1000.0, self.notified.append),
+            Watchdog(1000.0, self.notified.append), FrameHistory(deadline_ms, self.station.health.frozen),
         )  # fmt: skip
 
     @property

@@ -22,6 +22,7 @@ from edge_build.evaluate import evaluate
 from edge_build.evaluation import Evaluation
 from edge_build.export import export_graph
 from edge_build.facts import facts_of
+from edge_build.good_frames import limits_of_good
 from edge_build.held_out import score_held_out
 from edge_build.learner import Learner
 from edge_build.parity import golden_pictures, prove_parity
@@ -99,6 +100,7 @@ def _build(
 ) -> Built:
     label = f"{recipe.name}-{recipe.version}"
     splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
+    frames = limits_of_good(dataset.good, progress)
     known = splits.known_without(None) if learner.compares else ()
     detector = learner.learn(shelf.places(splits.train), shelf.places(known))
     graph = export_graph(detector, *recipe.size)
@@ -107,7 +109,7 @@ def _build(
         golden = golden_pictures(shelf.prepared(splits.calibration), recipe.golden.pictures)
         parity, measured = prove_parity(detector, engine, golden, threshold)
         progress.say(f"torch and onnxruntime agree within {parity.score:.1e} of the threshold")
-        judge = Judge(engine, threshold, *recipe.size)
+        judge = Judge(engine, threshold, *recipe.size, limits=frames)
         evaluation = evaluate(judge, dataset.test, progress) if dataset.test else None
 
     notes = (*dataset.notes, *detector.notes, *_threshold_notes(threshold))
@@ -130,6 +132,7 @@ def _build(
             recipe=recipe_text,
             seed=recipe.seed,
             builder=builder,
+            frames=frames,
             files={},
         )
         evaluations: dict[Precision, Evaluation] = {Precision.FP32: evaluation} if evaluation else {}

@@ -19,7 +19,8 @@ from edge_build.summary import Summary, summarize, summary_json
 from edge_runtime.bundle import Bundle, open_bundle
 from edge_runtime.engine import Engine
 from edge_runtime.errors import EngineError
-from edge_runtime.judge import Judge, decide, frame_fault
+from edge_runtime.frame_health import FIXED_LIMITS, frame_fault
+from edge_runtime.judge import Judge, decide
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare
 from edge_runtime.records import Outcome, Precision
@@ -56,7 +57,7 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress) -> E
                 f"build the bundle again with this version"
             )
         scores[index], maps[index] = inspection.score, inspection.anomaly_map
-        outcomes.append(Outcome.ERROR if frame_fault(image) else decision.outcome)
+        outcomes.append(Outcome.ERROR if frame_fault(image, judge.limits) else decision.outcome)
         masks.append(read_mask(picture, judge.height, judge.width))
     return Evaluation(
         tuple(pictures), scores, maps, tuple(masks), latencies, tuple(outcomes), judge.threshold, judge.engine.name
@@ -82,7 +83,8 @@ def run_evaluate(
     pictures, notes = (dataset.test, dataset.notes) if dataset.test else (dataset.good, (LEARNED_FROM, *dataset.notes))
     bundle.graph(precision)  # there is one, or it is said before anything is loaded
     with open_engine(bundle) as engine:
-        judge = Judge(engine, bundle.threshold(precision), bundle.manifest.height, bundle.manifest.width)
+        manifest, threshold = bundle.manifest, bundle.threshold(precision)
+        judge = Judge(engine, threshold, manifest.height, manifest.width, limits=manifest.frames or FIXED_LIMITS)
         evaluation = evaluate(judge, pictures, progress)
     if scores_file is not None:
         save_scores(scores_file, evaluation, dataset_root)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from edge_runtime.absent_engine import AbsentEngine
 from edge_runtime.answers import Answers, Stage
 from edge_runtime.errors import EdgeError
+from edge_runtime.frame_history import FrameHistory
 from edge_runtime.golden import Reference, deviation
 from edge_runtime.inbox import Inbox, Loaded, NotLoaded, Stop
 from edge_runtime.messages import Command
@@ -52,6 +53,7 @@ class Inspector:
     inbox: Inbox
     loader: Loader
     watchdog: Watchdog
+    history: FrameHistory
     _references_due: deque[Reference] = field(default_factory=deque)
     _next_test_s: float = field(default_factory=time.monotonic)
 
@@ -132,6 +134,8 @@ class Inspector:
             return Decision(Outcome.ERROR, ErrorCode.SELF_TEST_FAILED, detail="the self-test failed: see the log")
         if isinstance(frame, LostFrame):
             decision = Decision(Outcome.ERROR, frame.error, detail=frame.detail)
+        elif (fault := self.history.fault(frame, order.arrived_ns, shot.taken_ns)) is not None:
+            decision = Decision(Outcome.ERROR, fault[0], detail=fault[1])
         else:
             try:
                 decision = self.model.judge(frame)

@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 
 from edge_runtime.engine import Engine
 from edge_runtime.errors import EngineError
-from edge_runtime.manifest import Threshold
+from edge_runtime.frame_health import FIXED_LIMITS, frame_fault
+from edge_runtime.manifest import FrameLimits, Threshold
 from edge_runtime.prepare import prepare
 from edge_runtime.records import Decision, ErrorCode, Frame, Inspection, Outcome, Region, Timings
 
 MAX_REGIONS = 8
-BLACK_BELOW = 4  # a frame whose brightest pixel is darker than this has no light or no sensor
-SATURATED_ABOVE = 251  # a frame whose darkest pixel is brighter than this shows nothing
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A detector ready to decide: the engine, its threshold and the size that it wants."""
+    """A detector ready to decide: the engine, its threshold, the size that it wants, and which frames it may judge."""
 
     engine: Engine
     threshold: Threshold
     height: int
     width: int
     clock_ns: Callable[[], int] = time.perf_counter_ns
+    limits: FrameLimits = FIXED_LIMITS
 
     def __call__(self, frame: Frame) -> Decision:
         """Decide on one frame. Never raises for what a frame or an engine can do: that is an ERROR decision."""
         started = self.clock_ns()
-        fault = frame_fault(frame.image)
+        fault = frame_fault(frame.image, self.limits)
         if fault is not None:
             return Decision(Outcome.ERROR, fault[0], detail=fault[1])
         picture = prepare(frame.image, self.height, self.width)
@@ -55,21 +55,6 @@ class Judge:
             decide_us=(self.clock_ns() - inferred) // 1000,
         )
         return replace(decision, timings=timings)
-
-
-def frame_fault(image: NDArray[np.uint8]) -> tuple[ErrorCode, str] | None:
-    """Why a frame must not be judged, or None."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        return ErrorCode.FRAME_WRONG_FORMAT, f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
-    some = image[::8, ::8]  # nearly every frame is cleared by a few of its pixels; only a doubtful one is read in full
-    if some.max() >= BLACK_BELOW and some.min() <= SATURATED_ABOVE:
-        return None
-    darkest, brightest = int(image.min()), int(image.max())
-    if brightest < BLACK_BELOW:
-        return ErrorCode.FRAME_BLACK, f"the brightest pixel is {brightest}: check light, lens cap and exposure"
-    if darkest > SATURATED_ABOVE:
-        return ErrorCode.FRAME_SATURATED, f"the darkest pixel is {darkest}: check exposure and light"
-    return None
 
 
 def scaled_score(raw: float, raw_threshold: float) -> float:

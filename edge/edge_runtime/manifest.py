@@ -96,6 +96,20 @@ class Figures(Record):
     defect: int
 
 
+class FrameLimits(Record):
+    """Which frames are judged: edge_runtime.frame_health measures them. 0 (and 1 for the share) checks nothing.
+
+    The defaults are for bundles that have no limits of their own: no light at all, or nothing but light.
+    """
+
+    pictures: Annotated[int, Field(ge=0)] = 0  # good pictures that they rest on
+    height: Annotated[int, Field(ge=1)] | None = None  # None: the good pictures had several sizes
+    width: Annotated[int, Field(ge=1)] | None = None
+    brightness_low: Annotated[float, Field(ge=0, le=255)] = 4.0
+    saturated_high: Share = 0.99
+    sharpness_low: Annotated[float, Field(ge=0)] = 0.0
+
+
 class Manifest(Record):
     """The whole of `manifest.json`. `files` names every other file of the bundle."""
 
@@ -115,4 +129,5 @@ class Manifest(Record):
     recipe: str  # the YAML text, as built
     seed: int
     builder: str  # edge-build's version and those of the libraries that shape the result
+    frames: FrameLimits | None = None  # None: built before there were any
     files: dict[FileName, FileEntry]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from edge_runtime.absent_engine import AbsentEngine
 from edge_runtime.bundle import Bundle
 from edge_runtime.engine import Engine
+from edge_runtime.frame_health import FIXED_LIMITS
 from edge_runtime.golden import Reference, deviation, read_references
 from edge_runtime.gpu_errors import GpuError
 from edge_runtime.judge import Judge
@@ -38,22 +39,26 @@ class Model:
 def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Model:
     """Load the engine and replay the golden pictures. Raises EdgeError, and then nothing stays open."""
     references = read_references(bundle, station.precision)
-    manifest = bundle.manifest
     engine = open_engine(station, bundle).__enter__()
     try:
         worst = max(deviation(engine, reference) for reference in references)
     except BaseException as error:
         engine.__exit__(type(error), error, error.__traceback__)
         raise
-    judge = Judge(engine, bundle.threshold(station.precision), manifest.height, manifest.width)
-    return Model(bundle, engine, judge, references, worst)
+    return Model(bundle, engine, _judge(engine, bundle, station), references, worst)
 
 
 def model_without_engine(bundle: Bundle, station: Station, reason: GpuError) -> Model:
     """What a station holds until a RELOAD finds an engine: it fails every self-test with the reason."""
-    manifest, engine = bundle.manifest, AbsentEngine(reason)
-    judge = Judge(engine, bundle.threshold(station.precision), manifest.height, manifest.width)
-    return Model(bundle, engine, judge, read_references(bundle, station.precision), 0.0)
+    engine = AbsentEngine(reason)
+    references = read_references(bundle, station.precision)
+    return Model(bundle, engine, _judge(engine, bundle, station), references, 0.0)
+
+
+def _judge(engine: Engine, bundle: Bundle, station: Station) -> Judge:
+    limits = station.health.applied_to(bundle.manifest.frames or FIXED_LIMITS)
+    threshold = bundle.threshold(station.precision)
+    return Judge(engine, threshold, bundle.manifest.height, bundle.manifest.width, limits=limits)
 
 
 class Loader:

@@ -17,6 +17,7 @@ from edge_runtime.clock import Clock
 from edge_runtime.engine import Engine
 from edge_runtime.engine_choice import choose_engine
 from edge_runtime.errors import ConfigError, EdgeError, EngineError, StorageError
+from edge_runtime.frame_history import FrameHistory
 from edge_runtime.gpu_errors import GpuError
 from edge_runtime.inbox import Inbox, Stop
 from edge_runtime.inspector import Inspector
@@ -121,11 +122,13 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
                 status.note(started=True, self_test_passed=False)
                 raise
             loader = Loader(lambda: load_model(open_bundle(station.bundle), station, hardware.open_engine))
+            health = station.health
+            history = FrameHistory(health.max_age_ms or station.deadline_ms, health.frozen)
             pace = open_pace(station, source, tally)
             with answers:
                 inspector = Inspector(
                     station, model, source, pace, spool, publisher, desk, tally, status, answers, inbox, loader,
-                    Watchdog(watchdog_s()),
+                    Watchdog(watchdog_s()), history,
                 )  # fmt: skip
                 try:
                     yield inspector

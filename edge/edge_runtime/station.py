@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edge_runtime.engine import ENGINES, EngineKind
+from edge_runtime.manifest import FrameLimits
 from edge_runtime.records import Precision
 from edge_runtime.source import SCHEMES
 from edge_runtime.spool_retention import MB, Retention
@@ -108,6 +109,33 @@ class SpoolSettings(_Part):
         return Retention(self.max_days * 86_400, self.max_mb * MB, until_confirmed=self.keep_until == "confirmed")
 
 
+class HealthSettings(_Part):
+    """Which frames are judged; all others are ERROR. null: as the bundle says, from its good pictures."""
+
+    size: bool = Field(default=True, description="frames must have the size of the good pictures, if these had one")
+    frozen: bool = Field(
+        default=True, description="a frame may not be the one before once more; false for recorded pictures that repeat"
+    )
+    max_age_ms: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="from the exposure to having the frame; null: deadline_ms"
+    )
+    brightness_low: Annotated[float, Field(ge=0, le=255)] | None = Field(
+        default=None, description="1 % of the pixels must be at least so bright (0 to 255); 0: not checked"
+    )
+    saturated_high: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="at most this share may be white (252 and more); 1: not checked"
+    )
+    sharpness_low: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="1/16 is fully blurred; 0: not checked"
+    )
+
+    def applied_to(self, limits: FrameLimits) -> FrameLimits:
+        """The bundle's limits with the station's in their places."""
+        names = ("brightness_low", "saturated_high", "sharpness_low")
+        changes: dict[str, float | None] = {n: v for n in names if (v := getattr(self, n)) is not None}
+        return limits.model_copy(update=changes if self.size else changes | {"height": None, "width": None})
+
+
 class Station(_Part):
     """One camera, one detector, one cell of a line."""
 
@@ -151,6 +179,7 @@ class Station(_Part):
     )
     state_dir: AnyPath = Field(description="where verdicts are kept; one station, one folder, on a disk that lasts")
     mqtt: MqttSettings
+    health: HealthSettings = HealthSettings()
     spool: SpoolSettings = SpoolSettings()
 
     @model_validator(mode="after")

@@ -111,7 +111,8 @@ def test_no_fault_of_the_camera_or_the_engine_reads_as_ok(bench, broker, listene
     bench.daemon(station, faults=faults)
     listener.wait_state("READY")
     expected = {
-        "": 0, "lost": 101, "unreadable": 102, "wrong-format": 103, "black": 104, "white": 105, "short": 106,
+        "": 0, "lost": 101, "unreadable": 102, "wrong-format": 103, "black": 104, "hot": 104, "white": 105,
+        "short": 106, "stale": 107, "frozen": 108, "same-stamp": 108,
         "fail": 201, "crash": 204, "nan": 202, "inf": 202, "nan-map": 202,
     }  # fmt: skip
     found = {}

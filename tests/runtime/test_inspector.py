@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_lost_frame_is_an_error_verdict_and_the_station_is_degraded_until_the_
 
 
 def test_a_failing_engine_and_a_bug_are_error_verdicts(stage, caplog):
-    s = stage("free-running", frame(), frame(), frame())
+    s = stage("free-running", frame(), frame(seed=2), frame(seed=3))
     s.engine.failure = EngineError("the GPU fell off")
     decision = s.step().decision
     assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.ENGINE_FAILED)
@@ -167,6 +168,16 @@ def test_what_was_accepted_before_the_self_test_failed_is_error_and_not_judged(s
     s.trigger()
     s.status.note(self_test_passed=False)
     assert s.step().decision.error is ErrorCode.SELF_TEST_FAILED
+
+
+def test_a_frame_that_came_before_and_one_of_before_the_trigger_are_errors(stage):
+    early = replace(frame(seed=3)(), captured_ns=time.monotonic_ns() - 10_000_000)
+    s = stage("triggered", frame(), frame(), early)
+    found = []
+    for trigger_id in (7, 8, 9):
+        s.trigger(trigger_id)
+        found.append(s.step().decision.error)
+    assert found == [ErrorCode.NONE, ErrorCode.FRAME_FROZEN, ErrorCode.FRAME_STALE]
 
 
 def test_a_quiet_camera_is_error_to_a_trigger_and_says_for_how_long(stage):

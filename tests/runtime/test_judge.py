@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import EngineError
-from edge_runtime.judge import MAX_REGIONS, Judge, decide, frame_fault, regions, scaled_score
+from edge_runtime.frame_health import frame_fault
+from edge_runtime.judge import MAX_REGIONS, Judge, decide, regions, scaled_score
 from edge_runtime.manifest import Threshold
 from edge_runtime.records import ErrorCode, Frame, Inspection, Outcome
 
@@ -69,8 +70,16 @@ def test_only_a_score_above_the_threshold_is_nok(score, outcome):
 @pytest.mark.parametrize(
     ("image", "code", "says"),
     [
-        (np.full((10, 10, 3), 3, np.uint8), ErrorCode.FRAME_BLACK, "the brightest pixel is 3: check light"),
-        (np.full((10, 10, 3), 252, np.uint8), ErrorCode.FRAME_SATURATED, "the darkest pixel is 252: check exposure"),
+        (
+            np.full((10, 10, 3), 3, np.uint8),
+            ErrorCode.FRAME_BLACK,
+            "are darker than 3 (limit 4): check light",
+        ),
+        (
+            np.full((10, 10, 3), 252, np.uint8),
+            ErrorCode.FRAME_SATURATED,
+            "100.0% of the frame is white (limit",
+        ),
         (np.zeros((10, 10), np.uint8), ErrorCode.FRAME_WRONG_FORMAT, "the frame is uint8 (10, 10), not uint8"),
         (np.ones((10, 10, 3), np.uint16), ErrorCode.FRAME_WRONG_FORMAT, "the frame is uint16 (10, 10, 3), not uint8"),
         (np.zeros((10, 10, 4), np.uint8), ErrorCode.FRAME_WRONG_FORMAT, "the frame is uint8 (10, 10, 4), not uint8"),

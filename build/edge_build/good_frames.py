@@ -1,0 +1,37 @@
+"""What good pictures look like, so that the device knows a frame that must not be judged (edge_runtime.frame_health).
+
+limits = limits_of_good(dataset.good, progress)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from edge_build.dataset import DatasetError, Picture
+from edge_build.progress import Progress
+from edge_runtime.errors import PictureError
+from edge_runtime.frame_health import Look, limits_from_good, look_at
+from edge_runtime.manifest import FrameLimits
+from edge_runtime.picture_file import read_picture
+
+
+def limits_of_good(pictures: Sequence[Picture], progress: Progress) -> FrameLimits:
+    """Measure all good pictures as they are, before any resize. Raises DatasetError for one that went away."""
+
+    def look(picture: Picture) -> Look:
+        return look_at(read_picture(picture.path))
+
+    with ThreadPoolExecutor() as pool:
+        futures = [pool.submit(look, picture) for picture in pictures]
+        try:
+            looks = [future.result() for future in progress.track("frame limits", futures)]
+        except PictureError as error:
+            raise DatasetError(str(error)) from error
+    limits = limits_from_good(looks)
+    size = f"{limits.width} x {limits.height} pixels" if limits.width else "several sizes, so none is checked"
+    progress.say(
+        f"frames: {size}; at least {limits.brightness_low:.0f} bright, at most {limits.saturated_high:.0%} white, "
+        f"sharpness at least {limits.sharpness_low:.3f}"
+    )
+    return limits

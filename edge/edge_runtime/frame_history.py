@@ -1,0 +1,49 @@
+"""Faults that one frame alone does not show: it is old, or it is the one before once more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_runtime.records import ErrorCode, Frame
+
+Fault = tuple[ErrorCode, str]
+
+
+class FrameHistory:
+    """Remembers the last frame. Only the serving thread calls it.
+
+    max_age_ms: from the exposure to having the frame in hand. frozen: whether a frame may not be the one before once
+    more; recorded pictures may repeat.
+    """
+
+    def __init__(self, max_age_ms: int, frozen: bool = True) -> None:
+        self._max_age_ms, self._frozen = max_age_ms, frozen
+        self._last: Frame | None = None
+
+    def fault(self, frame: Frame, ordered_ns: int, taken_ns: int) -> Fault | None:
+        """Why a frame must not be judged, or None. ordered_ns, taken_ns: when it was asked for, and in hand."""
+        last, self._last = self._last, frame
+        early_ms, age_ms = (ordered_ns - frame.captured_ns) / 1e6, (taken_ns - frame.captured_ns) / 1e6
+        if early_ms > 0:
+            return ErrorCode.FRAME_STALE, f"the frame was taken {early_ms:.1f} ms before its trigger: another part's"
+        if age_ms > self._max_age_ms:
+            return ErrorCode.FRAME_STALE, f"the frame is {age_ms:.0f} ms old (limit {self._max_age_ms}): check buffers"
+        if last is None or not self._frozen:
+            return None
+        if frame.camera_ns and frame.camera_ns == last.camera_ns:
+            return ErrorCode.FRAME_FROZEN, f"the camera's time stamp {frame.camera_ns} came twice: restart the camera"
+        if _is_same(frame, last):
+            return (
+                ErrorCode.FRAME_FROZEN,
+                "the frame is the one before, bit by bit: restart the camera; for recorded pictures that repeat, set "
+                "health.frozen to false",
+            )
+        return None
+
+
+def _is_same(frame: Frame, last: Frame) -> bool:
+    """Bit by bit; two frames of a real sensor differ within the first few pixels that are compared."""
+    one, other = frame.image, last.image
+    if one.shape != other.shape or one.dtype != other.dtype or not np.array_equal(one[::64], other[::64]):
+        return False
+    return bool(np.array_equal(one, other))
