@@ -77,9 +77,9 @@ class FaultySource:
         if word == "short":
             return LostFrame(frame.name, frame.captured_ns, ErrorCode.FRAME_SHORT, "half of it", frame.sequence)
         if word == "stale":
-            return replace(frame, captured_ns=frame.captured_ns - 3_600_000_000_000)
+            frame = replace(frame, captured_ns=frame.captured_ns - 3_600_000_000_000)
         if word == "same-stamp" and self._last is not None:
-            return replace(frame, camera_ns=self._last.camera_ns)
+            frame = replace(frame, camera_ns=self._last.camera_ns)
         self._last = replace(frame, image=faulty_picture(frame.image, word))
         return self._last
 
