@@ -53,5 +53,5 @@ def made_cpr(
             Match(branch, bank_of(described(branch, m, range(count)), others, reach), reach)
             for branch, m, reach in zip(local, (fine, coarse), (1, 0), strict=True)
         ]
-        matches += [Match(Direction(), bank_of(Direction()(m), others, 0, mean=0.1), 0) for m in coarser]
+        matches += [Match(Direction(), bank_of(Direction()(m), others, 0, mean=1.0), 0) for m in coarser]
         return Cpr(backbone, GlobalBranch(codebook, [fine]), matches, shares, size, ())

@@ -27,7 +27,7 @@ DIMENSIONS = {"cpr-faster": 16, "cpr-fast": 64, "cpr": 384}  # of a cell's descr
 REFERENCES = 10
 BLOCKS = 5  # along each axis
 DROPPED_BLOCKS = 5  # tau: where a defect may be
-SCORED_PIXELS = 512
+SCORED_PIXELS = 64  # 512 in the paper: smaller defects than in its pictures (docs/decisions/0006)
 FINE_REACH = 1  # cells; the coarse map is compared in place
 TINY = 1e-8
 NORM_EPS = 1e-3
@@ -184,7 +184,7 @@ class Cpr(Detector):
         self.eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in sums of cosine distances."""
+        """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in sums of scaled cosine distances."""
         maps = self.backbone(image)
         nearest = self.retrieval(maps[0])
         cells = combined([match(m, nearest) for match, m in zip(self.matches, maps, strict=True)])
@@ -195,10 +195,18 @@ class Cpr(Detector):
 
 
 def combined(distances: Sequence[Tensor]) -> Tensor:
-    """The sum of all taps' distances (h, w) at the resolution of the first, the finest."""
-    total = distances[0]
-    for coarse in distances[1:]:
-        total = total + F.interpolate(coarse[None, None], total.shape, mode="bilinear", align_corners=False)[0, 0]
+    """All taps' distances (h, w), the finest first, at its resolution.
+
+    Those of the two that are trained are summed. Surroundings that differ, too, make more of that: it is multiplied by
+    the square root of each coarser tap's distance (docs/decisions/0006).
+    """
+    fine, *coarser = distances
+    resized = [
+        F.interpolate(cells[None, None], fine.shape, mode="bilinear", align_corners=False)[0, 0] for cells in coarser
+    ]
+    total = fine + resized[0]
+    for around in resized[len(STRIDES) - 1 :]:
+        total = total * torch.sqrt(torch.clamp(around, min=0))
     return total
 
 

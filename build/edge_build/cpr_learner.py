@@ -43,7 +43,9 @@ CODES = 12
 MOST_VECTORS = 50_000  # for the codebook
 MOST_FOR_FOREGROUND = 200  # pictures
 COARSER_STRIDE = 16
-COARSER_SPREAD = 0.1  # mean distance between good pictures on a tap that is not trained
+COARSER_SPREAD = (
+    1.0  # mean distance between good pictures on a tap that is not trained: it leaves the others' sum as it is
+)
 THOROUGH_STEPS = 6  # times as many
 THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
 
