@@ -61,6 +61,22 @@ def test_a_part_may_run_through_a_side_but_not_fill_the_border() -> None:
     assert "agree about" not in why  # what is fulfilled is no reason
 
 
+def grooved_maps(count: int = 12, side: int = 80) -> Tensor:
+    """A part that fills the picture, with soft grooves that leave the border alone: no picture has any background."""
+    y = torch.arange(side)[:, None].expand(side, side)
+    maps = torch.randn(count, 8, side, side, generator=torch.Generator().manual_seed(0))
+    maps[:, 0, 4:-4, 4:-4] += 3 * (1 + torch.sin(y / 3))[4:-4, 4:-4]
+    return maps.half()
+
+
+def test_a_part_that_fills_the_picture_is_a_texture_however_alike_its_borders_are() -> None:
+    foreground, why = find_foreground(grooved_maps(), "auto", 0)
+
+    assert foreground is None
+    assert "cells are clearly one or the other to " in why
+    assert "the border is background" not in why
+
+
 def test_a_close_decision_comes_with_advice() -> None:
     for close in (Check("it is so", 0.82, 0.8), Check("it is so", 0.79, 0.8)):
         assert "This was close: build with cpr.kind: " in reason([close, Check("other", 0.99, 0.8)])
