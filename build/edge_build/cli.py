@@ -74,7 +74,9 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder of bundles; the new one is OUT/<name>-<version>.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a build that was interrupted.")] = False,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Train for longer: six times, for little more.")] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Train up to six times as long, with fresh made-up pictures.")
+    ] = False,
 ) -> None:
     """Learn from the recipe's pictures and write a bundle, with its report."""
     from edge_build.recipe import read_recipe

@@ -6,14 +6,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from made_network import made_pictures
+from made_network import made_backbone, made_pictures
 from naive_patchcore import measured
 from tiny_dataset import part
 
 from edge_build.cpr_hold_out import held_out_rows
 from edge_build.cpr_learner import CprLearner
+from edge_build.cpr_maps import extract_maps
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_build.recipe import CprSettings
+from edge_build.room import Rooms
 from edge_build.textures import load_textures
 from edge_runtime.errors import ConfigError
 
@@ -65,6 +67,21 @@ def test_a_detector_may_know_pictures_that_it_did_not_learn_from(learner: CprLea
         assert torch.equal(ours, theirs)
     own = torch.from_numpy(part(9)[0][None])
     assert measured(more, own)[0] < 0.01 < measured(plain, own)[0]
+
+
+def test_features_are_the_same_in_memory_and_on_the_disk(tmp_path: Path) -> None:
+    backbone, pictures = made_backbone((2, 3)), made_pictures(6).numpy()
+
+    held, mapped = (
+        extract_maps(backbone, pictures, Rooms(tmp_path, memory_bytes=limit), "features", SilentProgress())
+        for limit in (1 << 30, 0)
+    )
+
+    for ours, theirs in zip((held.fine, held.coarse), (mapped.fine, mapped.coarse), strict=True):
+        assert torch.equal(ours, theirs)
+        assert ours.stride() == theirs.stride()
+        assert ours.is_contiguous(memory_format=torch.channels_last)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_pictures_are_enough_to_go_through_all_steps(learner: CprLearner) -> None:
