@@ -14,7 +14,7 @@ import argparse
 from itertools import cycle, islice
 from pathlib import Path
 
-from _turns import any_picture, time_in_turns
+from _turns import any_picture, time_graphs
 
 from edge_build.cpr import DIMENSIONS
 from edge_build.cpr_learner import CprLearner
@@ -43,7 +43,7 @@ def main() -> None:
     for count in options.references:
         known = list(islice(cycle(range(len(pictures))), count - len(taught)))
         graphs[f"{count} references"] = export_graph(learner.learn(taught, known), size, size)
-    times = time_in_turns(graphs, dict.fromkeys(graphs, any_picture(size, size)), options.rounds)
+    times = time_graphs(graphs, dict.fromkeys(graphs, any_picture(size, size)), options.rounds)
     floor = f"{options.references[0]} references"
     for name, taken in times.items():
         megabytes = len(graphs[name]) / 1e6

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from _cpr_parts import D, branches_to_train, detector_of, lessons_of, load_material, trained
-from _turns import any_picture, time_in_turns
+from _turns import any_picture, time_graphs
 from graph_cost import floor_graph
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -87,7 +87,7 @@ def main() -> None:
         print(lines[name], flush=True)
         describers = (*found, *(Direction() for _ in material.coarser))
         graphs[name] = export_graph(detector_of(material, describers, material.foreground), options.size, options.size)
-    times = time_in_turns(graphs, dict.fromkeys(graphs, any_picture(options.size, options.size)), options.rounds)
+    times = time_graphs(graphs, dict.fromkeys(graphs, any_picture(options.size, options.size)), options.rounds)
     print()
     for name, line in lines.items():
         print(f"{line} {times[name].over(times['backbone'])} |")

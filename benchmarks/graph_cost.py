@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from _turns import any_picture, time_in_turns
+from _turns import any_picture, time_graphs
 from torch import Tensor, nn
 
 from edge_build.backbone import Backbone, load_backbone, stage_at
@@ -56,7 +56,7 @@ def main() -> None:
         name = f"{manifest.name}-{manifest.version} ({manifest.detector}, {manifest.height} x {manifest.width})"
         graphs[name] = bundle.graph(Precision.FP32).read_bytes()
         pictures[name] = any_picture(manifest.height, manifest.width)
-    times = time_in_turns(graphs, pictures, arguments.rounds)
+    times = time_graphs(graphs, pictures, arguments.rounds)
     floor = f"{first.backbone} to stage {taps[-1]}"
     for name, taken in times.items():
         print(f"{name}: median {taken.median:.1f} ms, least {taken.least:.1f} ms, {taken.over(times[floor])} {floor}")
