@@ -134,7 +134,7 @@ def detector_of(
     rows = list(range(len(m.pictures)))
     found = retrieval or retrieval_of(m.codebook, m.maps, rows)
     taps = [
-        d(part.float()).half() if isinstance(d, Direction) else described(d, part, rows)
+        described(d, part, rows) if isinstance(d, LocalBranch) else d(part.float()).half()
         for d, part in zip(describers, (m.maps.fine, m.maps.coarse), strict=False)
     ]
     taps += m.coarser[: len(describers) - len(STRIDES)]

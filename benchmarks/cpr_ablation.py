@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _cpr_parts import Material, branches_to_train, detector_of, lessons_of, load_material, trained
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_build import cpr_pairs
 from edge_build.cpr import Cpr, GlobalBranch
@@ -45,6 +45,13 @@ class AnyReferences(GlobalBranch):
     def forward(self, fine: Tensor) -> Tensor:
         chosen = np.random.default_rng(0).permutation(int(self.log_references.shape[2]))[: self.count]
         return torch.from_numpy(chosen)
+
+
+class Alike(nn.Module):
+    """Describes all cells alike, so that nothing differs on its tap."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.ones_like(maps[:, :1])
 
 
 def main() -> None:
@@ -69,7 +76,7 @@ def main() -> None:
     show("whole", detector_of(m, [*whole, *coarser], m.foreground))
     show("without LRB", detector_of(m, [Direction(), Direction(), *coarser], m.foreground))
     show("two scales", detector_of(m, whole, m.foreground))
-    show("one scale", detector_of(m, whole[:1], m.foreground))
+    show("one scale", detector_of(m, [whole[0], Alike()], m.foreground))
     show("without scaling", detector_of(m, [*whole, *coarser], m.foreground, scaled=False))
 
     weighting = cpr_pairs.remote_weights
