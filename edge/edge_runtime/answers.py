@@ -44,7 +44,7 @@ class Answers:
     """See the module. May be used from any thread; as a context it watches the deadlines in a thread of its own.
 
     settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
-    but the context's end did.
+    but the context's end did. observe: told of each verdict, for statistics.
     """
 
     def __init__(
@@ -58,10 +58,12 @@ class Answers:
         settle: Callable[[Verdict], None],
         on_failure: Callable[[Exception], None],
         clock: Clock,
+        observe: Callable[[Verdict], None] = lambda verdict: None,
     ) -> None:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
         self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
-        self._clock = clock
+        self._clock, self._observe = clock, observe
+        self._told_expired = ErrorCode.NONE  # the last one told: what goes on and on is told when it begins
         self._changed = threading.Condition()
         self._open: dict[int, Order] = {}
         self._working: tuple[Order, Stage] | None = None
@@ -113,7 +115,7 @@ class Answers:
         with self._changed:
             if self._open.get(id(order)) is not order:
                 self._tally.count_discarded()
-                log.warning("%s: %s came too late and is discarded", _name(order), decision.outcome.name)
+                log.debug("%s: %s came too late and is discarded", _name(order), decision.outcome.name)
                 return None
             verdict = self._verdict(order, decision, source)
             began_ns = time.monotonic_ns()
@@ -131,6 +133,9 @@ class Answers:
             self._tally.count(verdict)
             if order.trigger is not None:
                 self._settle(verdict)
+            self._observe(verdict)
+            if verdict.decision.error is ErrorCode.NONE:
+                self._told_expired = ErrorCode.NONE
             self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
             return verdict
 
@@ -177,7 +182,9 @@ class Answers:
         if stage is Stage.CAPTURE:
             code = ErrorCode.FRAME_MISSING
         what = "an earlier part was still in hand" if stage is None else stage.value
-        log.error("%s: %s within %d ms: it is ERROR %d", _name(order), what, waited_ms, code)
+        level = logging.DEBUG if code is self._told_expired else logging.ERROR
+        log.log(level, "%s: %s within %d ms: it is ERROR %d", _name(order), what, waited_ms, code)
+        self._told_expired = code
         self.give(order, Decision(Outcome.ERROR, code, detail=f"{what} within {waited_ms} ms"))
         if stage is None:
             self._status.note(last_error=code)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from edge_runtime.inbox import Inbox
+from edge_runtime.journal import set_up_log
 from edge_runtime.serve import Hardware, serve
 from edge_runtime.station import read_station
 
@@ -17,9 +18,7 @@ log = logging.getLogger("edge_daemon")
 
 def run_daemon(station_file: Path, once: bool, verbose: bool, hardware: Hardware | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises EdgeError."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr
-    )
+    set_up_log(verbose)
     sys.setswitchinterval(SWITCH_S)
     station, inbox = read_station(station_file), Inbox()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -52,10 +52,17 @@ class Live:
 
 
 class Delivery:
-    """See the module. `link` is the connection that is up, or None."""
+    """See the module. `link` is the connection that is up, or None. on_live: told in how many microseconds a live
+    verdict was handed over."""
 
-    def __init__(self, topics: Topics, spool: Spool, clock: Callable[[], float]) -> None:
-        self._topics, self._spool, self._clock = topics, spool, clock
+    def __init__(
+        self,
+        topics: Topics,
+        spool: Spool,
+        clock: Callable[[], float],
+        on_live: Callable[[int], None] = lambda publish_us: None,
+    ) -> None:
+        self._topics, self._spool, self._clock, self._on_live = topics, spool, clock, on_live
         self._link: Link | None = None
         self._outbox = Outbox(spool.next_seq - 1)
         self._fresh: deque[Live] = deque()  # live verdicts that wait for room in the window
@@ -164,7 +171,9 @@ class Delivery:
         self.send(self._topics.verdict, encode_ascii(verdict), verdict.seq)
         self.send(self._topics.verdict_bin, encode_binary(verdict), verdict.seq)
         if given_s is not None:
-            timings = replace(verdict.decision.timings, publish_us=round((self._clock() - given_s) * 1e6))
+            publish_us = round((self._clock() - given_s) * 1e6)
+            self._on_live(publish_us)
+            timings = replace(verdict.decision.timings, publish_us=publish_us)
             verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
         self.send(self._topics.verdict_json, encode_json(verdict), verdict.seq)
 

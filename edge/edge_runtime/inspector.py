@@ -54,6 +54,7 @@ class Inspector:
     loader: Loader
     watchdog: Watchdog
     history: FrameHistory
+    _bug_told: str = ""
     _references_due: deque[Reference] = field(default_factory=deque)
     _next_test_s: float = field(default_factory=time.monotonic)
 
@@ -140,7 +141,7 @@ class Inspector:
             try:
                 decision = self.model.judge(frame)
             except Exception as error:  # a bug, but a part is waiting for its answer: it gets ERROR, never silence
-                log.exception("judging %s failed", frame.name or frame.sequence)
+                self._tell_bug(error, frame.name or str(frame.sequence))
                 decision = Decision(
                     Outcome.ERROR, ErrorCode.JUDGING_FAILED, detail=f"{type(error).__name__}: {error}; see the log"
                 )
@@ -167,6 +168,12 @@ class Inspector:
             self._reply(command, "DONE")
         elif not self.loader.start(lambda model: self.inbox.put(Loaded(model)), self._not_loaded):
             self._reply(command, "REFUSED;a model is being loaded already")
+
+    def _tell_bug(self, error: Exception, frame: str) -> None:
+        """With its traceback, and once for as long as it is the same."""
+        text = f"{type(error).__name__}: {error}"
+        log.log(logging.DEBUG if text == self._bug_told else logging.ERROR, "judging %s failed", frame, exc_info=error)
+        self._bug_told = text
 
     def _wait_s(self, runs: bool) -> float:
         """How long the inbox may be listened to."""

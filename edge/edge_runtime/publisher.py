@@ -60,7 +60,7 @@ class Publisher:
     """See the module. on_failure is told what ended the thread, if anything but `close` did.
 
     keep_triggered_s: how long an acknowledged answer to a trigger stays in the spool, for the same trigger may come
-    again.
+    again. on_live: see Delivery.
     """
 
     def __init__(
@@ -73,12 +73,13 @@ class Publisher:
         keep_triggered_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_live: Callable[[int], None] = lambda publish_us: None,
     ) -> None:
         self._topics, self._spool, self._tally = topics, spool, tally
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
         self._keep_triggered_ms, self._unix_ms = round(keep_triggered_s * 1000), unix_ms
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
-        self._delivery = Delivery(topics, spool, clock)
+        self._delivery = Delivery(topics, spool, clock, on_live)
         self._up = self._outage_told = False
         self._report: StateReport | None = None
         self._counters: Counters | None = None

@@ -22,6 +22,7 @@ from edge_runtime.gpu_errors import GpuError
 from edge_runtime.inbox import Inbox, Stop
 from edge_runtime.inspector import Inspector
 from edge_runtime.interrupted import answer_interrupted
+from edge_runtime.metrics import Metrics, Sample, serve_metrics
 from edge_runtime.model import Loader, load_model, model_without_engine
 from edge_runtime.mqtt_client import MqttClient
 from edge_runtime.pace import open_pace
@@ -102,12 +103,28 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
         known_from_ms = clock.unix_ms() - station.duplicate_window_s * 1000
         remembered = spool.triggered_since(known_from_ms) if triggered else []
         desk = TriggerDesk(station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth)
+        metrics = Metrics(
+            station.line,
+            station.cell,
+            lambda: Sample(tally.sample(spool.waiting), status.report.state, desk.in_hand),
+        )
         publisher = Publisher(
-            topics, spool, tally, station.mqtt.heartbeat_ms / 1000, inbox.put, station.duplicate_window_s
+            topics,
+            spool,
+            tally,
+            station.mqtt.heartbeat_ms / 1000,
+            inbox.put,
+            station.duplicate_window_s,
+            on_live=metrics.observe_publish,
         )
         status = Status(publisher.show, desk, triggered)
         settle = desk.settle if triggered else lambda verdict: None
-        answers = Answers(station.recipe, bundle.manifest, spool, publisher, tally, status, settle, inbox.put, clock)
+        answers = Answers(
+            *(station.recipe, bundle.manifest, spool, publisher, tally, status),
+            *(settle, inbox.put, clock, metrics.observe_verdict),
+        )
+        if station.metrics.port is not None:
+            stack.enter_context(serve_metrics(metrics, station.metrics.host, station.metrics.port))
         reception = Reception(topics, desk, spool, inbox, publisher, tally, station.deadline_ms, answers)
         client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
         publisher.show(status.report)

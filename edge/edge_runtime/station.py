@@ -109,6 +109,15 @@ class SpoolSettings(_Part):
         return Retention(self.max_days * 86_400, self.max_mb * MB, until_confirmed=self.keep_until == "confirmed")
 
 
+class MetricsSettings(_Part):
+    """Figures for Prometheus."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="null: none; for example 9464: http://HOST:9464/metrics"
+    )
+    host: str = Field(default="127.0.0.1", description="where to listen; 0.0.0.0: everywhere, and anybody may read")
+
+
 class HealthSettings(_Part):
     """Which frames are judged; all others are ERROR. null: as the bundle says, from its good pictures."""
 
@@ -180,6 +189,7 @@ class Station(_Part):
     state_dir: AnyPath = Field(description="where verdicts are kept; one station, one folder, on a disk that lasts")
     mqtt: MqttSettings
     health: HealthSettings = HealthSettings()
+    metrics: MetricsSettings = MetricsSettings()
     spool: SpoolSettings = SpoolSettings()
 
     @model_validator(mode="after")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 
 from edge_runtime.records import ErrorCode
-from edge_runtime.states import Conditions, StateReport, report_from
+from edge_runtime.states import Conditions, State, StateReport, report_from
 from edge_runtime.trigger_desk import TriggerDesk
+
+log = logging.getLogger(__name__)
+
+_EVERYDAY = {State.READY, State.BUSY, State.DEGRADED}  # they may change with each part
 
 
 class Status:
@@ -39,6 +44,8 @@ class Status:
             self._conditions = replace(self._conditions, **changes)  # type: ignore[arg-type]  # mypy cannot see names
             report = report_from(self._conditions)
             self._desk.open(report.accepts_triggers and self._takes_triggers)
-            if report != self._shown:
-                self._shown = report
+            before, self._shown = self._shown, report
+            if report != before:
                 self._show(report)
+            if report.state is not before.state and not {report.state, before.state} <= _EVERYDAY:
+                log.info("state %s", report.payload().decode("ascii"))

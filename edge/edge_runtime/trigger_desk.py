@@ -61,6 +61,12 @@ class TriggerDesk:
         with self._lock:
             return bool(self._in_hand)
 
+    @property
+    def in_hand(self) -> int:
+        """How many accepted triggers wait for their verdicts."""
+        with self._lock:
+            return len(self._in_hand)
+
     def offer(self, trigger: Trigger) -> Answer:
         """Take a trigger or turn it away. After ACCEPTED, exactly one `settle` must follow."""
         with self._lock:
