@@ -112,7 +112,7 @@ def fake_tensorrt(device) -> SimpleNamespace:
 
     @limited
     class IBuilderConfig:
-        progress_monitor = None
+        progress_monitor = profiling_verbosity = None
 
         def set_memory_pool_limit(self, pool, size):
             assert pool.name == "WORKSPACE"
@@ -232,8 +232,19 @@ def fake_tensorrt(device) -> SimpleNamespace:
         def get_tensor_shape(self, name):
             return tuple(self._tensors[name][1].shape)
 
+        def create_engine_inspector(self):
+            return EngineInspector()
+
         def create_execution_context(self):
             return IExecutionContext(self._session)
+
+    @limited
+    class EngineInspector:
+        def get_engine_information(self, format):
+            assert format.name == "JSON"
+            outputs = [{"Name": "x", "Format/Datatype": "Row major linear FP16 format"}]
+            layers = [{"Name": f"conv {n}", "LayerType": "CaskConvolution", "Outputs": outputs} for n in range(3)]
+            return json.dumps({"Layers": [*layers, "a layer without details"]})
 
     @limited
     class IExecutionContext:
@@ -263,5 +274,7 @@ def fake_tensorrt(device) -> SimpleNamespace:
         "ICudaEngine": ICudaEngine, "IExecutionContext": IExecutionContext, "IBuilderConfig": IBuilderConfig,
         "IProgressMonitor": type("IProgressMonitor", (), {}), "DataType": data, "TensorIOMode": modes,
         "BuilderFlag": flags, "NetworkDefinitionCreationFlag": creation, "MemoryPoolType": enum("MemoryPoolType"),
+        "ProfilingVerbosity": enum("ProfilingVerbosity"), "LayerInformationFormat": enum("LayerInformationFormat"),
+        "EngineInspector": EngineInspector,
     }  # fmt: skip
     return SimpleNamespace(**{name: value for name, value in made.items() if name in device.surface["names"]})

@@ -165,6 +165,28 @@ def compile_bundle(
         raise typer.Exit(failed.exit_code) from None
 
 
+@app.command("inspect")
+def inspect_file(
+    what: Annotated[Path, typer.Argument(metavar="BUNDLE|ENGINE", help="A bundle's folder, or a compiled engine.")],
+    compile_too: Annotated[
+        bool, typer.Option("--compile", help="Put a bundle's graphs through NVIDIA's compiler, which needs no GPU.")
+    ] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Every layer of an engine.")] = False,
+) -> None:
+    """Say what graphs or an engine are made of: layers, precisions, sizes, and what TensorRT would refuse."""
+    if what.is_file():
+        from edge_build.inspect_engine import engine_text
+        from edge_runtime.engine_files import machine_id
+        from edge_runtime.nvidia import find_nvidia
+
+        print(engine_text(what, find_nvidia, machine_id(), layers))
+    else:
+        from edge_build.inspect_bundle import bundle_text
+        from edge_runtime.bundle import open_bundle
+
+        print(bundle_text(open_bundle(what), compile_too))
+
+
 def main() -> None:
     """Run the command line; errors of the world outside become one message and an exit code."""
     # Read when torch is imported: its threads wait asleep instead of spinning, seven times as fast on a busy host.

@@ -115,6 +115,7 @@ def _built(
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb * MEBIBYTE)
     # TF32 has the mantissa of FP16, and what is FP32 in a graph is so because FP16 cannot hold it (decisions/0009).
     config.clear_flag(trt.BuilderFlag.TF32)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `edge-build inspect ENGINE`
     if not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
         _allow_types(trt, network, config)
     monitor = _monitor(trt, progress) if hasattr(config, "progress_monitor") else None

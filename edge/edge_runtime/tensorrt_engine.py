@@ -42,13 +42,14 @@ class Buffer:
 
 
 class TensorrtEngine:
-    """Runs an engine that `EngineFiles` believes in.
+    """Runs an engine that `EngineFiles` believes in. plan_size: its bytes, which are mostly weights.
 
     Raises WrongVersionError, EngineDamagedError or OutOfMemoryError when TensorRT does not load it.
     """
 
     def __init__(self, nvidia: Nvidia, plan: bytes, key: EngineKey) -> None:
         self._nvidia, self._key, self._said = nvidia, key, collector(nvidia.trt)
+        self.plan_size = len(plan)
         self._graph: CudaGraph | None = None
         cuda = nvidia.cuda
         self._context = cuda.Device(0).make_context(int(cuda.ctx_flags.MAP_HOST))
