@@ -11,6 +11,7 @@ from tiny_bundle import picture, write_bundle
 from edge_runtime.answers import Answers
 from edge_runtime.bundle import open_bundle
 from edge_runtime.clock import Clock
+from edge_runtime.evidence import Evidence
 from edge_runtime.frame_history import FrameHistory
 from edge_runtime.inbox import Inbox
 from edge_runtime.inspector import Inspector
@@ -131,6 +132,7 @@ class Stage:
             self.station, model, self.source, open_pace(self.station, self.source, self.tally), self.spool,
             self.publisher, self.desk, self.tally, self.status, self.answers, self.inbox, Loader(self.load),
             Watchdog(1000.0, self.notified.append), FrameHistory(deadline_ms, self.station.health.frozen),
+            Evidence(folder, 0, 0),
         )  # fmt: skip
 
     @property

@@ -81,7 +81,7 @@ class FaultKinds:
             "trigger of 10 kB": lambda: self._send(("trigger", b"4000000002;12;" + b"X" * 10_000)),
             "retained trigger": self._retained_trigger,
             "flood of triggers": self._flood,
-            "same id for another part": lambda: self._send(("trigger", b"1;12;OTHER")),
+            "same id for another part": lambda: self._send(("trigger", b"%d;12;OTHER" % max(self._plc.parts))),
             "unknown commands": lambda: self._send(("command", b"EXPLODE"), ("command", b"\x00\xff"), ("command", b"")),
             "wrong acknowledgements": lambda: self._send(
                 *(("verdict/ack", p) for p in (b"4294967295", b"-1", b"x", b"", b"99999999999"))

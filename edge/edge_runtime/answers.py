@@ -107,7 +107,9 @@ class Answers:
         """What the serving thread does next, so that an expired order can say what it waited for."""
         self._working = (order, stage)
 
-    def give(self, order: Order, decision: Decision, source: str = "", taken_ns: int | None = None) -> Verdict | None:
+    def give(
+        self, order: Order, decision: Decision, source: str = "", taken_ns: int | None = None, picture: str = ""
+    ) -> Verdict | None:
         """Number, commit and publish the answer to an order. None: it has one already, and this one is discarded.
 
         Raises StorageError: then nothing was given out.
@@ -117,7 +119,7 @@ class Answers:
                 self._tally.count_discarded()
                 log.debug("%s: %s came too late and is discarded", _name(order), decision.outcome.name)
                 return None
-            verdict = self._verdict(order, decision, source)
+            verdict = replace(self._verdict(order, decision, source), picture=picture)
             began_ns = time.monotonic_ns()
             try:
                 self._spool.commit(verdict)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from edge_runtime.absent_engine import AbsentEngine
 from edge_runtime.answers import Answers, Stage
 from edge_runtime.errors import EdgeError
+from edge_runtime.evidence import Evidence
 from edge_runtime.frame_history import FrameHistory
 from edge_runtime.golden import Reference, deviation
 from edge_runtime.inbox import Inbox, Loaded, NotLoaded, Stop
@@ -21,7 +22,7 @@ from edge_runtime.model import Loader, Model
 from edge_runtime.orders import Order, Shot
 from edge_runtime.pace import IDLE_S, Pace
 from edge_runtime.publisher import Publisher
-from edge_runtime.records import Decision, ErrorCode, LostFrame, Outcome, Quiet, Verdict
+from edge_runtime.records import Decision, ErrorCode, Frame, LostFrame, Outcome, Quiet, Verdict
 from edge_runtime.source import Source
 from edge_runtime.spool import Spool
 from edge_runtime.station import Station
@@ -54,6 +55,7 @@ class Inspector:
     loader: Loader
     watchdog: Watchdog
     history: FrameHistory
+    evidence: Evidence
     _bug_told: str = ""
     _references_due: deque[Reference] = field(default_factory=deque)
     _next_test_s: float = field(default_factory=time.monotonic)
@@ -150,8 +152,12 @@ class Inspector:
 
     def answer(self, order: Order, shot: Shot, decision: Decision) -> Verdict | None:
         """Commit and publish the verdict, and say how the station is now. None: the order expired meanwhile."""
-        source = shot.frame.name if shot.frame is not None else ""
-        verdict = self.answers.give(order, decision, source, shot.taken_ns)
+        frame = shot.frame
+        source = frame.name if frame is not None else ""
+        picture = self.evidence.digest(decision.outcome, frame) if isinstance(frame, Frame) else ""
+        verdict = self.answers.give(order, replace(decision, scaled_map=None), source, shot.taken_ns, picture)
+        if verdict is not None and picture and isinstance(frame, Frame):
+            self.evidence.keep(verdict, frame, decision.scaled_map)
         last_error = self.status.conditions.last_error if verdict is None else verdict.decision.error
         self.status.note(judging=False, engine_stuck=False, camera_stuck=False, last_error=last_error)
         return verdict

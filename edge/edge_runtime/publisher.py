@@ -77,6 +77,7 @@ class Publisher:
     ) -> None:
         self._topics, self._spool, self._tally = topics, spool, tally
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
+        self._on_beat: Callable[[], None] = lambda: None
         self._keep_triggered_ms, self._unix_ms = round(keep_triggered_s * 1000), unix_ms
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._delivery = Delivery(topics, spool, clock, on_live)
@@ -90,8 +91,9 @@ class Publisher:
 
     # For other threads.
 
-    def start(self, link: Link) -> None:
-        """Begin to send over this link."""
+    def start(self, link: Link, on_beat: Callable[[], None] = lambda: None) -> None:
+        """Begin to send over this link. on_beat is called with each heartbeat, in the publisher's thread."""
+        self._on_beat = on_beat
         self._thread = threading.Thread(target=self._run, args=(link,), name="publisher", daemon=True)
         self._thread.start()
 
@@ -216,6 +218,7 @@ class Publisher:
             return
         self._next_beat = max(self._next_beat, now - self._heartbeat_s) + self._heartbeat_s
         self._tidy()
+        self._on_beat()
         if self._up and self._delivery.is_given_up:
             link.drop()
         elif self._up:

@@ -8,7 +8,7 @@ A Frame was captured; an Inspection was measured on it and decides nothing; a Ve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 import numpy as np
@@ -49,6 +49,7 @@ class ErrorCode(IntEnum):
     DEADLINE_MISSED = 301
     INTERRUPTED = 302
     STORAGE_FAILED = 303
+    SPOOL_OVERFULL = 304
 
 
 class Precision(str, Enum):
@@ -140,6 +141,7 @@ class Decision:
     regions: tuple[Region, ...] = ()
     timings: Timings = Timings()
     detail: str = ""  # for people: what was found and what to do; never decides anything
+    scaled_map: NDArray[np.uint16] | None = field(default=None, compare=False, repr=False)  # see evidence.py; not kept
 
 
 class Flag(IntEnum):
@@ -175,3 +177,4 @@ class Verdict:
     part_id: str = ""
     flags: int = 0
     source: str = ""  # Frame.name
+    picture: str = ""  # SHA-256 of the frame's pixels in hex, when it is kept: see evidence.py

@@ -17,6 +17,7 @@ from edge_runtime.clock import Clock
 from edge_runtime.engine import Engine
 from edge_runtime.engine_choice import choose_engine
 from edge_runtime.errors import ConfigError, EdgeError, EngineError, StorageError
+from edge_runtime.evidence import Evidence
 from edge_runtime.frame_history import FrameHistory
 from edge_runtime.gpu_errors import GpuError
 from edge_runtime.inbox import Inbox, Stop
@@ -31,9 +32,11 @@ from edge_runtime.reception import Reception
 from edge_runtime.records import ErrorCode
 from edge_runtime.source import Source, open_source
 from edge_runtime.spool_rescue import open_spool
+from edge_runtime.spool_retention import MB
 from edge_runtime.states import Conditions, State, StateReport, report_from
 from edge_runtime.station import Station
 from edge_runtime.status import Status
+from edge_runtime.storage_watch import StorageWatch
 from edge_runtime.tally import Counters, Tally
 from edge_runtime.trigger_desk import TriggerDesk
 from edge_runtime.watchdog import Watchdog, watchdog_s
@@ -96,7 +99,10 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
     bundle = open_bundle(station.bundle)
     with ExitStack() as stack:
         source = stack.enter_context(hardware.open_source(station))
-        spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention()))
+        retention = station.spool.retention(station.pictures)
+        spool = stack.enter_context(open_spool(station.state_dir, retention))
+        pictures = station.pictures
+        evidence = stack.enter_context(Evidence(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
         tally, topics, clock = Tally(), station.topics, Clock()
         answer_interrupted(spool, bundle, tally, clock)
         triggered = station.mode == "triggered"
@@ -128,7 +134,7 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
         reception = Reception(topics, desk, spool, inbox, publisher, tally, station.deadline_ms, answers)
         client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
         publisher.show(status.report)
-        publisher.start(client)
+        publisher.start(client, StorageWatch(station.state_dir, retention, spool, evidence, status).look)
         farewell = report_from(Conditions(stopped=True))
         try:
             try:
@@ -145,7 +151,7 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
             with answers:
                 inspector = Inspector(
                     station, model, source, pace, spool, publisher, desk, tally, status, answers, inbox, loader,
-                    Watchdog(watchdog_s()), history,
+                    Watchdog(watchdog_s()), history, evidence,
                 )  # fmt: skip
                 try:
                     yield inspector

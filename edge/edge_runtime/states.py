@@ -45,6 +45,7 @@ class Conditions:
     paused: bool = False
     judging: bool = False  # an order is in hand
     last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
+    storage_short: ErrorCode = ErrorCode.NONE  # 303: the disk is full; 304: verdicts had to leave that nobody may have
     missing: str = ""  # what no_engine means here, for people
 
 
@@ -74,6 +75,10 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.OFFLINE, ErrorCode.NONE, "stopped")
     if c.storage_failed:
         return StateReport(State.FAULT, ErrorCode.STORAGE_FAILED, "the spool cannot be written")
+    if c.storage_short is ErrorCode.STORAGE_FAILED:
+        return StateReport(State.FAULT, c.storage_short, "the disk is full")
+    if c.storage_short is not ErrorCode.NONE:
+        return StateReport(State.FAULT, c.storage_short, "the spool is full: nobody acknowledges")
     if c.engine_stuck:
         return StateReport(State.FAULT, ErrorCode.ENGINE_HUNG, "the engine does not answer")
     if c.camera_stuck:

@@ -90,6 +90,15 @@ class MqttSettings(_Part):
         return self
 
 
+class PictureSettings(_Part):
+    """Which pictures are kept as evidence, in state_dir/pictures; the oldest leave."""
+
+    max_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=1000, description="of NOK and ERROR pictures with their maps; 0: none; verdicts may take this room"
+    )
+    every_ok: Annotated[int, Field(ge=0)] = Field(default=0, description="also every so many OK pictures; 0: none")
+
+
 class SpoolSettings(_Part):
     """How long verdicts are kept for whoever stores them."""
 
@@ -104,9 +113,10 @@ class SpoolSettings(_Part):
         default=1000, description="5 million verdicts and more; with more that must be kept, the state is FAULT"
     )
 
-    def retention(self) -> Retention:
-        """The same in the spool's terms."""
-        return Retention(self.max_days * 86_400, self.max_mb * MB, until_confirmed=self.keep_until == "confirmed")
+    def retention(self, pictures: PictureSettings) -> Retention:
+        """The same in the spool's terms. pictures: whose room it may take in need."""
+        confirmed = self.keep_until == "confirmed"
+        return Retention(self.max_days * 86_400, self.max_mb * MB, pictures.max_mb * MB, confirmed)
 
 
 class MetricsSettings(_Part):
@@ -191,6 +201,7 @@ class Station(_Part):
     health: HealthSettings = HealthSettings()
     metrics: MetricsSettings = MetricsSettings()
     spool: SpoolSettings = SpoolSettings()
+    pictures: PictureSettings = PictureSettings()
 
     @model_validator(mode="after")
     def _paced_only_when_free(self) -> Station:

@@ -52,6 +52,7 @@ def encode_json(verdict: Verdict) -> bytes:
         "regions": [asdict(region) for region in decision.regions],
         "source": verdict.source[-TEXT_LENGTH:],
         "detail": decision.detail[:TEXT_LENGTH],
+        "picture": verdict.picture,
     }
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode("ascii")
 
@@ -94,6 +95,7 @@ def decode_json(payload: bytes) -> Verdict:
         part_id=line.part_id,
         flags=line.flags,
         source=line.source,
+        picture=line.picture,
     )
 
 
@@ -141,3 +143,4 @@ class _Line(_Strict):
     regions: tuple[_RegionLine, ...]
     source: str
     detail: str
+    picture: str = ""  # spools of before this key have lines without it

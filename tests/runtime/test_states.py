@@ -37,20 +37,21 @@ def test_each_condition_gives_its_state(conditions, state, error):
     assert (report.state, report.error) == (state, error)
 
 
-FLAGS = [field.name for field in fields(Conditions) if field.name not in ("last_error", "missing")]
+FLAGS = [field.name for field in fields(Conditions) if field.name not in ("last_error", "missing", "storage_short")]
 
 
 def all_conditions():
     errors = (ErrorCode.NONE, ErrorCode.FRAME_BLACK)
-    for *flags, error in product(*[(False, True)] * len(FLAGS), errors):
-        yield Conditions(*flags, last_error=error)
+    shortages = (ErrorCode.NONE, ErrorCode.SPOOL_OVERFULL)
+    for *flags, error, short in product(*[(False, True)] * len(FLAGS), errors, shortages):
+        yield Conditions(*flags, last_error=error, storage_short=short)
 
 
 def test_triggers_are_taken_only_after_a_passed_self_test_with_nothing_in_the_way():
     for c in all_conditions():
         nothing_in_the_way = not (
             c.stopped or c.stopping or c.storage_failed or c.engine_stuck or c.camera_stuck or c.testing or c.paused
-            or c.no_engine
+            or c.no_engine or c.storage_short
             or ((c.exhausted or c.camera_lost) and not c.judging)
         )  # fmt: skip
         expected = c.started and c.self_test_passed and nothing_in_the_way
@@ -64,6 +65,7 @@ def changes_of(c):
         if not (name in one_way and getattr(c, name)):
             yield replace(c, **{name: not getattr(c, name)})
     yield replace(c, last_error=ErrorCode.NONE if c.last_error else ErrorCode.FRAME_BLACK)
+    yield replace(c, storage_short=ErrorCode.NONE if c.storage_short else ErrorCode.SPOOL_OVERFULL)
 
 
 def is_possible(c):

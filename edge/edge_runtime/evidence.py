@@ -1,0 +1,154 @@
+"""Pictures as evidence: those of NOK and ERROR verdicts, and of every n-th OK, in a ring on the disk.
+
+Rules:
+- `0000000041-NOK.png` is the frame as it was judged, without loss; `0000000041-NOK.map.png` its anomaly map, 16 bits,
+  scaled like the score: 32768 is the threshold. The verdict carries the SHA-256 of the frame's pixels.
+- A verdict never waits for a picture: they are written by a thread of their own, and when it cannot keep up, or the
+  disk has little room, or the pictures' room is needed for verdicts, they are left out and counted.
+- When the quota is used up the oldest go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import queue
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.records import Frame, Outcome, Verdict
+
+log = logging.getLogger(__name__)
+
+FOLDER = "pictures"
+WAITING = 8  # pictures that wait to be written; they are held in memory
+FREE_BYTES = 64_000_000  # with less room on the disk, pictures give way to verdicts
+
+
+@dataclass(frozen=True)
+class _Picture:
+    name: str
+    image: NDArray[np.uint8]
+    scaled_map: NDArray[np.uint16] | None
+
+
+class Evidence:
+    """The ring of one station, in `state_dir`/pictures. A context manager: leaving it writes what waits.
+
+    max_bytes: the quota; 0 keeps nothing. every_ok: keep the picture of every so many OK; 0 keeps none.
+    """
+
+    def __init__(self, state_dir: Path, max_bytes: int, every_ok: int, free_bytes: int = FREE_BYTES) -> None:
+        self._folder, self._quota, self._every_ok = state_dir / FOLDER, max_bytes, every_ok
+        self._free_bytes = free_bytes
+        self._allowed, self._told = max_bytes, False
+        self._oks = 0
+        self._kept: dict[str, int] = {}  # name -> bytes of picture and map, the oldest first
+        self._waiting: queue.Queue[_Picture | None] = queue.Queue(WAITING)
+        self.left_out = 0
+        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
+
+    def __enter__(self) -> Evidence:
+        if self._quota:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._quota:
+            self._waiting.put(None)
+            self._thread.join()
+
+    def digest(self, outcome: Outcome, frame: Frame) -> str:
+        """The hash to put into the verdict: SHA-256 of the pixels, row by row, blue, green, red. Empty: not kept."""
+        if not self._allowed or self._waiting.full():
+            self.left_out += bool(self._quota) and outcome is not Outcome.OK
+            return ""
+        if outcome is Outcome.OK:
+            self._oks += 1
+            if not self._every_ok or self._oks % self._every_ok:
+                return ""
+        return hashlib.sha256(np.ascontiguousarray(frame.image).data).hexdigest()
+
+    def keep(self, verdict: Verdict, frame: Frame, scaled_map: NDArray[np.uint16] | None) -> None:
+        """Write the picture of a verdict that carries its hash. The frame is not changed any more by anyone."""
+        name = f"{verdict.seq:010d}-{verdict.decision.outcome.name}"
+        try:
+            self._waiting.put_nowait(_Picture(name, frame.image, scaled_map))
+        except queue.Full:
+            self.left_out += 1
+
+    def allow(self, max_bytes: int) -> None:
+        """Pictures may take so much from now on: less than the quota when verdicts need the room."""
+        self._allowed = min(self._quota, max_bytes)
+
+    def _run(self) -> None:
+        self._find_kept()
+        while (picture := self._waiting.get()) is not None:
+            try:
+                self._make_room()
+                if self._allowed and self._has_room():
+                    self._write(picture)
+                else:
+                    self.left_out += 1
+            except OSError as error:
+                self.left_out += 1
+                self._tell(f"pictures cannot be written: {error}; verdicts go on")
+
+    def _find_kept(self) -> None:
+        """What an earlier run kept. Half-written files of a crash go."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for path in sorted(self._folder.glob("*.new")):
+                path.unlink()
+            for path in sorted(self._folder.glob("*.png")):
+                name = path.name.partition(".")[0]
+                self._kept[name] = self._kept.get(name, 0) + path.stat().st_size
+        except OSError as error:
+            self._tell(f"{self._folder} cannot be used: {error}; no pictures are kept, verdicts go on")
+
+    def _make_room(self) -> None:
+        while self._kept and (sum(self._kept.values()) > self._allowed or not self._has_room()):
+            oldest = next(iter(self._kept))
+            for suffix in (".png", ".map.png"):
+                (self._folder / f"{oldest}{suffix}").unlink(missing_ok=True)
+            del self._kept[oldest]
+
+    def _has_room(self) -> bool:
+        if shutil.disk_usage(self._folder).free >= self._free_bytes:
+            self._told = False
+            return True
+        self._tell(f"{self._folder}: the disk is nearly full: pictures are left out, verdicts go on")
+        return False
+
+    def _write(self, picture: _Picture) -> None:
+        written = 0
+        for suffix, image in ((".map.png", picture.scaled_map), (".png", picture.image)):
+            if image is None:
+                continue
+            path = self._folder / f"{picture.name}{suffix}"
+            _, coded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            unfinished = path.with_name(f"{path.name}.new")
+            unfinished.write_bytes(coded.tobytes())
+            unfinished.replace(path)
+            written += coded.size
+        self._kept[picture.name] = written
+
+    def _tell(self, what: str) -> None:
+        if not self._told:
+            self._told = True
+            log.warning("%s", what)
+
+
+def scaled_map(anomaly_map: NDArray[np.float32], map_threshold: float) -> NDArray[np.uint16]:
+    """A map as it is kept: uint16 (height, width), raw / (raw + threshold) of 65535, so that 32768 is the threshold."""
+    raw = np.maximum(anomaly_map, 0)
+    return np.asarray(raw / (raw + map_threshold) * 65535 + 0.5, np.uint16)
