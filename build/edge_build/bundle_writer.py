@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.bundle import MANIFEST, sha256_of
 from edge_runtime.errors import ConfigError, StorageError
-from edge_runtime.manifest import FileEntry, Golden, Manifest
-from edge_runtime.records import Inspection
+from edge_runtime.manifest import FileEntry, Golden, GoldenValue, Manifest
+from edge_runtime.records import Inspection, Precision
 
 
 def check_place(out: Path, label: str) -> None:
@@ -69,10 +69,20 @@ def write_golden(folder: Path, pictures: NDArray[np.uint8], measured: Sequence[I
             picture=f"golden/{number:02}.png", anomaly_map=f"golden/{number:02}.npy", score=inspection.score
         )
         (folder / golden.picture).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-        buffer = io.BytesIO()  # np.save itself does not say why a disk takes no more
-        np.save(buffer, inspection.anomaly_map, allow_pickle=False)
-        (folder / golden.anomaly_map).write_bytes(buffer.getvalue())
+        _write_map(folder / golden.anomaly_map, inspection)
         written.append(golden)
+    return tuple(written)
+
+
+def write_golden_values(
+    folder: Path, precision: Precision, measured: Sequence[Inspection]
+) -> tuple[GoldenValue, ...]:
+    """Write the maps that a precision's own graph made of the golden pictures, below `golden/`."""
+    written = []
+    for number, inspection in enumerate(measured):
+        value = GoldenValue(anomaly_map=f"golden/{number:02}.{precision.value}.npy", score=inspection.score)
+        _write_map(folder / value.anomaly_map, inspection)
+        written.append(value)
     return tuple(written)
 
 
@@ -85,6 +95,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     for path in [*files, folder / MANIFEST]:
         with path.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def _write_map(path: Path, inspection: Inspection) -> None:
+    buffer = io.BytesIO()  # np.save itself does not say why a disk takes no more
+    np.save(buffer, inspection.anomaly_map, allow_pickle=False)
+    path.write_bytes(buffer.getvalue())
 
 
 def _storage_error(out: Path, error: OSError) -> StorageError:

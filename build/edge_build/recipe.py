@@ -60,6 +60,12 @@ def _dimensions(dimensions: object) -> object:
     return dimensions
 
 
+def _with_fp32(precisions: tuple[PrecisionName, ...]) -> tuple[PrecisionName, ...]:
+    if "fp32" not in precisions or len(set(precisions)) != len(precisions):
+        raise ValueError("fp32 is what the others are compared with")
+    return precisions
+
+
 _SIDE_SCHEMA = {"type": "integer", "minimum": SIDE_MIN, "maximum": SIDE_MAX, "multipleOf": SIDE_STEP}
 Size = Annotated[
     tuple[int, int],
@@ -79,6 +85,7 @@ WEIGHTS = (
     "allowed: null or a path, as seen from the recipe's own folder"
 )
 FilePath = Annotated[Path | None, Field(strict=False)]
+PrecisionName = Literal["fp32", "fp16", "int8"]
 Stage = Annotated[int, Field(ge=1, le=7)]
 Dimensions = Annotated[
     int | float | None,
@@ -124,13 +131,38 @@ class ThresholdSettings(Settings):
 
 
 class CalibrationSettings(Settings):
-    """The good pictures that INT8 ranges are measured on. The threshold never uses them."""
+    """How INT8 is calibrated, on good pictures that the threshold never uses."""
 
     pictures: int = Field(
-        default=32,
+        default=16,
         ge=1,
-        description="at most this many, and at most a tenth of the good ones; allowed: a whole number, 1 or more",
+        description="at most this many, the most different of twice as many that are set aside, a tenth of the good "
+        "ones at most; allowed: a whole number, 1 or more",
     )
+    exposure: float = Field(
+        default=0.15,
+        ge=0,
+        le=0.5,
+        description="they are also seen by this share darker and lighter; allowed: 0 to 0.5",
+    )
+    lighting: float = Field(
+        default=0.15,
+        ge=0,
+        le=0.5,
+        description="and in light that falls off by this share from side to side; allowed: 0 to 0.5",
+    )
+    budget: float = Field(
+        default=0.01,
+        gt=0,
+        le=0.5,
+        description="error of the map that INT8 may make, as a share of its largest value; the costliest layers stay "
+        "in FP16 until it holds; allowed: above 0, at most 0.5",
+    )
+
+    @property
+    def set_aside(self) -> int:
+        """How many pictures no threshold is set on, if there are enough."""
+        return 2 * self.pictures
 
 
 class BankSettings(Settings):
@@ -261,7 +293,12 @@ class Recipe(Settings):
     )
     calibration: CalibrationSettings = Field(
         default=CalibrationSettings(),
-        description="good pictures that INT8 ranges are measured on; allowed: its own keys",
+        description="how INT8 is calibrated, on good pictures of its own; allowed: its own keys",
+    )
+    precisions: Annotated[tuple[PrecisionName, ...], AfterValidator(_with_fp32)] = Field(
+        default=("fp32", "fp16", "int8"),
+        description="what the bundle holds as far as it keeps the verdicts of fp32; "
+        "allowed: fp32, and fp16 and int8 as wanted",
     )
     patchcore: PatchcoreSettings = Field(
         default=PatchcoreSettings(), description="settings of patchcore; allowed: its own keys"

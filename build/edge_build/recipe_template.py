@@ -106,7 +106,7 @@ def _held_out(good: int, recipe: Recipe) -> int:
     """How many of so many good pictures the threshold rests on."""
     if recipe.threshold.method == "held-out":
         return max(1, round(good * recipe.threshold.share))
-    return good - calibration_count(good, recipe.calibration.pictures)
+    return good - calibration_count(good, recipe.calibration.set_aside)
 
 
 def _keys(settings: BaseModel, depth: int, without: str | None = None) -> list[str]:

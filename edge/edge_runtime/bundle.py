@@ -93,8 +93,11 @@ def sha256_of(path: Path) -> str:
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
-    needed = {g.file for g in manifest.graphs.values()} | {
-        f for g in manifest.golden for f in (g.picture, g.anomaly_map)
+    needed = {graph.file for graph in manifest.graphs.values()} | {
+        file
+        for precision in manifest.graphs
+        for golden in manifest.golden_of(precision)
+        for file in (golden.picture, golden.anomaly_map)
     }
     if unlisted := sorted(needed - manifest.files.keys()):
         raise BundleError(

@@ -30,7 +30,8 @@ class Reference:
 def replay_golden(bundle: Bundle, engine: Engine, precision: Precision) -> float:
     """Run every golden picture through the engine. Returns the largest deviation seen, as a share of the tolerance.
 
-    Raises EngineError when a score or map is off by more than the manifest's tolerance, BundleError when there is no
+    What is expected is what the bundle's graph of that precision measured.
+    Raises EngineError when a score or map is off by more than the precision's tolerance, BundleError when there is no
     golden picture or a golden file is not a picture or a map.
     """
     return max(deviation(engine, reference) for reference in read_references(bundle, precision))
@@ -40,10 +41,10 @@ def read_references(bundle: Bundle, precision: Precision) -> tuple[Reference, ..
     """All golden pictures, read into memory: the bundle's folder may go while its model serves. Raises BundleError."""
     if not bundle.manifest.golden:
         raise BundleError(f"bundle {bundle.label} has no golden pictures, so nothing proves the engine; {REBUILD}")
-    threshold, tolerance = bundle.threshold(precision), bundle.manifest.tolerance
+    threshold, tolerance = bundle.threshold(precision), bundle.manifest.tolerance_of(precision)
     return tuple(
         Reference(bundle.label, golden.picture, *read_golden(bundle, golden), threshold, tolerance)
-        for golden in bundle.manifest.golden
+        for golden in bundle.manifest.golden_of(precision)
     )
 
 
@@ -68,7 +69,7 @@ def deviation(engine: Engine, reference: Reference) -> float:
 
 
 def read_golden(bundle: Bundle, golden: Golden) -> tuple[NDArray[np.uint8], Inspection]:
-    """A golden picture, uint8 BGR (1, height, width, 3), and what the FP32 graph measured on it."""
+    """A golden picture, uint8 BGR (1, height, width, 3), and what was measured on it."""
     picture = cv2.imread(str(bundle.folder / golden.picture), cv2.IMREAD_COLOR)
     if picture is None:
         raise BundleError(f"{bundle.folder / golden.picture} is not a picture; {REBUILD}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge_runtime.records import Precision
 
@@ -49,11 +49,11 @@ class Threshold(Record):
     method: Literal["cross-fitted", "held-out"]
 
 
-class GraphEntry(Record):
-    """One precision of the detector."""
+class GoldenValue(Record):
+    """What a precision's own graph measured on a golden picture."""
 
-    file: FileName
-    threshold: Threshold
+    anomaly_map: FileName  # .npy float32 (height, width)
+    score: float
 
 
 class Golden(Record):
@@ -69,6 +69,33 @@ class Tolerance(Record):
 
     score: Annotated[float, Field(gt=0, lt=1)]
     map: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Gate(Record):
+    """What a precision changed on held-out good pictures and made-up defects on them, against FP32.
+
+    Changes of metrics are the precision's value minus that of FP32. Verdicts are each at the threshold that was set on
+    the precision's own graph.
+    """
+
+    pictures: int
+    image_auroc_change: float | None
+    pixel_ap_change: float | None
+    verdicts_changed: int
+
+
+class GraphEntry(Record):
+    """One precision of the detector.
+
+    golden: for each golden picture of the manifest, what this graph measured; empty where it is FP32, whose values stand
+    with the pictures. tolerance: that of this precision; None for the manifest's. gate: None for FP32.
+    """
+
+    file: FileName
+    threshold: Threshold
+    golden: tuple[GoldenValue, ...] = ()
+    tolerance: Tolerance | None = None
+    gate: Gate | None = None
 
 
 class Dataset(Record):
@@ -131,3 +158,24 @@ class Manifest(Record):
     builder: str  # edge-build's version and those of the libraries that shape the result
     frames: FrameLimits | None = None  # None: built before there were any
     files: dict[FileName, FileEntry]
+
+    @model_validator(mode="after")
+    def _golden_values_for_all(self) -> Manifest:
+        for precision, graph in self.graphs.items():
+            if graph.golden and len(graph.golden) != len(self.golden):
+                raise ValueError(
+                    f"{precision.value} has {len(graph.golden)} golden values for {len(self.golden)} pictures"
+                )
+        return self
+
+    def golden_of(self, precision: Precision) -> tuple[Golden, ...]:
+        """The golden pictures with the values of a precision's own graph."""
+        values = self.graphs[precision].golden or self.golden
+        return tuple(
+            Golden(picture=golden.picture, anomaly_map=value.anomaly_map, score=value.score)
+            for golden, value in zip(self.golden, values, strict=True)
+        )
+
+    def tolerance_of(self, precision: Precision) -> Tolerance:
+        """How far an engine of that precision may be from its golden values."""
+        return self.graphs[precision].tolerance or self.tolerance

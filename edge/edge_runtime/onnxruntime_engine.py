@@ -32,6 +32,9 @@ class OnnxruntimeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors only: the rest is about the graph's internals
+        # Q/DQ pairs are computed in float, as exact as a device. The fused INT8 kernels saturate in 16 bits on CPUs
+        # without VNNI and give wrong scores there, without a word (docs/decisions/0006).
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = onnxruntime.InferenceSession(
                 str(graph) if isinstance(graph, Path) else graph, options, providers=[provider]

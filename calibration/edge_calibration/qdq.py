@@ -1,0 +1,88 @@
+"""INT8 by Q/DQ pairs, in the placement that TensorRT fuses.
+
+Each chosen convolution gets a pair on its data (symmetric, one scale) and a pair on its weights (symmetric, one scale a
+channel); its bias stays a float, and nothing stands between it and its activation. In the file the weights stay
+floats in front of their pair, as TensorRT 8 wants them.
+
+    int8 = with_qdq(model, network, ranges, chosen)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from edge_calibration.network import Network
+
+LEVELS = 127  # symmetric: -128 is not used
+TINY_RANGE = 1e-6  # a tensor that is always zero still needs a scale
+SHRINKS = np.linspace(1.0, 0.8, 9)  # of a channel's largest weight: clipping it a little may cost less than it saves
+
+
+def with_qdq(
+    model: onnx.ModelProto, network: Network, ranges: Mapping[str, float], chosen: Collection[str]
+) -> onnx.ModelProto:
+    """A copy of a float32 graph with Q/DQ pairs around the chosen convolutions.
+
+    ranges: for the data of each, the largest magnitude that must be represented. Raises KeyError for a convolution that
+    is not in the network or has no range.
+    """
+    quantised = onnx.ModelProto()
+    quantised.CopyFrom(model)
+    graph = quantised.graph
+    nodes: list[onnx.NodeProto] = []
+    paired: dict[str, str] = {}  # tensor -> its dequantised copy
+    for node in graph.node:
+        if node.name in chosen:
+            convolution = network.convolutions[node.name]
+            if convolution.data not in paired:
+                scale = np.array(max(ranges[convolution.data], TINY_RANGE) / LEVELS, np.float32)
+                paired[convolution.data] = _pair(graph, nodes, convolution.data, convolution.data, scale)
+            node.input[0] = paired[convolution.data]
+            if convolution.weight_name not in paired:
+                scales = weight_scales(convolution.weight)
+                paired[convolution.weight_name] = _pair(
+                    graph, nodes, convolution.weight_name, convolution.weight_name, scales
+                )
+            node.input[1] = paired[convolution.weight_name]
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return quantised
+
+
+def weight_scales(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scale of each output channel of weights (out, in, kh, kw) with the least squared error, (out,)."""
+    rows = weight.reshape(len(weight), -1)
+    largest = np.maximum(np.abs(rows).max(1), TINY_RANGE)
+    scales = largest[:, None] * SHRINKS / LEVELS  # (out, shrinks)
+    levels = np.clip(np.rint(rows[:, None] / scales[:, :, None]), -LEVELS, LEVELS)
+    errors = np.square(levels * scales[:, :, None] - rows[:, None]).sum(2)
+    best = errors.argmin(1)
+    return np.asarray(scales[np.arange(len(scales)), best], np.float32)
+
+
+def dequantised(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is left of weights (out, in, kh, kw) after their Q/DQ pair."""
+    scales = weight_scales(weight)[:, None, None, None]
+    return np.asarray(np.clip(np.rint(weight / scales), -128, LEVELS) * scales, np.float32)
+
+
+def _pair(
+    graph: onnx.GraphProto, nodes: list[onnx.NodeProto], tensor: str, name: str, scale: NDArray[np.float32]
+) -> str:
+    """Add a Q/DQ pair behind a tensor; per channel (axis 0) when there are several scales. Returns the new tensor."""
+    scale_name, zero_name = f"{name}_scale", f"{name}_zero"
+    graph.initializer.append(numpy_helper.from_array(scale, scale_name))
+    graph.initializer.append(numpy_helper.from_array(np.zeros(scale.shape, np.int8), zero_name))
+    axis = {"axis": 0} if scale.ndim else {}
+    for kind, given, made in (
+        ("QuantizeLinear", tensor, f"{name}_quantized"),
+        ("DequantizeLinear", f"{name}_quantized", f"{name}_dequantized"),
+    ):
+        nodes.append(helper.make_node(kind, [given, scale_name, zero_name], [made], name=f"{name}_{kind}", **axis))
+    return f"{name}_dequantized"
