@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.bundle_writer import check_place, new_bundle, write_golden, write_manifest
+from edge_build.bundle_writer import (
+    DEVICE_TOLERANCE,
+    check_place,
+    new_bundle,
+    write_golden,
+    write_graphs,
+    write_manifest,
+)
+from edge_build.calibration_files import write_calibration
 from edge_build.cpr import DIMENSIONS
 from edge_build.cpr_learner import CprLearner
 from edge_build.dataset import GOOD, Dataset, Picture, fingerprint, load_prepared, scan_dataset
 from edge_build.evaluate import evaluate
 from edge_build.evaluation import Evaluation
+from edge_build.exact_engine import exact_engine
 from edge_build.export import export_graph
 from edge_build.facts import facts_of
 from edge_build.good_frames import limits_of_good
-from edge_build.held_out import score_held_out
+from edge_build.held_out import HeldOut, score_held_out
 from edge_build.learner import Learner
 from edge_build.parity import golden_pictures, prove_parity
 from edge_build.patchcore_training import PatchcoreLearner
+from edge_build.precisions import GateResult, PrecisionMaker, gate_text, judged, nothing_to_quantise
 from edge_build.progress import Progress
 from edge_build.recipe import Recipe
 from edge_build.report import Story, write_report
@@ -39,13 +49,10 @@ from edge_runtime import __version__
 from edge_runtime.errors import ConfigError
 from edge_runtime.judge import Judge
 from edge_runtime.manifest import Dataset as DatasetRecord
-from edge_runtime.manifest import Figures, GraphEntry, Manifest, Record, Threshold, Tolerance
-from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
+from edge_runtime.manifest import Figures, Manifest, Record, Threshold
 from edge_runtime.prepare import PREPROCESSING
-from edge_runtime.records import Precision
+from edge_runtime.records import Inspection, Precision
 
-FP32_GRAPH = "model.fp32.onnx"
-DEVICE_TOLERANCE = Tolerance(score=0.01, map=0.02)  # TF32 and other orders of summing, far below what moves a verdict
 LIBRARIES = ("torch", "onnx", "onnxruntime", "opencv-python-headless", "numpy")
 
 
@@ -58,6 +65,8 @@ class Built(Record):
     dimensions: int
     threshold: Threshold
     figures: Figures | None
+    precisions: tuple[Precision, ...]  # that the bundle has
+    results: dict[Precision, GateResult]  # how the others did beside FP32
     parity_score: float  # share of the threshold
     parity_map: float
     seconds: float
@@ -99,22 +108,40 @@ def _build(
     progress: Progress,
 ) -> Built:
     label = f"{recipe.name}-{recipe.version}"
-    splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
+    splits = split(dataset.good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
     frames = limits_of_good(dataset.good, progress)
     known = splits.known_without(None) if learner.compares else ()
     detector = learner.learn(shelf.places(splits.train), shelf.places(known))
     graph = export_graph(detector, *recipe.size)
-    threshold, held_out = _set_threshold(recipe, splits, shelf, learner, graph, progress)
-    with OnnxruntimeEngine(graph) as engine:
-        golden = golden_pictures(shelf.prepared(splits.calibration), recipe.golden.pictures)
-        parity, measured = prove_parity(detector, engine, golden, threshold)
-        progress.say(f"torch and onnxruntime agree within {parity.score:.1e} of the threshold")
-        judge = Judge(engine, threshold, *recipe.size, limits=frames)
-        evaluation = evaluate(judge, dataset.test, progress) if dataset.test else None
+    aside = shelf.prepared(splits.calibration)
+    maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, recipe.seed, progress)
+    held_out, thresholds = _set_thresholds(recipe, splits, shelf, learner, graph, maker, progress)
+    results = judged(held_out, thresholds)
+    told = _precision_notes(maker, results)
+    for line in told:
+        progress.say(line)
+    graphs = {p: g for p, g in maker.graphs(graph).items() if p not in results or not results[p].failures}
+    golden = golden_pictures(aside, recipe.golden.pictures)
+    measured: dict[Precision, list[Inspection]] = {}
+    evaluations: dict[Precision, Evaluation] = {}
+    for precision, one in graphs.items():
+        with exact_engine(one) as engine:
+            if precision is Precision.FP32:
+                parity, measured[precision] = prove_parity(detector, engine, golden, thresholds[precision])
+                progress.say(f"torch and onnxruntime agree within {parity.score:.1e} of the threshold")
+            else:
+                measured[precision] = [engine.infer(picture[None]) for picture in golden]
+            if dataset.test:
+                judge = Judge(engine, thresholds[precision], *recipe.size, limits=frames)
+                evaluations[precision] = evaluate(judge, dataset.test, progress, f"evaluate {precision.value}")
 
-    notes = (*dataset.notes, *detector.notes, *_threshold_notes(threshold))
+    threshold = thresholds[Precision.FP32]
+    notes = (*dataset.notes, *detector.notes, *_threshold_notes(threshold), *told)
     with new_bundle(out, label) as folder:
-        (folder / FP32_GRAPH).write_bytes(graph)
+        golden_records = write_golden(folder, golden, measured[Precision.FP32])
+        entries = write_graphs(folder, graphs, thresholds, measured, results)
+        if maker.plan is not None:
+            write_calibration(folder, maker, [splits.calibration[row] for row in maker.calibrated_on], dataset.root)
         manifest = Manifest(
             schema_version=1,
             name=recipe.name,
@@ -124,19 +151,19 @@ def _build(
             height=recipe.size[0],
             width=recipe.size[1],
             preprocessing=PREPROCESSING,
-            graphs={Precision.FP32: GraphEntry(file=FP32_GRAPH, threshold=threshold)},
-            golden=write_golden(folder, golden, measured),
+            graphs=entries,
+            golden=golden_records,
             tolerance=DEVICE_TOLERANCE,
             dataset=_dataset_record(dataset, splits),
-            figures={Precision.FP32: figures(evaluation)} if evaluation else {},
+            figures={precision: figures(evaluation) for precision, evaluation in evaluations.items()},
             recipe=recipe_text,
             seed=recipe.seed,
             builder=builder,
             frames=frames,
             files={},
         )
-        evaluations: dict[Precision, Evaluation] = {Precision.FP32: evaluation} if evaluation else {}
-        story = Story(manifest, {Precision.FP32: held_out}, evaluations, parity, notes, dataset.root)
+        scores = {precision: held_out[precision].scores for precision in graphs}
+        story = Story(manifest, scores, evaluations, parity, notes, dataset.root, results, maker.plan)
         write_report(folder / "report.html", story)
         write_manifest(folder, manifest)
     return Built(
@@ -146,6 +173,8 @@ def _build(
         dimensions=detector.dimensions,
         threshold=threshold,
         figures=manifest.figures.get(Precision.FP32),
+        precisions=tuple(graphs),
+        results=results,
         parity_score=parity.score,
         parity_map=parity.map,
         seconds=round(time.monotonic() - started, 1),
@@ -190,23 +219,31 @@ class _Shelf:
         return self._prepared[self.places(pictures)]
 
 
-def _set_threshold(
-    recipe: Recipe, splits: Splits, shelf: _Shelf, learner: Learner, graph: bytes, progress: Progress
-) -> tuple[Threshold, NDArray[np.float64]]:
-    """The threshold, and the held-out scores that it was set on."""
+def _set_thresholds(
+    recipe: Recipe,
+    splits: Splits,
+    shelf: _Shelf,
+    learner: Learner,
+    graph: bytes,
+    maker: PrecisionMaker,
+    progress: Progress,
+) -> tuple[dict[Precision, HeldOut], dict[Precision, Threshold]]:
+    """What every precision measured on held-out pictures, and the threshold that follows for each."""
 
-    def graph_without(fold: int) -> bytes:
+    def graphs_without(fold: int) -> dict[Precision, bytes]:
         learned_from = splits.train_without(fold)
         known = splits.known_without(fold) if learner.compares else ()
         if learned_from == splits.train and not learner.compares:
-            return graph
-        return export_graph(learner.learn(shelf.places(learned_from), shelf.places(known)), *recipe.size)
+            return maker.graphs(graph)
+        learned = learner.learn(shelf.places(learned_from), shelf.places(known))
+        return maker.graphs(export_graph(learned, *recipe.size))
 
-    held_out = score_held_out(splits, graph_without, shelf.prepared, progress)
+    held_out = score_held_out(splits, graphs_without, shelf.prepared, recipe.seed, progress)
     # what compares with the held-out pictures knows more when it serves than when it judged them
     method = "cross-fitted" if learner.compares else recipe.threshold.method
     rate = recipe.threshold.false_reject_rate
-    threshold = threshold_from_good(held_out.scores, held_out.maxima, rate, method)
+    thresholds = {p: threshold_from_good(found.scores, found.maxima, rate, method) for p, found in held_out.items()}
+    threshold = thresholds[Precision.FP32]
     progress.say(
         f"threshold {threshold.score:.4g} from {threshold.pictures} held-out good pictures: between "
         f"{threshold.false_reject_rate_low:.1%} and {threshold.false_reject_rate_high:.1%} of good parts will be "
@@ -214,7 +251,15 @@ def _set_threshold(
     )
     for note in _threshold_notes(threshold):
         progress.say(note)
-    return threshold, held_out.scores
+    return held_out, thresholds
+
+
+def _precision_notes(maker: PrecisionMaker, results: Mapping[Precision, GateResult]) -> tuple[str, ...]:
+    """What became of the other precisions, a line each."""
+    told = [gate_text(precision, result) for precision, result in results.items()]
+    if maker.plan is not None and not maker.plan.quantised:
+        told.append(nothing_to_quantise(maker.plan))
+    return tuple(told)
 
 
 def _threshold_notes(threshold: Threshold) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +20,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_build.precisions import GateResult
 from edge_runtime.bundle import MANIFEST, sha256_of
 from edge_runtime.errors import ConfigError, StorageError
-from edge_runtime.manifest import FileEntry, Golden, GoldenValue, Manifest
+from edge_runtime.manifest import FileEntry, Golden, GoldenValue, GraphEntry, Manifest, Threshold, Tolerance
 from edge_runtime.records import Inspection, Precision
+
+DEVICE_TOLERANCE = Tolerance(score=0.01, map=0.02)  # TF32 and other orders of summing, far below what moves a verdict
+MOST_TOLERANCE = 0.5
 
 
 def check_place(out: Path, label: str) -> None:
@@ -74,9 +78,45 @@ def write_golden(folder: Path, pictures: NDArray[np.uint8], measured: Sequence[I
     return tuple(written)
 
 
-def write_golden_values(
-    folder: Path, precision: Precision, measured: Sequence[Inspection]
-) -> tuple[GoldenValue, ...]:
+def write_graphs(
+    folder: Path,
+    graphs: Mapping[Precision, bytes],
+    thresholds: Mapping[Precision, Threshold],
+    measured: Mapping[Precision, Sequence[Inspection]],
+    results: Mapping[Precision, GateResult],
+) -> dict[Precision, GraphEntry]:
+    """Write every precision's graph and, but for FP32, its golden maps. measured: on the golden pictures."""
+    entries: dict[Precision, GraphEntry] = {}
+    for precision, graph in graphs.items():
+        file, threshold = f"model.{precision.value}.onnx", thresholds[precision]
+        (folder / file).write_bytes(graph)
+        if precision is Precision.FP32:
+            entries[precision] = GraphEntry(file=file, threshold=threshold)
+            continue
+        entries[precision] = GraphEntry(
+            file=file,
+            threshold=threshold,
+            golden=write_golden_values(folder, precision, measured[precision]),
+            tolerance=tolerance_from(measured[Precision.FP32], measured[precision], threshold),
+            gate=results[precision].gate,
+        )
+    return entries
+
+
+def tolerance_from(fp32: Sequence[Inspection], own: Sequence[Inspection], threshold: Threshold) -> Tolerance:
+    """How far an engine of a precision may be from its golden values: as far as the precision itself is from FP32.
+
+    Two devices that round FP16 or INT8 in another order differ by about what rounding does at all.
+    """
+    score = max(abs(a.score - b.score) for a, b in zip(fp32, own, strict=True)) / threshold.score
+    peak = max(float(np.abs(a.anomaly_map - b.anomaly_map).max()) for a, b in zip(fp32, own, strict=True))
+    return Tolerance(
+        score=min(max(score, DEVICE_TOLERANCE.score), MOST_TOLERANCE),
+        map=min(max(peak / threshold.map, DEVICE_TOLERANCE.map), MOST_TOLERANCE),
+    )
+
+
+def write_golden_values(folder: Path, precision: Precision, measured: Sequence[Inspection]) -> tuple[GoldenValue, ...]:
     """Write the maps that a precision's own graph made of the golden pictures, below `golden/`."""
     written = []
     for number, inspection in enumerate(measured):

@@ -108,14 +108,18 @@ def evaluate(
 ) -> None:
     """Measure a bundle on test pictures: metrics, misses, false rejects, latency."""
     from edge_build.evaluate import run_evaluate
+    from edge_build.exact_engine import IMITATED, exact_engine
     from edge_build.summary import summary_text
     from edge_runtime.bundle import Bundle
     from edge_runtime.engine import Engine
     from edge_runtime.engine_choice import choose_engine
 
     progress = progress_for_stderr()
+    imitated = engine is EngineKind.ONNXRUNTIME and precision is not Precision.FP32
 
     def open_engine(opened: Bundle) -> Engine:
+        if imitated:
+            return exact_engine(opened.graph(precision), threads)
         chosen = choose_engine(engine, opened, precision, engines, threads)
         progress.say(f"engine: {chosen.engine.name}, {chosen.why}")
         return chosen.engine
@@ -128,6 +132,7 @@ def evaluate(
         progress,
         json_file,
         save_scores,
+        (IMITATED,) if imitated else (),
     )
     print(summary_text(summary))
 

@@ -31,7 +31,7 @@ LEARNED_FROM = (
 )
 
 
-def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress) -> Evaluation:
+def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress, what: str = "evaluate") -> Evaluation:
     """Measure and decide every picture, one at a time, as a line would.
 
     The first picture is measured once before, so that no latency contains the engine's warm-up.
@@ -43,7 +43,7 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress) -> E
     outcomes: list[Outcome] = []
     for picture in pictures[:1]:
         judge.engine.infer(prepare(read_picture(picture.path), judge.height, judge.width))
-    for index, picture in enumerate(progress.track("evaluate", pictures)):
+    for index, picture in enumerate(progress.track(what, pictures)):
         image = read_picture(picture.path)
         started = judge.clock_ns()
         inspection = judge.engine.infer(prepare(image, judge.height, judge.width))
@@ -72,15 +72,17 @@ def run_evaluate(
     progress: Progress,
     json_file: Path | None = None,
     scores_file: Path | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Summary:
     """All of `edge-build evaluate`: check the bundle, measure the dataset's test pictures, write what was asked for.
 
-    open_engine: loads the bundle's graph. Without test pictures the good ones are measured, and the summary says
-    so. Raises EdgeError of the kind that fits.
+    open_engine: loads the bundle's graph. notes: for the summary, before its own. Without test pictures the good ones
+    are measured, and the summary says so. Raises EdgeError of the kind that fits.
     """
     bundle = open_bundle(bundle_folder)
     dataset = scan_dataset(dataset_root, progress)
-    pictures, notes = (dataset.test, dataset.notes) if dataset.test else (dataset.good, (LEARNED_FROM, *dataset.notes))
+    pictures = dataset.test or dataset.good
+    notes = (*notes, *(() if dataset.test else (LEARNED_FROM,)), *dataset.notes)
     bundle.graph(precision)  # there is one, or it is said before anything is loaded
     with open_engine(bundle) as engine:
         manifest, threshold = bundle.manifest, bundle.threshold(precision)

@@ -13,7 +13,7 @@ from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 IMITATED = "FP16 and INT8 are imitated on this CPU, to the number: the times say nothing about a device."
 
 
-def exact_engine(graph: Path | bytes, threads: int = 0) -> Engine:
+def exact_engine(graph: Path | bytes, threads: int = 0, spinning: bool = True) -> Engine:
     """A graph of any precision in onnxruntime on the CPU, with the arithmetic of its types (`edge_calibration.exact`).
 
     Raises EngineError when the graph does not load.
@@ -21,4 +21,4 @@ def exact_engine(graph: Path | bytes, threads: int = 0) -> Engine:
     content = graph.read_bytes() if isinstance(graph, Path) else graph
     model = onnx.load_from_string(content)
     exact = exact_graph(model)
-    return OnnxruntimeEngine(graph if exact is model else exact.SerializeToString(), threads)
+    return OnnxruntimeEngine(graph if exact is model else exact.SerializeToString(), threads, spinning=spinning)

@@ -44,9 +44,7 @@ def failures(gate: Gate) -> tuple[str, ...]:
             f"image AUROC changes by {100 * gate.image_auroc_change:+.2f} points, {100 * MOST_IMAGE_AUROC:.1f} allowed"
         )
     if abs(gate.pixel_ap_change) > MOST_PIXEL_AP:
-        found.append(
-            f"pixel AP changes by {100 * gate.pixel_ap_change:+.2f} points, {100 * MOST_PIXEL_AP:.1f} allowed"
-        )
+        found.append(f"pixel AP changes by {100 * gate.pixel_ap_change:+.2f} points, {100 * MOST_PIXEL_AP:.1f} allowed")
     if gate.verdicts_changed >= VERDICTS_BELOW * gate.pictures:
         found.append(
             f"{gate.verdicts_changed} of {gate.pictures} verdicts change "

@@ -62,21 +62,21 @@ def score_held_out(
 
     graphs_without: the serialised graphs for a fold. prepared: pictures at the model's size, uint8 (n, H, W, 3).
     """
-    trial = Trial(sum(len(fold) for fold in splits.folds), seed)
+    comparison = Comparison(sum(len(fold) for fold in splits.folds), seed)
     found: dict[Precision, _Collected] = {}
     for number, fold in enumerate(splits.folds):
         graphs = graphs_without(number)
         if not found:
             found = {precision: _Collected() for precision in graphs}
         with ExitStack() as stack:
-            engines = {p: stack.enter_context(exact_engine(graph)) for p, graph in graphs.items()}
+            engines = {p: stack.enter_context(exact_engine(graph, spinning=False)) for p, graph in graphs.items()}
             what = f"held-out scores {number + 1}/{len(splits.folds)}"
             for picture in progress.track(what, list(prepared(fold))):
-                trial.measure(picture, engines, found)
+                comparison.measure(picture, engines, found)
     return {precision: collected.whole() for precision, collected in found.items()}
 
 
-class Trial:
+class Comparison:
     """Which of so many good pictures precisions are compared on, and with what defects. One precision: none."""
 
     def __init__(self, good: int, seed: int) -> None:

@@ -1,8 +1,8 @@
 """FP16 and INT8 beside FP32: made from its graph, measured on held-out pictures, kept when they keep the verdicts.
 
-    maker = PrecisionMaker(recipe, graph, aside, progress)  # plans INT8 on calibration pictures
-    maker.graphs(graph)  # the same precisions of any fold's graph
-    trials = judged(held_out, thresholds)
+maker = PrecisionMaker(recipe, graph, aside, progress)  # plans INT8 on calibration pictures
+maker.graphs(graph)  # the same precisions of any fold's graph
+results = judged(held_out, thresholds)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edge_calibration.ranges import Statistics
 from edge_runtime.manifest import Gate, Record, Threshold
 from edge_runtime.records import Precision
 
-REHEARSED = 3  # good pictures that the plan's errors are measured on, and as many with a made-up defect
+REHEARSED = 2  # good pictures that the plan's errors are measured on, and as many with a made-up defect
 TRIES = 20  # of the making-up
 WHAT_TO_TRY = {
     Precision.FP16: "use fp32, or collect more good pictures, which make a threshold steadier",
@@ -33,7 +33,7 @@ WHAT_TO_TRY = {
 }
 
 
-class Trial(Record):
+class GateResult(Record):
     """How a precision did at the gate. failures: empty when it got into the bundle."""
 
     gate: Gate
@@ -66,9 +66,7 @@ class PrecisionMaker:
             chosen = aside[self.calibrated_on]
             self._calibration = list(varied(chosen, settings.exposure, settings.lighting))
             rehearsal = rehearsal_pictures(chosen, seed)
-            self.plan, self.statistics = plan_int8(
-                model, self._calibration, rehearsal, settings.budget, seed, progress
-            )
+            self.plan, self.statistics = plan_int8(model, self._calibration, rehearsal, settings.budget, seed, progress)
 
     def graphs(self, graph: bytes) -> dict[Precision, bytes]:
         """An FP32 graph in every precision that was asked for and can be made, FP32 first."""
@@ -99,22 +97,22 @@ def rehearsal_pictures(good: NDArray[np.uint8], seed: int) -> list[NDArray[np.ui
 
 def judged(
     held_out: Mapping[Precision, HeldOut], thresholds: Mapping[Precision, Threshold]
-) -> dict[Precision, Trial]:
+) -> dict[Precision, GateResult]:
     """Every precision but FP32 at the gate."""
     reference = held_out[Precision.FP32], thresholds[Precision.FP32]
-    trials = {}
+    results: dict[Precision, GateResult] = {}
     for precision, found in held_out.items():
         if precision is not Precision.FP32:
             gate = measure_gate(*reference, found, thresholds[precision])
-            trials[precision] = Trial(gate=gate, failures=failures(gate))
-    return trials
+            results[precision] = GateResult(gate=gate, failures=failures(gate))
+    return results
 
 
-def trial_text(precision: Precision, trial: Trial) -> str:
+def gate_text(precision: Precision, result: GateResult) -> str:
     """What the gate said, in one line."""
-    gate, name = trial.gate, precision.value.upper()
-    if trial.failures:
-        return f"{name} is not in the bundle: {'; '.join(trial.failures)}. Try: {WHAT_TO_TRY[precision]}"
+    gate, name = result.gate, precision.value.upper()
+    if result.failures:
+        return f"{name} is not in the bundle: {'; '.join(result.failures)}. Try: {WHAT_TO_TRY[precision]}"
     auroc, pixel_ap = (100 * (change or 0.0) for change in (gate.image_auroc_change, gate.pixel_ap_change))
     return (
         f"{name} keeps the verdicts: on {gate.pictures} held-out pictures, good and with made-up defects, image AUROC "
@@ -125,6 +123,6 @@ def trial_text(precision: Precision, trial: Trial) -> str:
 def nothing_to_quantise(plan: Int8Plan) -> str:
     """Why there is no INT8 graph to bring to the gate."""
     return (
-        f"INT8 is not in the bundle: with any convolution in INT8 the map error exceeds the budget of {plan.budget:.2%} "
-        "(calibration.budget). Try: a larger budget, or use fp16"
+        "INT8 is not in the bundle: with any convolution in INT8 the map error exceeds the budget of "
+        f"{plan.budget:.2%} (calibration.budget). Try: a larger budget, or use fp16"
     )

@@ -8,7 +8,7 @@ No script, no font, no picture from elsewhere: it opens from a USB stick, mails,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from edge_build.evaluation import Evaluation, write_at_once
 from edge_build.parity import Parity
+from edge_build.precisions import GateResult
 from edge_build.report_gallery import colour_scale, gallery
 from edge_build.report_histogram import Histogram, Series, histogram
 from edge_build.summary import share_interval, summarize
+from edge_calibration.plan import Int8Plan
 from edge_calibration.threshold import shortage
 from edge_runtime.manifest import Manifest
 from edge_runtime.records import Precision
@@ -33,7 +35,8 @@ class Story:
 
     manifest: of the bundle; its `files` may still be empty. held_out: for every precision, the raw scores of the good
     pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
-    when there are none. headline: the precision that is told of first. root: the dataset's folder.
+    when there are none. results: how precisions did at the gate. plan: what INT8 is made of. headline: the precision
+    that is told of first. root: the dataset's folder.
     """
 
     manifest: Manifest
@@ -42,6 +45,8 @@ class Story:
     parity: Parity
     notes: tuple[str, ...]
     root: Path
+    results: Mapping[Precision, GateResult] = field(default_factory=dict)
+    plan: Int8Plan | None = None
     headline: Precision = Precision.FP32
 
 
@@ -59,7 +64,7 @@ def report_html(story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "share": share, "figure": figure}
+    environment.filters |= {"percent": percent, "share": share, "figure": figure, "points": points}
     manifest, evaluation = story.manifest, story.evaluations.get(story.headline)
     summaries = {
         precision: summarize(one, f"{manifest.name}-{manifest.version}", precision, story.root)
@@ -77,6 +82,8 @@ def report_html(story: Story) -> str:
         walls=gallery(evaluation, story.root) if evaluation is not None else (),
         scale=colour_scale(),
         parity=story.parity,
+        results=story.results,
+        plan=story.plan,
         notes=story.notes,
         shortage=shortage(threshold),
     )
@@ -90,6 +97,11 @@ def percent(value: float, digits: int = 1) -> str:
 def share(value: float | None) -> str:
     """A metric between 0 and 1 as `98.7`, as papers print it; a dash where it is undefined."""
     return "–" if value is None else f"{100 * value:.1f}"
+
+
+def points(change: float | None) -> str:
+    """A change of a metric in points, `+0.12`; a dash where it is undefined."""
+    return "–" if change is None else f"{100 * change:+.2f}"
 
 
 def figure(value: float) -> str:

@@ -1,7 +1,7 @@
 """Which good pictures INT8 is calibrated on: a few that are as different as possible, in the light of other days too.
 
-    rows = spread(descriptors(model, network, pictures), 16)
-    for picture in varied(pictures[rows], exposure=0.15, lighting=0.15): ...
+rows = spread(descriptors(model, network, pictures), 16)
+for picture in varied(pictures[rows], exposure=0.15, lighting=0.15): ...
 """
 
 from __future__ import annotations
@@ -82,4 +82,5 @@ def session_with_outputs(model: onnx.ModelProto, tensors: list[str]) -> onnxrunt
     watched.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -13,12 +13,13 @@ from collections.abc import Collection
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_calibration.network import constants_of
 
 LARGEST = float(np.finfo(np.float16).max)
-NAMES = {TensorProto.FLOAT16: "fp16", TensorProto.FLOAT: "fp32"}
+NAMES: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.FLOAT: "fp32"}
 
 
 def with_half(model: onnx.ModelProto, chosen: Collection[str]) -> onnx.ModelProto:
@@ -85,7 +86,7 @@ def half_of_the_rest(model: onnx.ModelProto, network_nodes: Collection[str], qua
     return chosen
 
 
-def _halved(name: str, values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # any float array
+def _halved(name: str, values: NDArray[np.float32]) -> NDArray[np.float16]:
     if np.abs(values).max(initial=0) > LARGEST:
         raise ValueError(f"{name} reaches {np.abs(values).max():.3g}, which FP16 cannot hold")
     return values.astype(np.float16)

@@ -18,7 +18,9 @@ import onnx
 from numpy.typing import NDArray
 
 # What may follow a convolution and still be network: it makes no number much larger than those that it gets.
-FOLLOWERS = {"Clip", "Relu", "Add", "AveragePool", "MaxPool", "Resize", "Concat"}
+FOLLOWERS = {
+    "Clip", "Relu", "Sigmoid", "Mul", "Add", "AveragePool", "GlobalAveragePool", "MaxPool", "Resize", "Concat",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -93,7 +92,7 @@ def fits(plan: Int8Plan, model: onnx.ModelProto) -> bool:
 
 
 def replan(model: onnx.ModelProto, plan: Int8Plan, calibration: Sequence[NDArray[np.uint8]], seed: int) -> Int8Plan:
-    """The same decisions for a graph of the same shape whose network learned something else: its ranges are measured."""
+    """The same decisions for a graph of the same shape with another network: its ranges are measured anew."""
     network = network_of(model)
     ranges = ranges_by(plan.method, measure_ranges(model, network, calibration, seed))
     return plan.model_copy(update={"ranges": ranges, "weights": _weights_hash(network)})
@@ -168,7 +167,7 @@ class MapError:
         return float(np.sqrt(np.mean(squares)) / self._largest)
 
     def _maps_of(self, model: onnx.ModelProto) -> list[NDArray[np.float32]]:
-        with OnnxruntimeEngine(exact_graph(model).SerializeToString()) as engine:
+        with OnnxruntimeEngine(exact_graph(model).SerializeToString(), spinning=False) as engine:
             return [engine.infer(picture).anomaly_map for picture in self._pictures]
 
 

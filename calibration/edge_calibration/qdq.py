@@ -79,10 +79,12 @@ def _pair(
     scale_name, zero_name = f"{name}_scale", f"{name}_zero"
     graph.initializer.append(numpy_helper.from_array(scale, scale_name))
     graph.initializer.append(numpy_helper.from_array(np.zeros(scale.shape, np.int8), zero_name))
-    axis = {"axis": 0} if scale.ndim else {}
     for kind, given, made in (
         ("QuantizeLinear", tensor, f"{name}_quantized"),
         ("DequantizeLinear", f"{name}_quantized", f"{name}_dequantized"),
     ):
-        nodes.append(helper.make_node(kind, [given, scale_name, zero_name], [made], name=f"{name}_{kind}", **axis))
+        node = helper.make_node(kind, [given, scale_name, zero_name], [made], name=f"{name}_{kind}")
+        if scale.ndim:
+            node.attribute.append(helper.make_attribute("axis", 0))
+        nodes.append(node)
     return f"{name}_dequantized"

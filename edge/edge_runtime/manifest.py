@@ -87,8 +87,8 @@ class Gate(Record):
 class GraphEntry(Record):
     """One precision of the detector.
 
-    golden: for each golden picture of the manifest, what this graph measured; empty where it is FP32, whose values stand
-    with the pictures. tolerance: that of this precision; None for the manifest's. gate: None for FP32.
+    golden: for each golden picture of the manifest, what this graph measured; empty for FP32, whose values stand with
+    the pictures. tolerance: that of this precision; None for the manifest's. gate: None for FP32.
     """
 
     file: FileName
@@ -170,7 +170,9 @@ class Manifest(Record):
 
     def golden_of(self, precision: Precision) -> tuple[Golden, ...]:
         """The golden pictures with the values of a precision's own graph."""
-        values = self.graphs[precision].golden or self.golden
+        values = self.graphs[precision].golden
+        if not values:
+            return self.golden
         return tuple(
             Golden(picture=golden.picture, anomaly_map=value.anomaly_map, score=value.score)
             for golden, value in zip(self.golden, values, strict=True)

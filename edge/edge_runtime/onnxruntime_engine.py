@@ -23,18 +23,21 @@ class OnnxruntimeEngine:
     """Runs a bundle's graph (input `image`, outputs `score` and `anomaly_map`) on the CPU, or as the provider says.
 
     threads: how many the graph may use; 0 lets onnxruntime take one per physical core. provider: onnxruntime's name of
-    what computes. Raises EngineError when the graph does not load, does not follow the graph contract, or when the
-    provider does not come up: onnxruntime would then quietly compute on the CPU.
+    what computes. spinning: whether threads wait for work awake, which is faster for one engine on a machine of its own,
+    and much slower beside other work. Raises EngineError when the graph does not load, does not follow the graph
+    contract, or when the provider does not come up: onnxruntime would then quietly compute on the CPU.
     """
 
-    def __init__(self, graph: Path | bytes, threads: int = 0, provider: str = CPU) -> None:
+    def __init__(self, graph: Path | bytes, threads: int = 0, provider: str = CPU, spinning: bool = True) -> None:
         require_provider(provider, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         options.log_severity_level = 3  # errors only: the rest is about the graph's internals
-        # Q/DQ pairs are computed in float, as exact as a device. The fused INT8 kernels saturate in 16 bits on CPUs
-        # without VNNI and give wrong scores there, without a word (docs/decisions/0006).
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        if provider == CPU:
+            # Q/DQ pairs are computed in float, as exact as a device. The fused INT8 kernels saturate in 16 bits on CPUs
+            # without VNNI and give wrong scores there, without a word (docs/decisions/0012).
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = onnxruntime.InferenceSession(
                 str(graph) if isinstance(graph, Path) else graph, options, providers=[provider]
