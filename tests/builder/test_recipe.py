@@ -42,7 +42,7 @@ def test_three_keys_are_enough(recipe, tmp_path):
     assert read.dataset == tmp_path / "pictures"
     assert (read.name, read.version, read.detector, read.size, read.seed) == ("screw", "1", "patchcore", (320, 320), 0)
     assert (read.threshold.false_reject_rate, read.threshold.method, read.threshold.folds) == (0.01, "cross-fitted", 10)
-    assert (read.threshold.share, read.calibration.pictures, read.golden.pictures) == (0.2, 32, 4)
+    assert (read.threshold.share, read.calibration.pictures, read.golden.pictures) == (0.2, 16, 4)
     assert (read.patchcore.backbone, read.patchcore.stages, read.patchcore.neighbors) == (
         "efficientnet-lite0",
         (3, 5),
@@ -59,7 +59,8 @@ detector: patchcore
 size: [256, 512]
 seed: 7
 threshold: {false_reject_rate: 5e-3, method: held-out, folds: 3, share: 0.25}
-calibration: {pictures: 8}
+calibration: {pictures: 8, exposure: 0.3, lighting: 0, budget: 0.02}
+precisions: [fp32, int8]
 patchcore: {backbone: efficientnet-lite2, stages: [2, 4], bank: {entries: 5000}, neighbors: 1, dimensions: 0.95}
 golden: {pictures: 2}
 """
@@ -68,6 +69,14 @@ golden: {pictures: 2}
     assert read.threshold.false_reject_rate == 0.005
     assert read.patchcore.bank == BankSettings(entries=5000)
     assert read.patchcore.dimensions == 0.95
+    assert (read.calibration.set_aside, read.calibration.budget, read.precisions) == (16, 0.02, ("fp32", "int8"))
+
+
+@pytest.mark.parametrize("precisions", ["[int8]", "[]", "[fp32, fp32]", "[fp32, fp8]", "int8"])
+def test_precisions_are_beside_fp32(problems, precisions):
+    _, *said = problems(SHORT + f"precisions: {precisions}\n")
+    assert said
+    assert all("allowed: fp32, and fp16 and int8 as wanted" in line for line in said)
 
 
 @pytest.mark.parametrize("detector", ["cpr-faster", "cpr-fast", "cpr"])
@@ -151,7 +160,7 @@ patchcore:
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
         "line 6, backbone: unknown key here; it belongs under patchcore",
         "line 7, flurb: unknown key; allowed: name, version, dataset, detector, size, seed, threshold, calibration, "
-        "patchcore, cpr, golden",
+        "precisions, patchcore, cpr, golden",
         "line 8, golden: found 3; allowed: the keys pictures",
         "line 10, threshold.false_reject_rate: found 1; allowed: above 0, at most 0.5",
         "line 11, threshold.method: found the text 'no'; allowed: cross-fitted or held-out",
