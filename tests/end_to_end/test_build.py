@@ -22,13 +22,16 @@ from small_disk import small_disk
 from tiny_dataset import SIDE, write_dataset
 
 from edge_build.compiler_check import compile_ahead
+from edge_build.exact_engine import exact_engine
 from edge_build.graph_lint import require_compilable
 from edge_runtime.bundle import open_bundle
+from edge_runtime.golden import replay_golden
 from edge_runtime.records import Precision
 
 needs_compiler = pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None, reason="needs pip install '.[trt-check]'"
 )
+ONLY_FP32 = ("precisions: [fp32, fp16, int8]", "precisions: [fp32]")
 PROGRAM = (sys.executable, "-c", "from edge_build.cli import main; main()")
 
 
@@ -107,8 +110,9 @@ def test_a_bundle_has_its_files_and_opens(made: Made) -> None:
     files = {p.relative_to(made.bundle).as_posix() for p in made.bundle.rglob("*") if p.is_file()}
 
     assert files == {
-        "manifest.json", "model.fp32.onnx", "report.html",
-        "golden/00.png", "golden/00.npy", "golden/01.png", "golden/01.npy",
+        "manifest.json", "model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx", "report.html",
+        "calibration/pictures.json", "calibration/int8.json",
+        *(f"golden/{n}{kind}" for n in ("00", "01") for kind in (".png", ".npy", ".fp16.npy", ".int8.npy")),
     }  # fmt: skip
     assert left_in(made.bundle.parent) == ["parts-1"]
     open_bundle(made.bundle)
@@ -135,6 +139,57 @@ def test_the_manifest_says_what_was_learned_from_and_how_good_it_is(made: Made) 
     assert manifest.golden[1].score > manifest.graphs[Precision.FP32].threshold.score > manifest.golden[0].score
 
 
+def test_every_precision_has_its_own_threshold_golden_values_and_figures(made: Made) -> None:
+    bundle = open_bundle(made.bundle)
+    for precision in (Precision.FP16, Precision.INT8):
+        entry, figures = bundle.manifest.graphs[precision], bundle.manifest.figures[precision]
+        assert entry.threshold.score != bundle.threshold(Precision.FP32).score
+        assert entry.threshold.pictures == 11
+        assert entry.gate is not None
+        assert entry.gate.verdicts_changed == 0
+        assert entry.gate.pictures > 40  # 11 good ones, and up to four with a defect of each
+        assert (figures.good, figures.defect) == (3, 3)
+        with exact_engine(bundle.graph(precision), threads=1) as engine:
+            assert replay_golden(bundle, engine, precision) < 0.01  # onnxruntime alone sums in another order
+    assert (made.bundle / "model.fp16.onnx").stat().st_size < 0.6 * (made.bundle / "model.fp32.onnx").stat().st_size
+
+
+def test_a_bundle_names_what_int8_was_calibrated_on_and_what_it_left_alone(made: Made) -> None:
+    pictures = json.loads((made.bundle / "calibration/pictures.json").read_text())["pictures"]
+    plan = json.loads((made.bundle / "calibration/int8.json").read_text())
+    (picture,) = pictures
+    content = (made.dataset / picture["path"]).read_bytes()
+
+    assert hashlib.sha256(content).hexdigest() == picture["sha256"]
+    assert picture["path"].startswith("train/good/")
+    assert plan["errors_by_method"].keys() == {"minmax", "percentile", "entropy"}
+    assert 0 < plan["error"] <= plan["budget"] == 0.01
+    report = (made.bundle / "report.html").read_text()
+    for layer in plan["layers"]:
+        assert (layer["name"] in report) != layer["int8"]
+
+
+def test_int8_is_measured_like_any_precision(made: Made) -> None:
+    found = edge_build("evaluate", made.bundle, made.dataset, "--precision", "int8", "--threads", 1)
+
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("parts-1 int8 on parts, onnxruntime 1.")
+    assert "imitated on this CPU" in found.stdout
+    assert "image AUROC 100.00%" in found.stdout
+
+
+def test_a_precision_that_fails_the_gate_stays_out_and_the_rest_is_built(made: Made, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    text = made.recipe.read_text().replace("dataset: ", f"dataset: {made.dataset.parent}/")
+    recipe.write_text(text.replace("budget: 0.01", "budget: 1.0e-7").replace("[fp32, fp16, int8]", "[fp32, int8]"))
+
+    found = edge_build("build", recipe, "--out", tmp_path / "out")
+
+    assert found.returncode == 0, found.stderr
+    assert "INT8 is not in the bundle: with any convolution in INT8 the map error exceeds the budget" in found.stderr
+    assert list(open_bundle(tmp_path / "out/parts-1").manifest.graphs) == [Precision.FP32]
+
+
 def test_the_summary_says_the_same_as_the_manifest(made: Made) -> None:
     manifest, summary = open_bundle(made.bundle).manifest, made.summary
 
@@ -152,8 +207,11 @@ def test_every_step_says_how_far_it_is(made: Made) -> None:
         "pictures: 12/12",
         "features: 3/3",
         "coreset: 76/76",
+        "INT8 ranges: ",
+        "INT8 sensitivity: 33/33",
         "held-out scores 2/2: ",
-        "evaluate: 6/6",
+        "evaluate fp32: 6/6",
+        "evaluate int8: 6/6",
     )
     positions = [made.stderr.find(step) for step in steps]
 
@@ -167,7 +225,8 @@ def test_the_same_recipe_and_seed_give_the_same_scores(made: Made, tmp_path: Pat
 
     assert again.returncode == 0, again.stderr
     first, second = open_bundle(made.bundle), open_bundle(tmp_path / "parts-1")
-    assert first.graph(Precision.FP32).read_bytes() == second.graph(Precision.FP32).read_bytes()
+    for precision in Precision:
+        assert first.graph(precision).read_bytes() == second.graph(precision).read_bytes()
     assert first.manifest.golden == second.manifest.golden
     assert first.manifest.graphs == second.manifest.graphs
     assert first.manifest.figures == second.manifest.figures
@@ -276,8 +335,11 @@ def test_cpr_fast_with_a_network_from_a_checkpoint_file(tmp_path: Path) -> None:
     chosen = (
         ("backbone: efficientnet-lite0", "backbone: efficientnet-b0"),
         ("backbone_weights: null", "backbone_weights: b0.pth"),
+        ONLY_FP32,
     )
-    recipe = changed_recipe(dataset, "cpr-fast", ("pool: 1600", "pool: 20"), ("steps: 600", "steps: 8"), *chosen)
+    recipe = changed_recipe(
+        dataset, "cpr-fast", ("pool: 1600", "pool: 20"), ("steps: 600", "steps: 8"), *chosen, ONLY_FP32
+    )
 
     built = edge_build("build", recipe, "--out", tmp_path, "--json", tmp_path / "summary.json")
 
@@ -335,7 +397,7 @@ def test_a_build_that_is_killed_and_interrupted_goes_on_to_the_same_bundle(compa
 def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path: Path) -> None:
     """Just a folder of pictures, in a size that is not square."""
     dataset = write_dataset(tmp_path / "all", train=12, test=0) / "train/good"
-    recipe = write_recipe(dataset, ("size: 64", "size: [64, 96]"), ("neighbors: 9", "neighbors: 1"))
+    recipe = write_recipe(dataset, ("size: 64", "size: [64, 96]"), ("neighbors: 9", "neighbors: 1"), ONLY_FP32)
 
     found = edge_build("build", recipe, "--out", tmp_path / "out")
 
@@ -343,6 +405,8 @@ def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path:
     manifest = open_bundle(tmp_path / "out/good-1").manifest
     assert (manifest.height, manifest.width) == (64, 96)
     assert manifest.figures == {}
+    assert list(manifest.graphs) == [Precision.FP32]
+    assert not (tmp_path / "out/good-1/calibration").exists()
     assert (manifest.dataset.train, manifest.dataset.test_good, manifest.dataset.test_defect) == (12, 0, 0)
 
 
