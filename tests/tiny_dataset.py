@@ -26,9 +26,12 @@ def part(seed: int, scratched: bool = False) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(np.round(noisy), 0, 255).astype(np.uint8), mask
 
 
-def write_dataset(root: Path, train: int = 12, test: int = 3) -> Path:
-    """`train` good pictures, and as many good and scratched ones to measure as `test` says; none for 0."""
-    numbered = [(root / "train/good", n, False) for n in range(train)]
+def write_dataset(root: Path, train: int = 12, test: int = 3, first: int = 0) -> Path:
+    """`train` good pictures, and as many good and scratched ones to measure as `test` says; none for 0.
+
+    first: the number of the first good picture; other numbers are other pictures.
+    """
+    numbered = [(root / "train/good", first + n, False) for n in range(train)]
     numbered += [(root / "test/good", 100 + n, False) for n in range(test)]
     numbered += [(root / "test/scratch", 200 + n, True) for n in range(test)]
     for folder, seed, scratched in numbered:

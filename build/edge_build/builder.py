@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ from edge_build.held_out import HeldOut, score_held_out
 from edge_build.learner import Learner
 from edge_build.parity import golden_pictures, prove_parity
 from edge_build.patchcore_training import PatchcoreLearner
-from edge_build.precisions import GateResult, PrecisionMaker, gate_text, judged, nothing_to_quantise
+from edge_build.precisions import GateResult, PrecisionMaker, judged, precision_notes
 from edge_build.progress import Progress
 from edge_build.recipe import Recipe
 from edge_build.report import Story, write_report
@@ -117,7 +117,7 @@ def _build(
     maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, recipe.seed, progress)
     held_out, thresholds = _set_thresholds(recipe, splits, shelf, learner, graph, maker, progress)
     results = judged(held_out, thresholds)
-    told = _precision_notes(maker, results)
+    told = precision_notes(maker, results)
     for line in told:
         progress.say(line)
     graphs = {p: g for p, g in maker.graphs(graph).items() if p not in results or not results[p].failures}
@@ -252,14 +252,6 @@ def _set_thresholds(
     for note in _threshold_notes(threshold):
         progress.say(note)
     return held_out, thresholds
-
-
-def _precision_notes(maker: PrecisionMaker, results: Mapping[Precision, GateResult]) -> tuple[str, ...]:
-    """What became of the other precisions, a line each."""
-    told = [gate_text(precision, result) for precision, result in results.items()]
-    if maker.plan is not None and not maker.plan.quantised:
-        told.append(nothing_to_quantise(maker.plan))
-    return tuple(told)
 
 
 def _threshold_notes(threshold: Threshold) -> tuple[str, ...]:

@@ -94,6 +94,24 @@ def build(
 
 
 @app.command()
+def calibrate(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder; it stays as it is.")],
+    pictures: Annotated[Path, typer.Argument(help="Good pictures from the line that it did not learn from.")],
+    version: Annotated[str, typer.Option(help="Version of the new bundle.")],
+    out: Annotated[Path, typer.Option(help="Folder of bundles; the new one is OUT/<name>-<version>.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
+) -> None:
+    """Calibrate INT8 and set all thresholds once more, on new pictures, without learning."""
+    from edge_build.evaluation import write_at_once
+    from edge_build.recalibrate import recalibrate
+
+    made = recalibrate(bundle, pictures, version, out, progress_for_stderr())
+    if json_file is not None:
+        write_at_once(json_file, (made.model_dump_json(indent=2) + "\n").encode())
+    print(made.folder)
+
+
+@app.command()
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     dataset: Annotated[Path, typer.Argument(help="A dataset with test pictures, in MVTec's layout.")],

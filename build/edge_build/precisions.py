@@ -108,6 +108,14 @@ def judged(
     return results
 
 
+def precision_notes(maker: PrecisionMaker, results: Mapping[Precision, GateResult]) -> tuple[str, ...]:
+    """What became of the precisions, a line each."""
+    told = [gate_text(precision, result) for precision, result in results.items()]
+    if maker.plan is not None and not maker.plan.quantised:
+        told.append(nothing_to_quantise(maker.plan))
+    return tuple(told)
+
+
 def gate_text(precision: Precision, result: GateResult) -> str:
     """What the gate said, in one line."""
     gate, name = result.gate, precision.value.upper()

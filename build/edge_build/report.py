@@ -35,14 +35,14 @@ class Story:
 
     manifest: of the bundle; its `files` may still be empty. held_out: for every precision, the raw scores of the good
     pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
-    when there are none. results: how precisions did at the gate. plan: what INT8 is made of. headline: the precision
-    that is told of first. root: the dataset's folder.
+    when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
+    INT8 is made of. headline: the precision that is told of first. root: the dataset's folder.
     """
 
     manifest: Manifest
     held_out: Mapping[Precision, NDArray[np.float64]]
     evaluations: Mapping[Precision, Evaluation]
-    parity: Parity
+    parity: Parity | None
     notes: tuple[str, ...]
     root: Path
     results: Mapping[Precision, GateResult] = field(default_factory=dict)

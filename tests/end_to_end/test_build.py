@@ -111,7 +111,7 @@ def test_a_bundle_has_its_files_and_opens(made: Made) -> None:
 
     assert files == {
         "manifest.json", "model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx", "report.html",
-        "calibration/pictures.json", "calibration/int8.json",
+        "calibration/pictures.json", "calibration/int8.json", "calibration/entropy2.cache", "calibration/minmax.cache",
         *(f"golden/{n}{kind}" for n in ("00", "01") for kind in (".png", ".npy", ".fp16.npy", ".int8.npy")),
     }  # fmt: skip
     assert left_in(made.bundle.parent) == ["parts-1"]
@@ -176,6 +176,31 @@ def test_int8_is_measured_like_any_precision(made: Made) -> None:
     assert found.stdout.startswith("parts-1 int8 on parts, onnxruntime 1.")
     assert "imitated on this CPU" in found.stdout
     assert "image AUROC 100.00%" in found.stdout
+
+
+def test_a_bundle_is_calibrated_again_on_pictures_from_the_line(made: Made, tmp_path: Path) -> None:
+    line = write_dataset(tmp_path / "line", train=20, test=0, first=500) / "train/good"
+    before = open_bundle(made.bundle)
+
+    found = edge_build("calibrate", made.bundle, line, "--version", "1-line", "--out", tmp_path)
+
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == f"{tmp_path}/parts-1-line\n"
+    after = open_bundle(tmp_path / "parts-1-line")
+    assert after.graph(Precision.FP32).read_bytes() == before.graph(Precision.FP32).read_bytes()
+    assert after.threshold(Precision.FP32).pictures == 10  # half of them
+    assert [golden.score for golden in after.manifest.golden] == [golden.score for golden in before.manifest.golden]
+    listed = json.loads((after.folder / "calibration/pictures.json").read_text())["pictures"]
+    assert listed
+    assert all((line / picture["path"]).is_file() for picture in listed)
+    assert after.manifest.figures == {}
+    assert (after.folder / "report.html").exists()
+
+
+def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made, tmp_path: Path) -> None:
+    said = refused(["calibrate", made.bundle, made.dataset, "--version", "a b", "--out", tmp_path / "out"], code=78)
+    assert "--version 'a b': 1 to 20 letters" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_precision_that_fails_the_gate_stays_out_and_the_rest_is_built(made: Made, tmp_path: Path) -> None:
