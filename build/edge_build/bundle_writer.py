@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_build.graph_lint import require_compilable
 from edge_build.precisions import GateResult
 from edge_runtime.bundle import MANIFEST, sha256_of
 from edge_runtime.errors import ConfigError, StorageError
@@ -93,6 +94,7 @@ def write_graphs(
         if precision is Precision.FP32:
             entries[precision] = GraphEntry(file=file, threshold=threshold)
             continue
+        require_compilable(graph)
         entries[precision] = GraphEntry(
             file=file,
             threshold=threshold,

@@ -71,7 +71,7 @@ def implicit_calibrator(
             "the ranges in it"
         )
 
-    class Calibrator(base):  # type: ignore[misc, valid-type]  # the base class is only known on the device
+    class Calibrator(base):  # type: ignore[misc]  # the base class is only known on the device
         """Feeds one picture at a time. It owns the device's memory until it is collected."""
 
         def __init__(self) -> None:

@@ -23,8 +23,8 @@ class OnnxruntimeEngine:
     """Runs a bundle's graph (input `image`, outputs `score` and `anomaly_map`) on the CPU, or as the provider says.
 
     threads: how many the graph may use; 0 lets onnxruntime take one per physical core. provider: onnxruntime's name of
-    what computes. spinning: whether threads wait for work awake, which is faster for one engine on a machine of its own,
-    and much slower beside other work. Raises EngineError when the graph does not load, does not follow the graph
+    what computes. spinning: whether threads wait for work awake, which is faster for one engine on a machine of its
+    own, and much slower beside other work. Raises EngineError when the graph does not load, does not follow the graph
     contract, or when the provider does not come up: onnxruntime would then quietly compute on the CPU.
     """
 

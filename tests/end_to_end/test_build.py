@@ -205,8 +205,9 @@ def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made,
 
 def test_a_precision_that_fails_the_gate_stays_out_and_the_rest_is_built(made: Made, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
-    text = made.recipe.read_text().replace("dataset: ", f"dataset: {made.dataset.parent}/")
-    recipe.write_text(text.replace("budget: 0.01", "budget: 1.0e-7").replace("[fp32, fp16, int8]", "[fp32, int8]"))
+    recipe.write_text(
+        made.recipe.read_text().replace("budget: 0.01", "budget: 1.0e-7").replace("[fp32, fp16, int8]", "[fp32, int8]")
+    )
 
     found = edge_build("build", recipe, "--out", tmp_path / "out")
 
