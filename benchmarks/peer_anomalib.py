@@ -11,10 +11,14 @@ channels at stride 8 and 112 at stride 16), a bank of 1 % of the training patche
 number of entries), 9 neighbours, the input size, the seed, and one metric code (`edge_build.metrics`) on raw maps at
 the input size, kept as float16. Each reads and resizes the pictures with its own code.
 
+This product learns and exports with the modules of `edge-build build`, from all good pictures; the threshold, the proof
+of parity and the report, which change no score, are left out.
+
 Substituted in the peer: the search for the coreset, no more. It follows the same rule (greedy k-centre, on the
 unprojected embedding); anomalib's own takes more than half an hour for such a bank. See `_peer/anomalib_patchcore.py`.
 
-The detector `fast` is this product with half the bank (`FAST`), one setting for all categories.
+The detector `fast` is this product with 85 % of the bank (`FAST`), one setting for all categories: with room above
+three times the peer's speed.
 
 A bank of 1 % depends on the patch that the search starts from: on MVTec's screw at 256 the peer's image AUROC has a
 standard deviation of about a point. Compare means over several `--seeds` before making much of a difference.
@@ -29,7 +33,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -41,12 +44,16 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import yaml
 from numpy.typing import NDArray
 
-from edge_build.dataset import GOOD, Picture, read_mask, scan_dataset
+from edge_build.dataset import GOOD, Dataset, Picture, load_prepared, read_mask, scan_dataset
 from edge_build.evaluation import name_in
+from edge_build.export import export_graph
 from edge_build.metrics import Metrics, measure
+from edge_build.patchcore_training import PatchcoreLearner
+from edge_build.progress import progress_for_stderr
+from edge_build.recipe import BankSettings, PatchcoreSettings
+from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare
 
@@ -72,7 +79,7 @@ HEAD = (
     "ms",
     "times as fast",
 )
-ROUNDS, WARM_UP, PICTURES_TO_TIME = 100, 5, 10
+ROUNDS, WARM_UP, PICTURES_TO_TIME = 50, 5, 10
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class Setting:
 
 
 EQUAL = Setting("this", share=1.0, dimensions=None)
-FAST = Setting("fast", share=0.5, dimensions=None)
+FAST = Setting("fast", share=0.85, dimensions=None)
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,9 @@ def main() -> None:
     peer_python = make_peer_environment(work / "peer-venv")
     rows: list[Row] = []
     for category in options.categories or categories_in(data):
+        dataset = scan_dataset(data / category)
         for size, seed in product(options.sizes, options.seeds):
-            rows += compare(data / category, size, seed, peer_python, work / f"{category}-{size}-{seed}")
+            rows += compare(dataset, size, seed, peer_python, work / f"{category}-{size}-{seed}")
             if options.json:
                 write_json(options.json, rows)
     print(markdown(rows))
@@ -161,11 +169,11 @@ def make_peer_environment(folder: Path) -> Path:
     return python
 
 
-def compare(category: Path, size: int, seed: int, peer_python: Path, folder: Path) -> list[Row]:
+def compare(dataset: Dataset, size: int, seed: int, peer_python: Path, folder: Path) -> list[Row]:
     """Fit all, then measure them with the same code and time them against one another."""
+    category, pictures = dataset.root, dataset.test
     peer = fit_peer(category, size, seed, peer_python, folder / "peer")
-    fitted = [peer, *(fit_product(category, size, seed, s, peer, folder / s.name) for s in (EQUAL, FAST))]
-    pictures = scan_dataset(category).test
+    fitted = [peer, *(fit_product(dataset, size, seed, s, peer, folder / s.name) for s in (EQUAL, FAST))]
     median_ms = time_graphs({each.name: each.graph for each in fitted}, pictures, size)
     rows = []
     for each in fitted:
@@ -201,43 +209,37 @@ def fit_peer(category: Path, size: int, seed: int, python: Path, out: Path) -> F
     return Fitted("anomalib", out / facts["graph"], out / "peer.npz", entries, dimensions, facts["fit_s"])
 
 
-def fit_product(category: Path, size: int, seed: int, setting: Setting, peer: Fitted, folder: Path) -> Fitted:
-    """Build and evaluate by this product's own commands, as a user does."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    recipe, scores = folder / "recipe.yaml", folder / "scores.npz"
+def fit_product(dataset: Dataset, size: int, seed: int, setting: Setting, peer: Fitted, folder: Path) -> Fitted:
+    """Learn and export as `edge-build build` does; measure the graph as the daemon does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph, scores = folder / "model.onnx", folder / "scores.npz"
     entries = round(peer.bank_entries * setting.share)
-    recipe.write_text(make_recipe(category, size, seed, setting, entries))
+    settings = PatchcoreSettings(
+        bank=BankSettings(entries=entries), neighbors=NEIGHBOURS, dimensions=setting.dimensions
+    )
+    progress = progress_for_stderr()
     start = time.perf_counter()
-    run([edge_build(), "build", recipe, "--out", folder / "bundles", "--json", folder / "build.json"])
+    pictures = load_prepared(dataset.good, size, size, progress)
+    detector = PatchcoreLearner(pictures, settings, seed, progress).learn(range(len(pictures)))
+    graph.write_bytes(export_graph(detector, size, size))
     fit_s = time.perf_counter() - start
-    (bundle,) = (folder / "bundles").iterdir()
-    run([edge_build(), "evaluate", bundle, category, "--json", folder / "evaluate.json", "--save-scores", scores])
-    dimensions = setting.dimensions or peer.dimensions
-    return Fitted(setting.name, bundle / "model.fp32.onnx", scores, entries, dimensions, fit_s)
+    with OnnxruntimeEngine(graph, threads=1) as engine:
+        tested = progress.track(f"{setting.name}, seed {seed}: test pictures", dataset.test)
+        found = [engine.infer(prepare(read_picture(picture.path), size, size)) for picture in tested]
+    np.savez(
+        scores,
+        path=np.array([name_in(dataset.root, picture) for picture in dataset.test]),
+        score=np.array([each.score for each in found]),
+        map=np.stack([each.anomaly_map for each in found]).astype(np.float16),
+    )
+    return Fitted(setting.name, graph, scores, detector.entries, detector.dimensions, fit_s)
 
 
-def make_recipe(category: Path, size: int, seed: int, setting: Setting, entries: int) -> str:
-    """The recipe that `init` suggests, with the bank that is to be compared and a threshold that is quickly set."""
-    command = [edge_build(), "init", category, "--detector", "patchcore", "--size", size]
-    recipe = yaml.safe_load(run(command))
-    detector = {"bank": {"entries": entries}, "neighbors": NEIGHBOURS, "dimensions": setting.dimensions}
-    recipe |= {"name": setting.name, "version": "1", "dataset": str(category), "seed": seed}
-    recipe["threshold"] = {"folds": 2}  # no figure here depends on it
-    recipe["patchcore"] = {**(recipe.get("patchcore") or {}), **detector}
-    return yaml.safe_dump(recipe, sort_keys=False)
-
-
-def edge_build() -> Path:
-    """The command of the environment that runs this."""
-    return Path(sys.executable).with_name("edge-build")
-
-
-def run(command: Iterable[object]) -> str:
-    """Run a command and return what it prints; its messages go to ours. Raises CalledProcessError when it fails."""
+def run(command: Iterable[object]) -> None:
+    """Run a command; its messages go to ours. Raises CalledProcessError when it fails."""
     words = [str(word) for word in command]
     print(f"[{time.strftime('%H:%M:%S')}] {' '.join(words)}", file=sys.stderr, flush=True)
-    return subprocess.run(words, check=True, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout
+    subprocess.run(words, check=True, stdout=sys.stderr, stdin=subprocess.DEVNULL)
 
 
 def measure_scores(file: Path, pictures: Sequence[Picture], category: Path, size: int) -> Metrics:
