@@ -28,6 +28,7 @@ FLAT = 1.0  # mean square difference in grey values: below it there is nothing t
 FIXED_LIMITS = FrameLimits()  # for bundles that have none
 
 Fault = tuple[ErrorCode, str]
+_Grey = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,15 @@ class Look:
 def look_at(image: NDArray[np.uint8]) -> Look:
     """Measure a frame, uint8 BGR (height, width, 3)."""
     sample = _tiles(image)
-    down, rows, across, columns, _ = sample.shape
-    grey = cv2.cvtColor(sample.reshape(down * rows, across * columns, 3), cv2.COLOR_BGR2GRAY)
+    number, rows, columns, _ = sample.shape
+    grey = cv2.cvtColor(sample.reshape(number * rows, columns, 3), cv2.COLOR_BGR2GRAY)
     counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]))
     return Look(
         height=image.shape[0],
         width=image.shape[1],
         brightness=float(np.searchsorted(counts, 0.99 * counts[-1])),
         saturated=np.count_nonzero(sample >= NEARLY_WHITE) / sample.size,
-        sharpness=_sharpness(np.asarray(grey, np.uint8), (down, rows, across, columns)),
+        sharpness=_sharpness(np.asarray(grey, np.uint8), number, rows, columns),
     )
 
 
@@ -114,35 +115,42 @@ def limits_from_good(looks: Sequence[Look]) -> FrameLimits:
 
 
 def _tiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Evenly spread tiles of a frame, (down, rows, across, columns, 3), contiguous."""
+    """Evenly spread tiles of a frame, (tiles, rows, columns, 3), contiguous."""
     height, width = image.shape[:2]
     down, across = (min(TILES, max(1, side // TILE)) for side in (height, width))
     high, wide = height // down, width // across
     rows, columns = min(TILE, high), min(TILE, wide)
     top, left = (high - rows) // 2, (wide - columns) // 2
     cells = image[: high * down, : wide * across].reshape(down, high, across, wide, 3)
-    return np.ascontiguousarray(cells[:, top : top + rows, :, left : left + columns])
+    tiles = cells[:, top : top + rows, :, left : left + columns].transpose(0, 2, 1, 3, 4)
+    return np.ascontiguousarray(tiles).reshape(down * across, rows, columns, 3)
 
 
-def _sharpness(grey: NDArray[np.uint8], shape: tuple[int, int, int, int]) -> float | None:
+def _sharpness(grey: NDArray[np.uint8], number: int, rows: int, columns: int) -> float | None:
     """How much neighbouring pixels differ, against pixels LAG apart: mean squares, in tiles halved in size.
 
-    The larger, the sharper; BLURRED for what changes evenly. It depends neither on brightness nor on contrast, nor on
-    noise: noise differs by the same amount at any distance, and a quarter of the difference between neighbours in full
-    size is as large for noise as the difference in halved tiles, so it is taken off both.
+    grey: the tiles, one below the other, (number * rows, columns). The larger, the sharper; BLURRED for what changes
+    evenly. It depends neither on brightness nor on contrast, nor on noise: noise differs by the same amount at any
+    distance, and a quarter of the difference between neighbours in full size is as large for noise as the difference in
+    halved tiles, so it is taken off both.
     """
-    down, rows, across, columns = shape
     if min(rows, columns) < 4 * LAG or rows % 2 or columns % 2:
         return None
-    full = grey.astype(np.float32)
-    halved = cv2.resize(full, (across * columns // 2, down * rows // 2), interpolation=cv2.INTER_AREA)
-    half = np.asarray(halved, np.float32).reshape(down, rows // 2, across, columns // 2)
-    fine = _difference(full.reshape(shape), 1) / 4
-    far = _difference(half, LAG) - fine
-    return None if far < FLAT else (_difference(half, 1) - fine) / far
+    half = cv2.resize(grey.astype(np.float32), (columns // 2, number * rows // 2), interpolation=cv2.INTER_AREA)
+    halved = np.asarray(half, np.float32).reshape(number, rows // 2, columns // 2)
+    fine = _difference(grey.reshape(number, rows, columns), 1) / 4
+    far = _difference(halved, LAG) - fine
+    return None if far < FLAT else (_difference(halved, 1) - fine) / far
 
 
-def _difference(tiles: NDArray[np.float32], lag: int) -> float:
-    """The mean square difference of pixels `lag` apart, along rows and along columns."""
-    along, across = tiles[..., lag:] - tiles[..., :-lag], tiles[:, lag:] - tiles[:, :-lag]
-    return float(np.vdot(along, along)) / along.size + float(np.vdot(across, across)) / across.size
+def _difference(tiles: _Grey, lag: int) -> float:
+    """The mean square difference of pixels `lag` apart, along rows and along columns, within (tiles, rows, columns)."""
+    number, rows, columns = tiles.shape
+    beside, below = tiles.reshape(number * rows, columns), tiles.reshape(number, rows * columns)
+    return _mean_square(beside[:, lag:], beside[:, :-lag]) + _mean_square(
+        below[:, lag * columns :], below[:, : -lag * columns]
+    )
+
+
+def _mean_square(one: _Grey, other: _Grey) -> float:
+    return cv2.norm(one, other, cv2.NORM_L2SQR) / one.size
