@@ -38,6 +38,7 @@ from edge_build.parity import golden_pictures, prove_parity
 from edge_build.patchcore_training import PatchcoreLearner
 from edge_build.precisions import GateResult, PrecisionMaker, judged, precision_notes
 from edge_build.progress import Progress
+from edge_build.real_defects import RealDefects, load_defects
 from edge_build.recipe import Recipe
 from edge_build.report import Story, write_report
 from edge_build.splits import Splits, split
@@ -89,11 +90,12 @@ def build(
     check_place(out, label)
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
     dataset = scan_dataset(recipe.dataset, progress)
+    defects = _real_defects(recipe, dataset, progress)
     facts = facts_of(recipe, thorough, dataset, builder)
     with open_unfinished(out / f"{label}.unfinished", facts, resume, progress) as work:
         shelf = _Shelf(dataset.good, recipe.size, progress)
-        learner = _learner(recipe, shelf.all(), work, thorough, progress)
-        return _build(recipe, recipe_text, builder, out, dataset, shelf, learner, started, progress)
+        learner = _learner(recipe, shelf.all(), defects, work, thorough, progress)
+        return _build(recipe, recipe_text, builder, out, dataset, defects, shelf, learner, started, progress)
 
 
 def _build(
@@ -102,6 +104,7 @@ def _build(
     builder: str,
     out: Path,
     dataset: Dataset,
+    defects: RealDefects | None,
     shelf: _Shelf,
     learner: Learner,
     started: float,
@@ -154,7 +157,7 @@ def _build(
             graphs=entries,
             golden=golden_records,
             tolerance=DEVICE_TOLERANCE,
-            dataset=_dataset_record(dataset, splits),
+            dataset=_dataset_record(dataset, splits, defects),
             figures={precision: figures(evaluation) for precision, evaluation in evaluations.items()},
             recipe=recipe_text,
             seed=recipe.seed,
@@ -163,7 +166,18 @@ def _build(
             files={},
         )
         scores = {precision: held_out[precision].scores for precision in graphs}
-        story = Story(manifest, scores, evaluations, parity, notes, dataset.root, results, maker.plan)
+        story = Story(
+            manifest,
+            scores,
+            evaluations,
+            parity,
+            notes,
+            dataset.root,
+            results,
+            maker.plan,
+            examples=detector.examples,
+            real_defects=len(defects or ()),
+        )
         write_report(folder / "report.html", story)
         write_manifest(folder, manifest)
     return Built(
@@ -190,13 +204,26 @@ def _check_thorough(recipe: Recipe) -> None:
 
 
 def _learner(
-    recipe: Recipe, pictures: NDArray[np.uint8], work: Unfinished, thorough: bool, progress: Progress
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    defects: RealDefects | None,
+    work: Unfinished,
+    thorough: bool,
+    progress: Progress,
 ) -> Learner:
     """What the recipe's `detector` names, with the pictures uint8 (n, H, W, 3) that it may learn from."""
     if recipe.detector == "patchcore":
         return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
     dimensions = DIMENSIONS[recipe.detector]
-    return CprLearner(pictures, recipe.cpr, dimensions, recipe.seed, progress, work=work, thorough=thorough)
+    return CprLearner(
+        pictures, recipe.cpr, dimensions, recipe.seed, progress, work=work, thorough=thorough, defects=defects
+    )
+
+
+def _real_defects(recipe: Recipe, dataset: Dataset, progress: Progress) -> RealDefects | None:
+    if recipe.detector == "patchcore" or recipe.cpr.defects is None:
+        return None
+    return load_defects(recipe.cpr.defects, dataset, *recipe.size, progress)
 
 
 class _Shelf:
@@ -259,11 +286,11 @@ def _threshold_notes(threshold: Threshold) -> tuple[str, ...]:
     return (note,) if note else ()
 
 
-def _dataset_record(dataset: Dataset, splits: Splits) -> DatasetRecord:
+def _dataset_record(dataset: Dataset, splits: Splits, defects: RealDefects | None) -> DatasetRecord:
     test_good = sum(picture.label == GOOD for picture in dataset.test)
     return DatasetRecord(
         name=dataset.name,
-        fingerprint=fingerprint(dataset),
+        fingerprint=fingerprint(dataset, defects.sources if defects else ()),
         train=len(splits.train),
         calibration=len(splits.calibration),
         threshold=sum(len(fold) for fold in splits.folds),

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from edge_build.backbone import Backbone
 from edge_build.cpr_match import Match
 from edge_build.foreground import Foreground
-from edge_build.learner import Detector
+from edge_build.learner import Detector, Example
 from edge_build.patchcore import smooth_upsampling
 
 STRIDES = (4, 8)  # of the maps that the local branch describes, fine and coarse
@@ -127,6 +127,16 @@ class GlobalBranch(nn.Module):
         self.register_buffer("log_references", (histograms + TINY).log().permute(1, 2, 0).contiguous())
         self.count = min(REFERENCES, len(histograms))
 
+    @property
+    def histograms(self) -> Tensor:
+        """Of the references, (n, BLOCKS * BLOCKS, codes)."""
+        return (self.log_references.exp() - TINY).clamp(min=0).permute(2, 0, 1)
+
+    @property
+    def references(self) -> int:
+        """How many there are."""
+        return self.log_references.shape[2]
+
     def histogram(self, fine: Tensor) -> Tensor:
         """(1, C, h, w) -> shares of the codes in every block, (BLOCKS * BLOCKS, codes)."""
         nearest = (self.codebook @ fine[0].flatten(1) + self.offsets).argmin(0, keepdim=True)
@@ -171,9 +181,11 @@ class Cpr(Detector):
         foreground: tuple[Foreground, Tensor] | None,
         size: tuple[int, int],
         notes: tuple[str, ...],
+        examples: tuple[Example, ...] = (),
     ) -> None:
         super().__init__()
-        self.backbone, self.retrieval, self.notes = backbone, retrieval, notes
+        self.backbone, self.retrieval = backbone, retrieval
+        self.notes, self.examples = notes, examples
         self.matches = nn.ModuleList(matches)
         self.foreground = None if foreground is None else foreground[0]
         if foreground is not None:

@@ -25,15 +25,18 @@ from torch import Tensor
 from edge_build.backbone import load_backbone, stage_at, strides_of
 from edge_build.cpr import FINE_REACH, STRIDES, Cpr, GlobalBranch
 from edge_build.cpr_hold_out import held_out_precision, held_out_rows
-from edge_build.cpr_lessons import Lessons
+from edge_build.cpr_lessons import Lessons, Plan
 from edge_build.cpr_maps import Maps, described, extract_directions, extract_maps, shares_of
 from edge_build.cpr_match import Direction, Match, bank_of
 from edge_build.cpr_pool import PictureMaker, References
 from edge_build.cpr_state import Branches, TrainingState, bytes_from_state, new_state, restore
 from edge_build.cpr_training import ROUNDS, Schedule, train
 from edge_build.foreground import Foreground, find_foreground
+from edge_build.learner import Example
 from edge_build.progress import Progress
+from edge_build.real_defects import RealDefects
 from edge_build.recipe import CprSettings
+from edge_build.references import references_allowed, select_references
 from edge_build.room import Rooms
 from edge_build.textures import load_textures
 from edge_build.unfinished import Unfinished
@@ -46,6 +49,7 @@ COARSER_STRIDE = 16
 COARSER_SPREAD = (
     1.0  # mean distance between good pictures on a tap that is not trained: it leaves the others' sum as it is
 )
+EXAMPLES = 12  # for the report
 THOROUGH_STEPS = 6  # times as many
 THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
 
@@ -58,6 +62,7 @@ class Learned:
     codebook: Tensor
     local: Branches
     notes: tuple[str, ...]
+    examples: tuple[Example, ...]
 
 
 class CprLearner:
@@ -76,14 +81,16 @@ class CprLearner:
         work: Unfinished | None = None,
         thorough: bool = False,
         device: torch.device | None = None,
+        defects: RealDefects | None = None,
     ) -> None:
         """pictures: uint8 BGR (n, H, W, 3), prepared. dimensions: of a cell's descriptor.
 
-        work: where checkpoints are kept; without, there are none. thorough: longer, with new made-up pictures in every
-        round. device: where networks compute, None for a GPU if there is one.
+        defects: real ones to learn from, if any. work: where checkpoints are kept; without, there are none. thorough:
+        longer, with new made-up pictures in every round. device: where networks compute, None for a GPU if any.
         Raises ConfigError for weights or textures that cannot be read.
         """
-        self._pictures, self._settings, self._seed, self._progress = pictures, settings, seed, progress
+        self._settings, self._seed, self._progress, self._defects = settings, seed, progress, defects
+        self._pictures = pictures if defects is None else np.concatenate([pictures, defects.pictures])
         self._work, self._thorough = work, thorough
         self._device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if self._device.type != "cpu":
@@ -97,7 +104,7 @@ class CprLearner:
         # coarser taps are compared as they are: what is trained needs no features of theirs
         shallow = load_backbone(settings.backbone, taps[: len(STRIDES)], settings.backbone_weights)
         self._seeing = shallow.to(self._device)
-        self._maps = extract_maps(self._seeing, pictures, Rooms(self._folder), "features", progress)
+        self._maps = extract_maps(self._seeing, self._pictures, Rooms(self._folder), "features", progress)
         self._coarser = extract_directions(self._backbone, len(STRIDES), pictures, progress)
         self._last: tuple[tuple[int, ...], Learned] | None = None
 
@@ -113,6 +120,10 @@ class CprLearner:
     def _composed(self, learned: Learned, rows: Sequence[int]) -> Cpr:
         maps, part = self._maps, learned.foreground
         retrieval = retrieval_of(learned.codebook, maps, rows)
+        rows, notes = self._kept(retrieval, rows), learned.notes
+        if len(rows) < retrieval.references:
+            notes = (*notes, f"compares with {len(rows)} of {retrieval.references} good pictures, which cover all best")
+            retrieval = retrieval_of(learned.codebook, maps, rows)
         with torch.inference_mode():
             others = torch.stack([retrieval.others(maps.fine[row][None].float(), n) for n, row in enumerate(rows)])
             matches = [
@@ -127,8 +138,18 @@ class CprLearner:
             matches,
             None if part is None else (part, shares_of(part, maps.fine, rows)),
             self._size,
-            learned.notes,
+            notes,
+            learned.examples,
         )
+
+    def _kept(self, retrieval: GlobalBranch, rows: Sequence[int]) -> Sequence[int]:
+        """The references among some rows: as many as the recipe asks for, as far as a graph holds them."""
+        cells = sum((self._dimensions + 1) * m.shape[2] * m.shape[3] for m in (self._maps.fine, self._maps.coarse))
+        cells += sum(m.shape[2] * m.shape[3] * (m.shape[1] + 1) for m in self._coarser)
+        count = references_allowed(self._settings.references, cells * self._maps.fine.element_size())
+        if count >= len(rows):
+            return rows
+        return [rows[place] for place in select_references(retrieval.histograms, count, self._seed, self._progress)]
 
     def _learned(self, chosen: tuple[int, ...]) -> Learned:
         maps, some = self._maps, chosen[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
@@ -140,37 +161,32 @@ class CprLearner:
         if saved is not None:
             restore(state, saved)
             self._progress.say(f"going on after step {state.step} of {schedule.steps}")
+        aside = tuple(chosen[place] for place in held_out_rows(len(chosen)))
+        taught = tuple(row for row in chosen if row not in aside)
+        maker = self._maker(taught, foreground, codebook)
         if not state.finished:
-            self._train(state, schedule, chosen, foreground, codebook, checkpoint)
-        aside = len(held_out_rows(len(chosen)))
-        self._progress.say(f"average precision on made-up defects of {aside} held-out good pictures: {state.best:.1%}")
-        return Learned(foreground, codebook, state.best_branches(), (why, *self._notes(state)))
+            self._train(state, schedule, maker, taught, aside, checkpoint)
+        self._progress.say(
+            f"average precision on made-up defects of {len(aside)} held-out good pictures: {state.best:.1%}"
+        )
+        shown = np.linspace(0, self._settings.pool - 1, min(EXAMPLES, self._settings.pool)).round().astype(int)
+        examples = tuple(maker.example(source) for source in Plan(maker, taught).sources(shown.tolist()))
+        return Learned(foreground, codebook, state.best_branches(), (why, *self._notes(state)), examples)
 
     def _train(
         self,
         state: TrainingState,
         schedule: Schedule,
-        chosen: tuple[int, ...],
-        foreground: Foreground | None,
-        codebook: Tensor,
+        maker: PictureMaker,
+        taught: tuple[int, ...],
+        aside: tuple[int, ...],
         checkpoint: str,
     ) -> None:
-        aside = tuple(chosen[place] for place in held_out_rows(len(chosen)))
-        taught = tuple(row for row in chosen if row not in aside)
-        maker = PictureMaker(
-            self._seeing,
-            self._pictures,
-            self._maps,
-            References(taught, retrieval_of(codebook, self._maps, taught)),
-            foreground,
-            self._textures,
-            self._seed,
-        )
         fresh = -(-self._settings.pool // THOROUGH_FRESH) if self._thorough else 0
         rounds = state.step // schedule.round_steps
         rooms = Rooms(self._folder)
         lessons = Lessons(maker, taught, aside, self._settings.pool, fresh, rounds, rooms, self._progress)
-        judge = partial(held_out_precision, references=self._maps, check=lessons.check, foreground=foreground)
+        judge = partial(held_out_precision, references=self._maps, check=lessons.check, foreground=maker.foreground)
 
         def after_round(done: int) -> bool:
             self._save(checkpoint, state, schedule)
@@ -178,6 +194,18 @@ class CprLearner:
 
         train(state, schedule, self._maps, lessons.pool, judge, after_round, self._progress)
         self._save(checkpoint, state, schedule)
+
+    def _maker(self, taught: tuple[int, ...], foreground: Foreground | None, codebook: Tensor) -> PictureMaker:
+        return PictureMaker(
+            self._seeing,
+            self._pictures,
+            self._maps,
+            References(taught, retrieval_of(codebook, self._maps, taught)),
+            foreground,
+            self._textures,
+            self._seed,
+            self._defects,
+        )
 
     def _schedule(self) -> Schedule:
         steps = self._settings.steps
@@ -202,6 +230,8 @@ class CprLearner:
                 "made-up defects come from the parts alone: a folder of pictures of surfaces (cpr.textures) adds "
                 "variety"
             )
+        if self._defects is not None:
+            notes.append(f"{len(self._defects)} pictures of real defects (cpr.defects) taught it besides made-up ones")
         if self._thorough:
             notes.append(f"--thorough: {state.step} steps, with fresh made-up pictures in every round")
         return tuple(notes)

@@ -22,7 +22,9 @@ from edge_build.backbone import Backbone
 from edge_build.cpr import GlobalBranch
 from edge_build.cpr_maps import Maps, see
 from edge_build.foreground import Foreground
+from edge_build.learner import Example
 from edge_build.progress import Progress
+from edge_build.real_defects import RealDefects
 from edge_build.room import Rooms
 from edge_build.synthetic import augmented, with_defect
 
@@ -43,10 +45,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class Source:
-    """Which good picture gets defects (a row), and the number of what becomes of it: the same makes the same."""
+    """Which picture gets defects (a row), and the number of what becomes of it: the same makes the same.
+
+    defect: which real defect it gets; None for made-up ones. anywhere: that is put anywhere, not where it was found.
+    The row of a picture of a real defect stays as it is.
+    """
 
     row: int
     number: int
+    defect: int | None = None
+    anywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,8 @@ class References:
 class PictureMaker:
     """Makes defects on good pictures, and finds what the result is to be compared with.
 
-    pictures: uint8 BGR (n, H, W, 3). maps: their features. foreground: where defects may be, None for a texture.
-    textures: to blend in, may be none.
+    pictures: uint8 BGR (n, H, W, 3), the good ones, then those of real defects. maps: their features. foreground: where
+    defects may be, None for a texture. textures: to blend in, may be none. defects: the real ones, if any.
     """
 
     def __init__(
@@ -79,9 +87,11 @@ class PictureMaker:
         foreground: Foreground | None,
         textures: Sequence[NDArray[np.uint8]],
         seed: int,
+        defects: RealDefects | None = None,
     ) -> None:
         self._backbone, self._pictures, self._maps, self._references = backbone, pictures, maps, references
-        self._foreground, self._textures, self._seed = foreground, textures, seed
+        self.foreground, self._textures, self._seed, self._defects = foreground, textures, seed, defects
+        self.real = range(len(pictures) - len(defects or ()), len(pictures))  # rows of pictures of real defects
 
     def pool(self, sources: Sequence[Source], rooms: Rooms, what: str, progress: Progress) -> Pool:
         """One picture of each source; `what` is the name of the step for people."""
@@ -92,7 +102,7 @@ class PictureMaker:
             self._maps.room_for(count, rooms),
             rooms.array((count, height, width), np.bool_),
             torch.empty(count, min(references.retrieval.count, others), dtype=torch.long, device="cpu"),
-            None if self._foreground is None else torch.empty(count, *self._maps.fine.shape[2:], device="cpu"),
+            None if self.foreground is None else torch.empty(count, *self._maps.fine.shape[2:], device="cpu"),
         )
         self.fill(pool, range(count), sources, what, progress)
         return pool
@@ -104,21 +114,37 @@ class PictureMaker:
                 share = self._share(source.row)
                 if pool.foreground is not None and share is not None:
                     pool.foreground[place] = share[0]
-                image, pool.masks[place] = self._image(source, share)
+                image, pool.masks[place] = self._made(source, share)
                 features = see(self._backbone, image[None])
                 pool.maps.put(place, features)
                 pool.nearest[place] = self._references.nearest(features[0], source.row)[: pool.nearest.shape[1]]
 
+    def example(self, source: Source) -> Example:
+        """The picture that a source becomes in a pool."""
+        with torch.inference_mode():
+            picture, mask = self._made(source, self._share(source.row))
+        return Example(picture, mask, source.defect is not None or source.row in self.real)
+
+    def alike(self, row: int) -> list[int]:
+        """The good pictures that the picture of a row is compared with, the most alike first."""
+        with torch.inference_mode():
+            return list(self._references.nearest(self._maps.fine[row][None].float(), row).tolist())
+
     def _share(self, row: int) -> Tensor | None:
         """The foreground of a good picture, (1, h, w)."""
-        return None if self._foreground is None else self._foreground(self._maps.fine[row][None].float())
+        return None if self.foreground is None else self.foreground(self._maps.fine[row][None].float())
 
-    def _image(self, source: Source, share: Tensor | None) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def _made(self, source: Source, share: Tensor | None) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         random = np.random.default_rng([self._seed, source.number])
         picture, place = self._pictures[source.row], None
+        if self._defects is not None and source.row in self.real:
+            return augmented(picture, random), self._defects.masks[source.row - self.real.start]
         if share is not None:
             size = (picture.shape[0], picture.shape[1])
             large = F.interpolate(share[None], size, mode="bilinear", align_corners=False)[0, 0]
             place = (large > 0.5).numpy()
-        image, mask = with_defect(picture, place, self._textures, random)
+        if self._defects is not None and source.defect is not None:
+            image, mask = self._defects.on(source.defect, picture, place, random, source.anywhere)
+        else:
+            image, mask = with_defect(picture, place, self._textures, random)
         return augmented(image, random), mask

@@ -40,12 +40,16 @@ class DatasetError(EdgeError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that was read once. `label` is "good" or the defect's folder; `sha256` is that of the file."""
+    """A picture that was read once. `label` is "good" or the defect's folder.
+
+    sha256: of the file. pixels: of the decoded pixels and their shape, the same for a copy in another file.
+    """
 
     path: Path
     label: str
     mask: Path | None
     sha256: str
+    pixels: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,12 @@ def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
         raise DatasetError(str(error)) from error
     if len(good) < MINIMUM_GOOD:
         raise DatasetError(_too_few(root, len(good)))
-    found = _look_at_all([*good, *test], progress or SilentProgress())
+    found = look_at_all([*good, *test], progress or SilentProgress())
     _check_masks(root, found)
     kept, copies = _without_copies(found[: len(good)])
     _check_leaks(kept, found[len(good) :])
     if copies:
-        notes = (*notes, f"left out {len(copies)} exact copies among the good pictures:\n{_lines(copies)}")
+        notes = (*notes, f"left out {len(copies)} exact copies among the good pictures:\n{problem_lines(copies)}")
     if len(kept) < MINIMUM_GOOD:
         raise DatasetError("; ".join([_too_few(root, len(kept)), *notes]))
     counts = Counter((look.height, look.width) for look in found)
@@ -111,9 +115,9 @@ def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
     )
 
 
-def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over the sorted SHA-256 hashes of all picture files, good and test, in hex, one a line."""
-    hashes = sorted(picture.sha256 for picture in (*dataset.good, *dataset.test))
+def fingerprint(dataset: Dataset, others: Sequence[Picture] = ()) -> str:
+    """SHA-256 over the sorted SHA-256 hashes of all picture files, good, test and others, in hex, one a line."""
+    hashes = sorted(picture.sha256 for picture in (*dataset.good, *dataset.test, *others))
     return hashlib.sha256("".join(f"{line}\n" for line in hashes).encode()).hexdigest()
 
 
@@ -161,11 +165,10 @@ def load_prepared(pictures: Sequence[Picture], height: int, width: int, progress
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What reading a picture told. `pixels` is a hash of the decoded pixels and their shape."""
+class Look:
+    """What reading a picture told."""
 
     picture: Picture
-    pixels: bytes
     height: int
     width: int
     grey: bool
@@ -199,9 +202,8 @@ def _find_test(root: Path) -> list[Picture]:
     if not (root / "test").is_dir():
         return []
     if loose := list_pictures(root / "test", recursive=False):
-        raise DatasetError(
-            f"pictures belong in test/good or test/<defect>, not in test:\n{_lines([str(path) for path in loose])}"
-        )
+        lines = problem_lines([str(path) for path in loose])
+        raise DatasetError(f"pictures belong in test/good or test/<defect>, not in test:\n{lines}")
     found = []
     for path in list_pictures(root / "test", recursive=True):
         label, *rest = path.relative_to(root / "test").parts
@@ -212,7 +214,7 @@ def _find_test(root: Path) -> list[Picture]:
     return found
 
 
-def _look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[_Look]:
+def look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[Look]:
     """Read all pictures and masks with threads. Raises DatasetError that names all that cannot be read."""
     looks, problems = [], []
     with ThreadPoolExecutor() as pool:
@@ -227,11 +229,11 @@ def _look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[_Look]
             pool.shutdown(cancel_futures=True)
             raise
     if problems:
-        raise DatasetError(f"{len(problems)} of {len(pictures)} pictures cannot be used:\n" + _lines(problems))
+        raise DatasetError(f"{len(problems)} of {len(pictures)} pictures cannot be used:\n" + problem_lines(problems))
     return looks
 
 
-def _look_at(picture: Picture) -> _Look:
+def _look_at(picture: Picture) -> Look:
     data = read_bytes(picture.path)
     image = picture_from_bytes(data, picture.path)
     height, width = image.shape[:2]
@@ -242,9 +244,12 @@ def _look_at(picture: Picture) -> _Look:
             problem = f"{picture.mask} is {mask.shape[1]} x {mask.shape[0]} pixels, its picture {width} x {height}"
         elif not mask.any():
             problem = f"{picture.mask} is empty, but its picture has a defect"
-    return _Look(
-        picture=replace(picture, sha256=hashlib.sha256(data).hexdigest()),
-        pixels=hashlib.sha256(b"%d %d " % (height, width) + image.data).digest(),
+    return Look(
+        picture=replace(
+            picture,
+            sha256=hashlib.sha256(data).hexdigest(),
+            pixels=hashlib.sha256(b"%d %d " % (height, width) + image.data).hexdigest(),
+        ),
         height=height,
         width=width,
         grey=bool(np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 1], image[..., 2])),
@@ -260,7 +265,7 @@ def _mask_from_file(path: Path) -> NDArray[np.bool_]:
         raise DatasetError(f"the mask {error}") from error
 
 
-def _check_masks(root: Path, looks: Sequence[_Look]) -> None:
+def _check_masks(root: Path, looks: Sequence[Look]) -> None:
     problems = [look.mask_problem for look in looks if look.mask_problem]
     if any(look.picture.mask for look in looks) or (root / "ground_truth").is_dir():
         problems += [
@@ -271,42 +276,41 @@ def _check_masks(root: Path, looks: Sequence[_Look]) -> None:
         ]
     if problems:
         raise DatasetError(
-            f"{len(problems)} masks are missing or wrong:\n{_lines(problems)}\n"
+            f"{len(problems)} masks are missing or wrong:\n{problem_lines(problems)}\n"
             "mend them, or take ground_truth away to measure pictures only"
         )
 
 
-def _without_copies(looks: Sequence[_Look]) -> tuple[list[_Look], list[str]]:
+def _without_copies(looks: Sequence[Look]) -> tuple[list[Look], list[str]]:
     """The pictures without copies, and what is said of each copy left out."""
-    first: dict[bytes, _Look] = {}
+    first: dict[str, Look] = {}
     copies = []
     for look in looks:
-        kept = first.setdefault(look.pixels, look)
+        kept = first.setdefault(look.picture.pixels, look)
         if kept is not look:
             copies.append(f"{look.picture.path.name} is {kept.picture.path.name}")
     return list(first.values()), copies
 
 
-def _check_leaks(good: Sequence[_Look], test: Sequence[_Look]) -> None:
+def _check_leaks(good: Sequence[Look], test: Sequence[Look]) -> None:
     """No test picture may be a copy of a good one, nor of a test picture with another label."""
-    learned = {look.pixels: look.picture for look in good}
-    measured: dict[bytes, Picture] = {}
+    learned = {look.picture.pixels: look.picture for look in good}
+    measured: dict[str, Picture] = {}
     leaks, contradictions = [], []
     for look in test:
-        same = measured.setdefault(look.pixels, look.picture)
-        if look.pixels in learned:
-            leaks.append(f"{look.picture.path} is the same picture as {learned[look.pixels].path}")
+        same = measured.setdefault(look.picture.pixels, look.picture)
+        if look.picture.pixels in learned:
+            leaks.append(f"{look.picture.path} is the same picture as {learned[look.picture.pixels].path}")
         elif same.label != look.picture.label:
             contradictions.append(f"{look.picture.path} is the same picture as {same.path}")
     if leaks:
         raise DatasetError(
             f"{len(leaks)} test pictures are among those to learn from, so figures would be too good:\n"
-            f"{_lines(leaks)}\ntake each out of one of the two"
+            f"{problem_lines(leaks)}\ntake each out of one of the two"
         )
     if contradictions:
-        raise DatasetError(
-            f"{len(contradictions)} test pictures have two labels:\n{_lines(contradictions)}\ntake the wrong one out"
-        )
+        lines = problem_lines(contradictions)
+        raise DatasetError(f"{len(contradictions)} test pictures have two labels:\n{lines}\ntake the wrong one out")
 
 
 def _too_few(root: Path, found: int) -> str:
@@ -321,6 +325,7 @@ def _too_few(root: Path, found: int) -> str:
     )
 
 
-def _lines(problems: Sequence[str]) -> str:
+def problem_lines(problems: Sequence[str]) -> str:
+    """The first few, a line each, and how many more there are."""
     more = [f"  and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
     return "\n".join([*(f"  {problem}" for problem in problems[:SHOWN]), *more])

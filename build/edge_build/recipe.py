@@ -237,6 +237,17 @@ class CprSettings(Settings):
         description="pictures of surfaces to make up defects from, null for the parts alone; "
         "allowed: null or a path, as seen from the recipe's own folder",
     )
+    defects: FilePath = Field(
+        default=None,
+        description="a few pictures of real defects to learn from as well, in folders `pictures` and `masks`, null for "
+        "none; allowed: null or a path, as seen from the recipe's own folder",
+    )
+    references: int | None = Field(
+        default=None,
+        ge=1,
+        description="good pictures to compare with, null for all that fit into a graph; "
+        "allowed: null or a whole number, 1 or more",
+    )
     pool: int = Field(
         default=1600,
         ge=1,

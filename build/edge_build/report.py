@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.evaluation import Evaluation, write_at_once
+from edge_build.learner import Example
 from edge_build.parity import Parity
 from edge_build.precisions import GateResult
-from edge_build.report_gallery import colour_scale, gallery
+from edge_build.report_gallery import colour_scale, contact_sheet, gallery
 from edge_build.report_histogram import Histogram, Series, histogram
 from edge_build.summary import share_interval, summarize
 from edge_calibration.plan import Int8Plan
@@ -36,7 +37,8 @@ class Story:
     manifest: of the bundle; its `files` may still be empty. held_out: for every precision, the raw scores of the good
     pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
     when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
-    INT8 is made of. headline: the precision that is told of first. root: the dataset's folder.
+    INT8 is made of. root: the dataset's folder. headline: the precision that is told of first. examples: of the made-up
+    defects that were learned from, if any. real_defects: how many pictures of real ones were.
     """
 
     manifest: Manifest
@@ -48,6 +50,8 @@ class Story:
     results: Mapping[Precision, GateResult] = field(default_factory=dict)
     plan: Int8Plan | None = None
     headline: Precision = Precision.FP32
+    examples: tuple[Example, ...] = ()
+    real_defects: int = 0
 
 
 def write_report(path: Path, story: Story) -> None:
@@ -81,6 +85,8 @@ def report_html(story: Story) -> str:
         chart=_chart(story, evaluation),
         walls=gallery(evaluation, story.root) if evaluation is not None else (),
         scale=colour_scale(),
+        taught=contact_sheet(story.examples),
+        real_defects=story.real_defects,
         parity=story.parity,
         results=story.results,
         plan=story.plan,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_build.dataset import GOOD
 from edge_build.evaluation import Evaluation, name_in
+from edge_build.learner import Example
 from edge_build.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
 from edge_runtime.picture_file import read_picture
 from edge_runtime.records import Outcome
@@ -19,7 +20,9 @@ from edge_runtime.records import Outcome
 EXTREMES = 6  # how many of the worst on each side
 TYPICAL = 3  # how many of the usual on each side
 LONGEST = 340  # pixels of a shown picture's longer side
+LONGEST_TAUGHT = 240  # likewise of one that was learned from
 MOST_BYTES = 36_000  # of one JPEG: 36 of them stay under 2 MB as text
+MOST_BYTES_TAUGHT = 20_000
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,18 @@ class Card:
     verdict: str
     style: str
     ratio: float
+    masked: bool
+    width: int
+    height: int
+    picture: str
+    overlay: str
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A picture that was learned from and the outline of its defect, as data URIs. `masked`: there is a defect."""
+
+    real: bool
     masked: bool
     width: int
     height: int
@@ -75,6 +90,18 @@ def gallery(evaluation: Evaluation, root: Path) -> tuple[Wall, ...]:
     )
 
 
+def contact_sheet(examples: Sequence[Example]) -> tuple[Taught, ...]:
+    """What a detector learned from, smaller than the pictures of the gallery."""
+    sheet = []
+    for example in examples:
+        image = fit(example.picture, LONGEST_TAUGHT)
+        overlay = draw_outline(image, example.mask)
+        height, width = image.shape[:2]
+        uris = (_data_uri(image, MOST_BYTES_TAUGHT), _data_uri(overlay, MOST_BYTES_TAUGHT))
+        sheet.append(Taught(example.real, bool(example.mask.any()), width, height, *uris))
+    return tuple(sheet)
+
+
 def _middle(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
     start = max((len(ordered) - TYPICAL) // 2, 0)
     return ordered[start : start + TYPICAL]
@@ -110,8 +137,8 @@ def _verdict(outcome: Outcome, defect: bool) -> tuple[str, str]:
     return ("OK: missed" if defect else "NOK: false reject"), "wrong"
 
 
-def _data_uri(image: NDArray[np.uint8]) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg_from_picture(image, MOST_BYTES)).decode()
+def _data_uri(image: NDArray[np.uint8], most_bytes: int = MOST_BYTES) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_from_picture(image, most_bytes)).decode()
 
 
 def colour_scale(steps: int = 24) -> tuple[str, ...]:

@@ -12,8 +12,10 @@ from tiny_dataset import part
 
 from edge_build.cpr_hold_out import held_out_rows
 from edge_build.cpr_learner import CprLearner
+from edge_build.cpr_lessons import EVERY, Plan
 from edge_build.cpr_maps import extract_maps
 from edge_build.progress import PlainProgress, SilentProgress
+from edge_build.real_defects import RealDefects
 from edge_build.recipe import CprSettings
 from edge_build.room import Rooms
 from edge_build.textures import load_textures
@@ -86,6 +88,71 @@ def test_features_are_the_same_in_memory_and_on_the_disk(tmp_path: Path) -> None
 
 def test_two_pictures_are_enough_to_go_through_all_steps(learner: CprLearner) -> None:
     assert learner.learn([0, 1]).entries == 2
+
+
+def test_references_can_be_capped_to_those_that_cover_the_others(learner: CprLearner) -> None:
+    settings = QUICK.model_copy(update={"references": 3})
+    capped = CprLearner(np.concatenate([parts(4)] * 2), settings, 16, 3, SilentProgress()).learn(range(8))
+
+    assert capped.entries == 3
+    assert [match.bank.shape[0] for match in capped.matches] == [3, 3, 3]
+    assert capped.notes[-1] == "compares with 3 of 8 good pictures, which cover all best"
+    assert "compares with" not in " ".join(learner.learn([0, 1]).notes)
+    # the four pictures are there twice: three different ones are kept
+    banks = capped.matches[0].bank.float().flatten(1)
+    assert torch.pdist(banks).min() > 1
+
+
+def test_examples_are_pictures_that_were_learned_from(learner: CprLearner) -> None:
+    examples = learner.learn([0, 1]).examples
+
+    assert len(examples) == QUICK.pool == 12
+    good = [part(seed)[0].astype(int) for seed in (0, 1)]
+    for example in examples:
+        assert example.picture.shape == (64, 64, 3)
+        assert not example.real
+        off = ~cv2.dilate(example.mask.astype(np.uint8), np.ones((3, 3))).astype(bool)
+        assert min(np.median(np.abs(example.picture - g)[off]) for g in good) < 20  # a little lighter or darker
+    assert sum(example.mask.any() for example in examples) >= 6
+
+
+def test_real_defects_join_the_made_up_ones_in_three_ways() -> None:
+    made = [part(seed, scratched=True) for seed in (300, 301)]
+    defects = RealDefects((), np.stack([image for image, _ in made]), np.stack([mask > 0 for _, mask in made]))
+    settings = QUICK.model_copy(update={"pool": 12 * EVERY})
+
+    detector = CprLearner(parts(10), settings, 16, 3, SilentProgress(), defects=defects).learn(range(10))
+
+    assert detector.entries == 10  # a defect is never a reference
+    assert any("2 pictures of real defects (cpr.defects) taught it" in note for note in detector.notes)
+    assert {example.real for example in detector.examples} == {True, False}
+    good = [measured(detector, torch.from_numpy(part(seed)[0][None]))[0] for seed in (100, 101, 102)]
+    bad = [measured(detector, torch.from_numpy(part(seed, scratched=True)[0][None]))[0] for seed in (200, 201, 202)]
+    assert max(good) < min(bad)
+
+
+class Maker:
+    """What `Plan` asks of a `PictureMaker`: two real defects behind ten good pictures."""
+
+    real = range(10, 12)
+
+    def alike(self, row: int) -> list[int]:
+        return [row - 10, row - 9]
+
+
+def test_each_real_defect_appears_as_it_is_where_it_was_found_and_anywhere() -> None:
+    sources = Plan(Maker(), (0, 1, 2, 3)).sources(range(12 * EVERY))  # type: ignore[arg-type]
+
+    real = [s for s in sources if s.row >= 10 or s.defect is not None]
+    assert len(real) == len(sources) // EVERY == 12
+    for defect in (0, 1):
+        mine = [s for s in real if s.row == 10 + defect or s.defect == defect]
+        itself = [s for s in mine if s.row == 10 + defect]
+        found = [s for s in mine if s.defect == defect and not s.anywhere]
+        anywhere = [s for s in mine if s.anywhere]
+        assert (len(itself), len(found), len(anywhere)) == (2, 2, 2)
+        assert {s.row for s in found} <= {defect, defect + 1}
+    assert [s.number for s in sources] == list(range(12 * EVERY))
 
 
 def test_a_scratched_part_scores_above_a_good_one(learner: CprLearner) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from edge_build.dataset import Picture
 from edge_build.evaluation import Evaluation
+from edge_build.learner import Example
 from edge_build.parity import Parity
 from edge_build.report import Story, percent, report_html, share, write_report
-from edge_build.report_gallery import gallery
+from edge_build.report_gallery import contact_sheet, gallery
 from edge_build.report_histogram import Series, histogram
 from edge_calibration.threshold import threshold_from_good
 from edge_runtime.errors import PictureError
@@ -167,6 +169,44 @@ def test_many_large_noisy_pictures_stay_below_three_megabytes(tmp_path: Path) ->
 
     assert html.count("<img") == 36
     assert len(html) < 3_000_000
+
+
+def test_the_report_shows_what_defects_it_learned_from(evaluation: Evaluation, tmp_path: Path) -> None:
+    picture, mask = np.full((64, 96, 3), 90, np.uint8), np.zeros((64, 96), np.bool_)
+    mask[20:40, 30:60] = True
+    examples = (Example(picture, mask), Example(picture, mask, real=True), Example(picture, np.zeros_like(mask)))
+
+    without = Page(report_html(story(evaluation, tmp_path)))
+    page = Page(report_html(story(evaluation, tmp_path, examples=examples, real_defects=10)))
+
+    assert "What it learned from" in page.headings
+    assert "What it learned from" not in without.headings
+    assert len(page.sources) == len(without.sources) + 6
+    for said in (
+        "made up",
+        "from a real defect",
+        "left good",
+        "learned from 10 pictures of real defects, none of which",
+    ):
+        assert said in page.text
+    assert "had a say in it." in page.text
+    assert "had a say in it, nor in anything else." in without.text
+
+
+def test_the_contact_sheet_outlines_the_defect() -> None:
+    picture, mask = np.full((64, 96, 3), 90, np.uint8), np.zeros((64, 96), np.bool_)
+    mask[20:40, 30:60] = True
+
+    (card,) = contact_sheet([Example(picture, mask)])
+
+    plain, outlined = (
+        cv2.imdecode(np.frombuffer(base64.b64decode(uri.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+        for uri in (card.picture, card.overlay)
+    )
+    assert (card.width, card.height) == (96, 64)
+    changed = np.abs(outlined.astype(int) - plain).max(2) > 60
+    assert changed[17:43, 27:63].any()
+    assert not changed[:12].any()
 
 
 def test_without_test_pictures_the_report_tells_of_the_threshold_alone(tmp_path: Path) -> None:

@@ -420,6 +420,29 @@ def test_a_build_that_is_killed_and_interrupted_goes_on_to_the_same_bundle(compa
     assert left_in(out) == ["parts-1"]
 
 
+def test_real_defects_that_are_also_measured_are_refused_and_others_taught(tmp_path: Path) -> None:
+    dataset, defects = write_dataset(tmp_path / "parts", train=20), tmp_path / "defects"
+    for folder, source in (("pictures", "test/scratch/200.png"), ("masks", "ground_truth/scratch/200_mask.png")):
+        (defects / folder).mkdir(parents=True)
+        shutil.copy(dataset / source, defects / folder)
+    changes = (("pool: 1600", "pool: 40"), ("steps: 600", "steps: 16"), ("defects: null", "defects: defects"))
+    recipe = changed_recipe(dataset, "cpr-faster", *changes)
+
+    refused = edge_build("build", recipe, "--out", tmp_path / "out")
+    (dataset / "test/scratch/200.png").unlink()
+    (dataset / "ground_truth/scratch/200_mask.png").unlink()
+    taught = edge_build("build", recipe, "--out", tmp_path / "out")
+
+    assert refused.returncode == 78
+    assert "1 pictures of defects are also in the dataset" in refused.stderr
+    assert taught.returncode == 0, taught.stderr
+    manifest = open_bundle(tmp_path / "out/parts-1").manifest
+    assert (manifest.dataset.test_good, manifest.dataset.test_defect) == (3, 2)
+    report = (tmp_path / "out/parts-1/report.html").read_text()
+    assert "The detector learned from 1 pictures of real defects, none of which is measured here." in report
+    assert "from a real defect" in report
+
+
 def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path: Path) -> None:
     """Just a folder of pictures, in a size that is not square."""
     dataset = write_dataset(tmp_path / "all", train=12, test=0) / "train/good"
