@@ -30,6 +30,7 @@ from edge_runtime.errors import ConfigError
 from edge_runtime.link import Confirmed, Down, LinkEvent, Refused, Up
 from edge_runtime.states import State, StateReport
 from edge_runtime.station import MqttSettings, Station
+from edge_runtime.tls_reasons import connect_reason, end_reason
 
 KEEPALIVE_S = 10
 RECONNECT_S = (1.0, 5.0)  # the first pause, and the longest; each is shortened by up to a half at random
@@ -113,6 +114,7 @@ class _Connection:
         on_up: Callable[[_Connection], None],
     ) -> None:
         self.lost = ""
+        self._was_up, self._last_error = False, ""
         self._mqtt, self._topics, self._first_id = station.mqtt, station.topics, number << 16
         self._on_event, self._on_message, self._on_up = on_event, on_message, on_up
         self.client = paho_client(station.mqtt, station.client_id)
@@ -123,6 +125,7 @@ class _Connection:
         self.client.on_disconnect = self._disconnected
         self.client.on_publish = self._published
         self.client.on_message = self._received
+        self.client.on_log = self._logged
         self.client.on_socket_open = lambda _client, _userdata, sock: send_at_once(sock)
         # Without this paho writes to the socket in the publisher's thread, too; so it only wakes the network thread.
         self.client.on_socket_register_write = lambda *_: None
@@ -131,8 +134,8 @@ class _Connection:
         """Connect, and return when the connection has ended."""
         try:
             self.client.connect(self._mqtt.host, self._mqtt.port, KEEPALIVE_S)
-        except (OSError, ValueError):
-            self.lost = "it cannot be reached"
+        except (OSError, ValueError) as error:
+            self.lost = connect_reason(error)
             return
         try:
             while not self.lost and not (stopping.is_set() and not self.client.is_connected()):
@@ -141,6 +144,8 @@ class _Connection:
         except (OSError, ValueError) as error:
             self.lost = self.lost or f"the connection was lost: {error}"
         self.lost = self.lost or "the connection was lost"
+        if not self._was_up and (why := end_reason(self._last_error, self._mqtt.tls)):
+            self.lost = why
         if (sock := self.client.socket()) is not None:
             throw_away(sock)
 
@@ -163,7 +168,12 @@ class _Connection:
         if refused:
             self.lost = f"it refuses the subscription to {', '.join(refused)}: check its access list"
         else:
+            self._was_up = True
             self._on_up(self)
+
+    def _logged(self, client: paho.Client, userdata: Any, level: int, text: str) -> None:
+        if level == paho.MQTT_LOG_ERR:
+            self._last_error = text
 
     def _disconnected(
         self,
@@ -249,22 +259,28 @@ def probe_broker(station: Station, timeout_s: float = 5.0) -> str:
     """Connect once under another id. Returns why that fails; empty when it works. Raises ConfigError."""
     mqtt = station.mqtt
     answers: list[str] = []
+    errors: list[str] = []
+
+    def logged(client: paho.Client, userdata: Any, level: int, text: str) -> None:
+        if level == paho.MQTT_LOG_ERR:
+            errors.append(text)
 
     def answered(client: paho.Client, userdata: Any, flags: Any, reason: ReasonCode, props: Any) -> None:
         answers.append(f"it refused the connection: {reason}" if reason.is_failure else "")
 
     client = paho_client(mqtt, f"{station.client_id}-check"[:64])
-    client.on_connect = answered
+    client.on_connect, client.on_log = answered, logged
     client.connect_timeout = timeout_s
     try:
         client.connect(mqtt.host, mqtt.port, KEEPALIVE_S)
         waited = 0.0
         while not answers and waited < timeout_s:
             if client.loop(0.1) is not MQTTErrorCode.MQTT_ERR_SUCCESS and not answers:
-                return "it closed the connection before it answered: is this an MQTT port, with or without TLS?"
+                unknown = "it closed the connection before it answered: is this an MQTT port, with or without TLS?"
+                return end_reason(" ".join(errors), mqtt.tls) or unknown
             waited += 0.1
     except (OSError, ValueError) as error:
-        return str(error)
+        return connect_reason(error) if isinstance(error, ssl.SSLError) else str(error)
     finally:
         client.disconnect()
         client.loop(0.1)

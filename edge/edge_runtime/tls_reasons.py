@@ -1,0 +1,57 @@
+"""Why a connection did not come about, in words that say whose certificate is wrong and what to do."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import datetime, timezone
+
+from cryptography import x509
+
+from edge_runtime.station import TlsSettings
+
+
+def connect_reason(error: Exception) -> str:
+    """What an error of connecting means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the broker's certificate is refused: {error.verify_message}; check mqtt.tls.ca, "
+            "the certificate's dates and names, and this machine's clock"
+        )
+    if isinstance(error, ssl.SSLError):
+        return f"TLS fails: {error.reason or error}; check mqtt.port, and that both sides speak TLS"
+    return "it cannot be reached"
+
+
+def end_reason(log_line: str, tls: TlsSettings | None, now: datetime | None = None) -> str:
+    """What the end of a connection means, from what paho logged of it. Empty: nothing that TLS would explain."""
+    if tls is None:
+        return ""
+    own = "" if tls.cert is None else own_certificate_problem(tls, now or datetime.now(timezone.utc))
+    if own:
+        return own
+    if "ALERT" not in log_line.upper():
+        return ""
+    alert = log_line.partition("[SSL: ")[2].partition("]")[0].replace("_", " ").lower()
+    what = (
+        "wants a certificate from the station"
+        if "certificate required" in alert
+        else "refuses the station's certificate"
+    )
+    return f"it {what} ({alert}): check mqtt.tls.cert and key, and which authority the broker trusts"
+
+
+def own_certificate_problem(tls: TlsSettings, now: datetime) -> str:
+    """What is wrong with the dates of the station's own certificate; empty when nothing is."""
+    assert tls.cert is not None
+    try:
+        certificate = x509.load_pem_x509_certificate(tls.cert.read_bytes())
+    except (OSError, ValueError):
+        return ""  # told elsewhere
+    if now > certificate.not_valid_after_utc:
+        return f"the station's certificate {tls.cert} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: renew it"
+    if now < certificate.not_valid_before_utc:
+        return (
+            f"the station's certificate {tls.cert} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d}: "
+            "check this machine's clock"
+        )
+    return ""
