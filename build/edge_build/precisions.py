@@ -1,6 +1,6 @@
 """FP16 and INT8 beside FP32: made from its graph, measured on held-out pictures, kept when they keep the verdicts.
 
-maker = PrecisionMaker(recipe, graph, aside, progress)  # plans INT8 on calibration pictures
+maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, seed, progress)
 maker.graphs(graph)  # the same precisions of any fold's graph
 results = judged(held_out, thresholds)
 """

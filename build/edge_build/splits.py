@@ -6,7 +6,7 @@ blocks of neighbours in name order: about four blocks a fold, dealt like cards (
 ...), so that neighbours stay together and every variant of the part reaches every fold. Copies of a picture, which are
 known by their SHA-256, stay together wherever they stand. Of a held-out share every block is a fold.
 
-    splits = split(dataset.good, recipe.threshold, recipe.calibration.pictures, recipe.seed)
+    splits = split(dataset.good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
 """
 
 from __future__ import annotations

@@ -183,20 +183,27 @@ def _keep_costliest(
 ) -> tuple[set[str], float]:
     """The fewest of the costliest layers without which the error holds the budget, and that error.
 
-    Errors of single layers add up in squares, roughly: that says where to start. error: with no layer kept.
+    Errors of single layers add up in squares, roughly: that says where to start; then the number is bisected.
+    error: with no layer kept.
     """
+    if error <= budget:
+        return set(), error
     order = sorted(alone, key=lambda name: -alone[name])
     squares = np.cumsum(np.square([alone[name] for name in order])[::-1])[::-1]  # of a layer and all cheaper ones
-    kept = 0
+    scale = error**2 / max(float(squares[0]), 1e-30)  # how much more it is together than the rule says
+    guess = next((n for n in range(1, len(order)) if squares[n] * scale <= budget**2), len(order))
+    too_few, enough, found = 0, len(order), None
     for _ in range(MOST_TRIES):
-        if error <= budget or kept == len(order):
+        if enough - too_few <= 1:
             break
-        scale = error**2 / max(float(squares[kept]), 1e-30)  # how much more it is together than the rule says
-        kept = next((n for n in range(kept + 1, len(order)) if squares[n] * scale <= budget**2), len(order))
-        error = error_of(order[kept:])
-    else:
-        kept, error = len(order), error_of(())
-    return set(order[:kept]), error
+        kept = min(max(guess, too_few + 1), enough - 1)
+        tried = error_of(order[kept:])
+        if tried <= budget:
+            enough, found = kept, tried
+        else:
+            too_few = kept
+        guess = (too_few + enough) // 2
+    return set(order[:enough]), error_of(order[enough:]) if found is None else found
 
 
 def _weights_hash(network: Network) -> str:
