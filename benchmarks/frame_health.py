@@ -56,8 +56,10 @@ def _measure(folder: Path) -> list[dict[str, object]]:
 
 
 def _noisy(picture: Picture, random: np.random.Generator, level: float) -> Picture:
-    noisy = picture + random.normal(0, level, picture.shape)
-    return np.asarray(np.clip(noisy, 0, 255), np.uint8)
+    noise = np.zeros(picture.shape, np.int16)
+    cv2.setRNGSeed(int(random.integers(1 << 30)))
+    cv2.randn(noise, np.zeros(3), np.full(3, level))
+    return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), np.uint8)
 
 
 def _blurred(sigma: float, noise: float) -> Callable[[Picture, np.random.Generator], Picture]:

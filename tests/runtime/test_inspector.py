@@ -74,6 +74,27 @@ def test_a_failing_engine_and_a_bug_are_error_verdicts(stage, caplog):
     assert s.step().decision.outcome is Outcome.OK
 
 
+def test_a_bug_that_goes_on_is_told_once_with_its_traceback(stage, caplog):
+    s = stage("free-running", *[frame(seed=n) for n in range(3)])
+    s.engine.failure = ZeroDivisionError("oops")
+    for _ in range(3):
+        assert s.step().decision.error is ErrorCode.JUDGING_FAILED
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(told) == 1
+    assert told[0].exc_info[1] is s.engine.failure
+
+
+def test_a_state_that_calls_for_somebody_is_told_and_the_everyday_ones_are_not(stage, caplog):
+    caplog.set_level("INFO")
+    s = stage("triggered", frame())
+    s.trigger()
+    s.step()
+    for command in (Command.PAUSE, Command.RESUME):
+        s.inspector.obey(command)
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("state ")]
+    assert told == ["state READY;000;", "state NOTREADY;000;paused", "state READY;000;"]
+
+
 def test_a_trigger_gets_one_frame_and_one_verdict_with_its_names(stage):
     s = stage("triggered", frame(), frame())
     s.trigger()
