@@ -52,7 +52,7 @@ class Drain:
         return not (self.out_of_order or self.missing)
 
 
-def drain_backlog(folder: Path, count: int, seed: int = 0) -> Drain:
+def drain_backlog(folder: Path, count: int, seed: int = 0, quiet_s: float = QUIET_S) -> Drain:
     """Let a backlog of so many verdicts drain beside live ones."""
     with Stand(folder, "on") as stand:
         with open_spool(folder / "state", Retention()) as spool:
@@ -76,7 +76,7 @@ def drain_backlog(folder: Path, count: int, seed: int = 0) -> Drain:
         stand.start(stand.write_station(mode="free-running", source=source))
         drained.wait(60 + count / 50)
         drained_s, cpu_s = time.time(), cpu_seconds(stand.pid)
-        time.sleep(QUIET_S)
+        time.sleep(quiet_s)
         subscriber.disconnect()
         subscriber.loop_stop()
     return _drain(arrivals, count, drained_s, cpu_s)

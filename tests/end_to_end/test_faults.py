@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from _faults.broker_kills import kill_broker
+from _faults.consumer import Consumer
+from _faults.drain import drain_backlog
 from _faults.kills import kill_daemon
+from _faults.outage import spool_a_day
 from _faults.power_cuts import can_cut_power, cut_power
+from _faults.stand import Stand
+from _faults.triggers import trigger_through_faults
+from small_disk import small_disk
 
 
 def test_the_daemon_killed_at_random_instants(tmp_path):
@@ -25,3 +33,37 @@ def test_power_cuts_of_a_disk_that_loses_what_was_not_flushed(tmp_path):
     account = cut_power(tmp_path / "stand", 5)
     assert account.is_clean, account
     assert account.verdicts > 5
+
+
+def test_a_plc_of_100_bytes_while_everything_goes_wrong_in_turn(tmp_path):
+    found = trigger_through_faults(tmp_path / "stand", 60, between=6)
+    assert found.is_clean, found
+    assert found.ok > 0
+    assert found.ok + found.nok + found.error + found.rejected == found.parts >= 60
+
+
+def test_an_outage_is_spooled_in_few_bytes_and_every_verdict_comes_back_as_it_was(tmp_path):
+    found = spool_a_day(tmp_path / "state", 2000)
+    assert found.lost_or_changed == 0
+
+
+def test_a_backlog_drains_in_order(tmp_path):
+    found = drain_backlog(tmp_path / "stand", 2000, quiet_s=1.0)
+    assert found.is_clean, found
+
+
+def test_a_disk_that_fills_up_is_a_fault_before_verdicts_are_lost_and_is_over_when_there_is_room(tmp_path):
+    with small_disk(tmp_path / "disk", 20_000) as disk, Stand(tmp_path / "stand") as stand:
+        consumer = Consumer(stand.broker.port)
+        stand.start(stand.write_station(state_dir=str(disk / "state")))
+        assert consumer.wait_state("READY", 20)
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - 2_000_000))
+        assert consumer.wait_state("FAULT;303;the disk is full", 20)
+        ballast.unlink()
+        assert consumer.wait_state("READY", 20)
+        consumer.start_machine()
+        assert consumer.wait_more(3, 20)
+        consumer.stop_machine()
+        consumer.close()
+        assert consumer.ledger.account().is_clean
