@@ -66,6 +66,10 @@ class _Graph:
         for constant in model.graph.initializer:
             self.shapes[constant.name], self.types[constant.name] = list(constant.dims), int(constant.data_type)
         self.makers = {output: node for node in model.graph.node for output in node.output}
+        self.takers: dict[str, list[onnx.NodeProto]] = {}
+        for node in model.graph.node:
+            for name in node.input:
+                self.takers.setdefault(name, []).append(node)
         self.constant = {i.name for i in model.graph.initializer}
         for node in model.graph.node:  # in topological order
             if node.op_type == "Constant" or all(name in self.constant for name in node.input if name):
@@ -85,10 +89,18 @@ class _Graph:
         )
 
     def _moved(self, node: onnx.NodeProto) -> int:
-        made = self._size(node.output[0])
+        made = self._written(node.output[0])
         if node.op_type == "Gather":
             return 2 * made  # it reads what it gives, and nothing else of a bank
         return made + sum(self._size(self._source(name)) for name in node.input if name)
+
+    def _written(self, name: str) -> int:
+        """Bytes of an output: of what its activation and quantisation make of it, which are part of the kernel."""
+        takers = self.takers.get(name, [])
+        while len(takers) == 1 and takers[0].op_type in ("Relu", "Clip"):
+            takers = self.takers.get(takers[0].output[0], [])
+        quantised = takers and all(taker.op_type == "QuantizeLinear" for taker in takers)
+        return self._elements(name) if quantised else self._size(name)
 
     def _precision(self, node: onnx.NodeProto) -> Precision:
         maker = self.makers.get(node.input[0])

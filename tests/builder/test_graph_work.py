@@ -75,3 +75,9 @@ def test_a_detectors_products_are_those_of_its_layers() -> None:
     cells = detector.grid[0] * detector.grid[1]
     assert {cells * 22 * part.shape[1] for part in detector.parts} <= products
     assert operators_of(model)["Conv"] > 30
+
+
+def test_an_output_that_is_quantised_next_is_written_as_bytes() -> None:
+    kernel, *_ = kernels_of(made.quantised(0))
+    assert kernel.operator == "ReduceMean"  # over the channels; its output goes into QuantizeLinear and nowhere else
+    assert kernel.moved == 4 * 3 * SIDE * SIDE + SIDE * SIDE
