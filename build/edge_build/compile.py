@@ -113,7 +113,7 @@ def _built(
         raise CompilerRefusedError(f"TensorRT {trt.__version__} does not take the graph: {_parser_errors(parser)}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb * MEBIBYTE)
-    # TF32 has the mantissa of FP16, and what is FP32 in a graph is so because FP16 cannot hold it (docs/decisions/0013).
+    # TF32 has the mantissa of FP16, and what is FP32 in a graph is so because FP16 cannot hold it (decisions/0013).
     config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `edge-build inspect ENGINE`
     if not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
