@@ -62,9 +62,9 @@ def soak(folder: Path, count: int, seed: int = 0) -> Soak:
         consumer.connect("127.0.0.1", stand.broker.port)
         consumer.subscribe(f"{PREFIX}/verdict/bin", 1)
         consumer.loop_start()
-        source = {"uri": f"folder://{folder / 'pictures'}", "loop": True, "fps": 400}
+        source = {"uri": f"folder://{folder / 'pictures'}", "loop": True, "fps": 1000}
         began_s = time.monotonic()
-        stand.start(stand.write_station(mode="free-running", source=source))
+        stand.start(stand.write_station(mode="free-running", source=source, pictures={"max_mb": 2, "every_ok": 10}))
         samples: list[tuple[int, float, int]] = []  # verdicts, megabytes, open files
         while not done.wait(0.5):
             samples.append((len(seen), *_size(stand.pid)))

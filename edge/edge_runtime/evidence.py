@@ -51,6 +51,7 @@ class Evidence:
         self._allowed, self._told = max_bytes, False
         self._oks = 0
         self._kept: dict[str, int] = {}  # name -> bytes of picture and map, the oldest first
+        self._kept_bytes = 0
         self._waiting: queue.Queue[_Picture | None] = queue.Queue(WAITING)
         self.left_out = 0
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
@@ -111,16 +112,18 @@ class Evidence:
                 path.unlink()
             for path in sorted(self._folder.glob("*.png")):
                 name = path.name.partition(".")[0]
-                self._kept[name] = self._kept.get(name, 0) + path.stat().st_size
+                length = path.stat().st_size
+                self._kept[name] = self._kept.get(name, 0) + length
+                self._kept_bytes += length
         except OSError as error:
             self._tell(f"{self._folder} cannot be used: {error}; no pictures are kept, verdicts go on")
 
     def _make_room(self) -> None:
-        while self._kept and (sum(self._kept.values()) > self._allowed or not self._has_room()):
+        while self._kept and (self._kept_bytes > self._allowed or not self._has_room()):
             oldest = next(iter(self._kept))
             for suffix in (".png", ".map.png"):
                 (self._folder / f"{oldest}{suffix}").unlink(missing_ok=True)
-            del self._kept[oldest]
+            self._kept_bytes -= self._kept.pop(oldest)
 
     def _has_room(self) -> bool:
         if shutil.disk_usage(self._folder).free >= self._free_bytes:
@@ -141,6 +144,7 @@ class Evidence:
             unfinished.replace(path)
             written += coded.size
         self._kept[picture.name] = written
+        self._kept_bytes += written
 
     def _tell(self, what: str) -> None:
         if not self._told:
