@@ -5,8 +5,6 @@ from __future__ import annotations
 import ssl
 from datetime import datetime, timezone
 
-from cryptography import x509
-
 from edge_runtime.station import TlsSettings
 
 
@@ -43,6 +41,8 @@ def end_reason(log_line: str, tls: TlsSettings | None, now: datetime | None = No
 def own_certificate_problem(tls: TlsSettings, now: datetime) -> str:
     """What is wrong with the dates of the station's own certificate; empty when nothing is."""
     assert tls.cert is not None
+    from cryptography import x509  # only a station with a certificate of its own needs it
+
     try:
         certificate = x509.load_pem_x509_certificate(tls.cert.read_bytes())
     except (OSError, ValueError):
