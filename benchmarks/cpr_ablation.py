@@ -27,7 +27,6 @@ from torch import Tensor, nn
 
 from edge_build import cpr_pairs
 from edge_build.cpr import Cpr, GlobalBranch
-from edge_build.cpr_learner import retrieval_of
 from edge_build.cpr_lessons import Lessons
 from edge_build.cpr_match import Direction
 from edge_build.cpr_state import Branches
@@ -70,27 +69,28 @@ def main() -> None:
         values = (found.image_auroc, found.pixel_auroc, found.aupro, found.pixel_ap)
         print(f"| {name} | {' | '.join(f'{100 * (value or 0):.1f}' for value in values)} |", flush=True)
 
-    print("| detector | image AUROC | pixel AUROC | AUPRO | pixel AP |\n|---|---:|---:|---:|---:|")
     lessons = lessons_of(m, options.pool, m.foreground)
-    whole = learned(lessons, m.foreground)
-    show("whole", detector_of(m, [*whole, *coarser], m.foreground))
-    show("without LRB", detector_of(m, [Direction(), Direction(), *coarser], m.foreground))
-    show("two scales", detector_of(m, whole, m.foreground))
-    show("one scale", detector_of(m, [whole[0], Alike()], m.foreground))
-    show("without scaling", detector_of(m, [*whole, *coarser], m.foreground, scaled=False))
-
-    weighting = cpr_pairs.remote_weights
-    cpr_pairs.remote_weights = evenly
-    show("without pair weighting", detector_of(m, [*learned(lessons, m.foreground), *coarser], m.foreground))
-    cpr_pairs.remote_weights = weighting
-
-    random = AnyReferences(m.codebook, [m.maps.fine[row][None] for row in rows])
-    blind = learned(with_any_references(lessons, m), m.foreground)
-    show("without GRB", detector_of(m, [*blind, *coarser], m.foreground, random))
-
-    everything = Foreground(torch.zeros(m.maps.fine.shape[1]), torch.ones(1))
-    unaware = learned(lessons_of(m, options.pool, everything), everything)
-    show("without FEB", detector_of(m, [*unaware, *coarser], everything, retrieval_of(m.codebook, m.maps, rows)))
+    print("| detector | image AUROC | pixel AUROC | AUPRO | pixel AP |\n|---|---:|---:|---:|---:|")
+    if "training" not in options.without:
+        whole = learned(lessons, m.foreground)
+        show("whole", detector_of(m, [*whole, *coarser], m.foreground))
+        show("two scales", detector_of(m, whole, m.foreground))
+        show("one scale", detector_of(m, [whole[0], Alike()], m.foreground))
+        show("without scaling", detector_of(m, [*whole, *coarser], m.foreground, scaled=False))
+        show("without LRB", detector_of(m, [Direction(), Direction(), *coarser], m.foreground))
+    if "weighting" not in options.without:
+        weighting = cpr_pairs.remote_weights
+        cpr_pairs.remote_weights = evenly
+        show("without pair weighting", detector_of(m, [*learned(lessons, m.foreground), *coarser], m.foreground))
+        cpr_pairs.remote_weights = weighting
+    if "feb" not in options.without:
+        everything = Foreground(torch.zeros(m.maps.fine.shape[1]), torch.ones(1))
+        unaware = learned(lessons_of(m, options.pool, everything), everything)
+        show("without FEB", detector_of(m, [*unaware, *coarser], everything))
+    if "grb" not in options.without:
+        random = AnyReferences(m.codebook, [m.maps.fine[row][None] for row in rows])
+        blind = learned(with_any_references(lessons, m), m.foreground)
+        show("without GRB", detector_of(m, [*blind, *coarser], m.foreground, random))
 
 
 def parse_options() -> argparse.Namespace:
@@ -103,6 +103,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=400, help="at most so many good pictures")
     parser.add_argument("--pool", type=int, default=1600)
     parser.add_argument("--steps", type=int, default=600)
+    rows = ["training", "weighting", "feb", "grb"]
+    parser.add_argument(
+        "--without", nargs="*", choices=rows, default=[], help="leave out what is trained for these rows"
+    )
     return parser.parse_args()
 
 
