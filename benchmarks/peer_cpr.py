@@ -31,7 +31,6 @@ from peer_anomalib import (
     Fitted,
     Row,
     categories_in,
-    edge_build,
     fit_peer,
     input_for,
     make_peer_environment,
@@ -47,6 +46,7 @@ from edge_runtime.manifest import Manifest
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare
 
+EDGE_BUILD = Path(sys.executable).with_name("edge-build")  # of the environment that runs this
 ROUNDS, PICTURES_APART = 60, 16  # of timing; every so many test pictures is taken
 
 
@@ -111,11 +111,11 @@ def build_cpr(category: Path, size: int, seed: int, options: argparse.Namespace,
         recipe = folder / "recipe.yaml"
         recipe.write_text(recipe_of(category, size, seed, options))
         started = time.perf_counter()
-        command = [edge_build(), "build", recipe, "--out", folder / "bundles", "--json", folder / "build.json"]
+        command = [EDGE_BUILD, "build", recipe, "--out", folder / "bundles", "--json", folder / "build.json"]
         spent, peak = cost_of([str(word) for word in command])
         seconds = time.perf_counter() - started
         (bundle,) = (folder / "bundles").iterdir()
-        run([edge_build(), "evaluate", bundle, category, "--json", folder / "evaluate.json", "--save-scores", scores])
+        run([EDGE_BUILD, "evaluate", bundle, category, "--json", folder / "evaluate.json", "--save-scores", scores])
         taken.write_text(json.dumps({"seconds": seconds, "cpu_seconds": spent, "peak_bytes": peak}))
     (bundle,) = (folder / "bundles").iterdir()
     summary, cost = json.loads((folder / "build.json").read_text()), json.loads(taken.read_text())
@@ -127,8 +127,8 @@ def build_cpr(category: Path, size: int, seed: int, options: argparse.Namespace,
 
 def recipe_of(category: Path, size: int, seed: int, options: argparse.Namespace) -> str:
     """What `init` prints, with the size, the seed and the textures."""
-    command = [edge_build(), "init", category, "--detector", "cpr-faster", "--size", size]
-    recipe = yaml.safe_load(run(command))
+    command = [str(EDGE_BUILD), "init", str(category), "--detector", "cpr-faster", "--size", str(size)]
+    recipe = yaml.safe_load(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout)
     recipe |= {"name": "cpr-faster", "version": "1", "dataset": str(category), "seed": seed}
     if options.textures:
         recipe["cpr"]["textures"] = str(options.textures.resolve())
