@@ -140,7 +140,9 @@ def _sharpness(grey: NDArray[np.uint8], number: int, rows: int, columns: int) ->
     halved = np.asarray(half, np.float32).reshape(number, rows // 2, columns // 2)
     fine = _difference(grey.reshape(number, rows, columns), 1) / 4
     far = _difference(halved, LAG) - fine
-    return None if far < FLAT else (_difference(halved, 1) - fine) / far
+    if far < max(FLAT, fine / 4):  # hardly anything but noise
+        return None
+    return max(0.0, (_difference(halved, 1) - fine) / far)
 
 
 def _difference(tiles: _Grey, lag: int) -> float:

@@ -120,3 +120,10 @@ def test_the_share_of_white_counts_channel_values():
 def test_a_bundle_without_limits_is_judged_as_ever():
     assert FrameLimits() == FIXED_LIMITS
     assert frame_fault(part(1, blur=9.0)) is None
+
+
+def test_a_frame_of_nothing_but_noise_says_nothing_of_focus():
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        look = look_at(random.integers(40, 80, (64, 64, 3), dtype=np.uint8))
+        assert look.sharpness is None or look.sharpness >= 0
