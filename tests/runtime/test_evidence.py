@@ -71,6 +71,7 @@ def test_when_the_quota_is_used_up_the_oldest_leave_also_those_of_an_earlier_run
 def test_when_verdicts_need_the_room_pictures_leave_and_none_is_promised(tmp_path):
     with Evidence(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
         assert keep(evidence, 1)
+    with Evidence(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
         evidence.allow(0)
         assert keep(evidence, 2) == ""
         assert evidence.left_out == 1
