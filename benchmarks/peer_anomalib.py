@@ -47,12 +47,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edge_build.dataset import GOOD, Dataset, Picture, load_prepared, read_mask, scan_dataset
+from edge_build.detector_settings import BankSettings, PatchcoreSettings
 from edge_build.evaluation import name_in
 from edge_build.export import export_graph
 from edge_build.metrics import Metrics, measure
 from edge_build.patchcore_training import PatchcoreLearner
 from edge_build.progress import progress_for_stderr
-from edge_build.recipe import BankSettings, PatchcoreSettings
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare

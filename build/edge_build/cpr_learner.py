@@ -31,11 +31,11 @@ from edge_build.cpr_match import Direction, Match, bank_of
 from edge_build.cpr_pool import PictureMaker, References
 from edge_build.cpr_state import Branches, TrainingState, bytes_from_state, new_state, restore
 from edge_build.cpr_training import ROUNDS, Schedule, train
+from edge_build.detector_settings import CprSettings
 from edge_build.foreground import Foreground, find_foreground
 from edge_build.learner import Example
 from edge_build.progress import Progress
 from edge_build.real_defects import RealDefects
-from edge_build.recipe import CprSettings
 from edge_build.references import references_allowed, select_references
 from edge_build.room import Rooms
 from edge_build.textures import load_textures

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from edge_build.backbone import load_backbone
 from edge_build.coreset import k_center_greedy
+from edge_build.detector_settings import PatchcoreSettings
 from edge_build.patchcore import PatchCore, PatchFeatures, Projection
 from edge_build.progress import Progress
-from edge_build.recipe import PatchcoreSettings
 from edge_runtime.errors import ConfigError
 
 PICTURES_AT_ONCE = 4

@@ -14,9 +14,9 @@ from edge_build.cpr_hold_out import held_out_rows
 from edge_build.cpr_learner import CprLearner
 from edge_build.cpr_lessons import EVERY, Plan
 from edge_build.cpr_maps import extract_maps
+from edge_build.detector_settings import CprSettings
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_build.real_defects import RealDefects
-from edge_build.recipe import CprSettings
 from edge_build.room import Rooms
 from edge_build.textures import load_textures
 from edge_runtime.errors import ConfigError

@@ -17,8 +17,8 @@ from edge_build.cpr_maps import Maps
 from edge_build.cpr_pool import Pool
 from edge_build.cpr_state import Branches, TrainingState, bytes_from_state, new_state, restore
 from edge_build.cpr_training import LEARNING_RATE, Schedule, train
+from edge_build.detector_settings import CprSettings
 from edge_build.progress import PlainProgress, SilentProgress
-from edge_build.recipe import CprSettings
 from edge_build.unfinished import Unfinished
 
 CPU = torch.device("cpu")

@@ -7,9 +7,10 @@ from tiny_dataset import write_dataset
 
 from edge_build.builder import build
 from edge_build.dataset import scan_dataset
+from edge_build.detector_settings import CprSettings
 from edge_build.facts import facts_of
 from edge_build.progress import SilentProgress
-from edge_build.recipe import CprSettings, Recipe
+from edge_build.recipe import Recipe
 from edge_runtime.errors import ConfigError
 
 

@@ -7,10 +7,10 @@ from made_network import made_pictures
 from naive_patchcore import flat, measured, naive_scores
 
 from edge_build.backbone import load_backbone
+from edge_build.detector_settings import BankSettings, PatchcoreSettings
 from edge_build.patchcore import PatchFeatures
 from edge_build.patchcore_training import PICTURES_AT_ONCE, PatchcoreLearner, fit_projection, settle
 from edge_build.progress import SilentProgress
-from edge_build.recipe import BankSettings, PatchcoreSettings
 from edge_runtime.errors import ConfigError
 
 

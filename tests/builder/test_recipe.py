@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_build.recipe import BankSettings, Recipe, read_recipe, recipe_json_schema
+from edge_build.detector_settings import BankSettings
+from edge_build.recipe import Recipe, read_recipe, recipe_json_schema
 from edge_runtime.errors import ConfigError
 
 SHORT = "name: screw\nversion: 1\ndataset: pictures\n"
