@@ -363,9 +363,7 @@ def test_cpr_fast_with_a_network_from_a_checkpoint_file(tmp_path: Path) -> None:
         ("backbone_weights: null", "backbone_weights: b0.pth"),
         ONLY_FP32,
     )
-    recipe = changed_recipe(
-        dataset, "cpr-fast", ("pool: 1600", "pool: 20"), ("steps: 600", "steps: 8"), *chosen, ONLY_FP32
-    )
+    recipe = changed_recipe(dataset, "cpr-fast", ("pool: 1600", "pool: 20"), ("steps: 600", "steps: 8"), *chosen)
 
     built = edge_build("build", recipe, "--out", tmp_path, "--json", tmp_path / "summary.json")
 
