@@ -361,6 +361,7 @@ def test_cpr_fast_with_a_network_from_a_checkpoint_file(tmp_path: Path) -> None:
     chosen = (
         ("backbone: efficientnet-lite0", "backbone: efficientnet-b0"),
         ("backbone_weights: null", "backbone_weights: b0.pth"),
+        ("taps: null", "taps: [2, 3]"),  # as far as the made-up weights go
         ONLY_FP32,
     )
     recipe = changed_recipe(dataset, "cpr-fast", ("pool: 1600", "pool: 20"), ("steps: 600", "steps: 8"), *chosen)
