@@ -85,11 +85,14 @@ def build(
 
     from edge_build.builder import build as build_bundle
     from edge_build.evaluation import write_at_once
+    from edge_build.summary import outcome
 
     text, progress = recipe.read_text(encoding="utf-8"), progress_for_stderr()
     built = build_bundle(followed, text, out, progress, resume=resume, thorough=thorough)
     if json_file is not None:
         write_at_once(json_file, (built.model_dump_json(indent=2) + "\n").encode())
+    if built.figures is not None:
+        progress.say(outcome(built.figures))
     print(built.folder)
 
 

@@ -71,6 +71,21 @@ def figures(evaluation: Evaluation, metrics: Metrics | None = None) -> Figures:
     )
 
 
+def outcome(figures: Figures) -> str:
+    """What the threshold does to the test pictures, for people: one or two lines."""
+    found = figures.defect - figures.missed_defects
+    said = (
+        f"on the test pictures {found} of {figures.defect} defects are found and {figures.false_rejects} of "
+        f"{figures.good} good parts rejected"
+    )
+    if 2 * found >= figures.defect:
+        return said
+    return (
+        f"{said}\nmost defects pass: look at the scores in report.html, then try a larger size, more good pictures, "
+        "another detector, or a higher threshold.false_reject_rate"
+    )
+
+
 def missed(evaluation: Evaluation) -> list[int]:
     """Indices of the defects that were judged OK, lowest score first."""
     return _ranked(evaluation, evaluation.defect, Outcome.OK)

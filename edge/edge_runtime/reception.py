@@ -91,6 +91,8 @@ class Reception:
             self._publisher.publish_again(answer.verdict)
         elif answer.reply in (Reply.BUSY, Reply.NOTREADY):
             self._tally.count_missed()
+        elif answer.reply is Reply.BADREQUEST:
+            log.warning("trigger %d is refused: %s", trigger.trigger_id, answer.why)
 
     def _reply(self, trigger_id: int, reply: Reply) -> None:
         self._publisher.say(self._topics.trigger_ack, f"{trigger_id};{reply.value}".encode("ascii"))

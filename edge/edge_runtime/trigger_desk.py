@@ -15,10 +15,14 @@ from edge_runtime.records import Verdict
 
 @dataclass(frozen=True)
 class Answer:
-    """What to reply. For a duplicate, `verdict` is to be sent again; None while it is still being judged."""
+    """What to reply. For a duplicate, `verdict` is to be sent again; None while it is still being judged.
+
+    why: of a BADREQUEST, for the log.
+    """
 
     reply: Reply
     verdict: Verdict | None = None
+    why: str = ""
 
 
 @dataclass
@@ -74,9 +78,13 @@ class TriggerDesk:
             self._forget(now)
             known = self._known.get(trigger.trigger_id)
             if known is not None:
-                return Answer(Reply.DUPLICATE, known.verdict) if known.trigger == trigger else Answer(Reply.BADREQUEST)
+                if known.trigger == trigger:
+                    return Answer(Reply.DUPLICATE, known.verdict)
+                return Answer(Reply.BADREQUEST, why="its id was used for another part or recipe just now")
             if trigger.recipe != self._recipe:
-                return Answer(Reply.BADREQUEST)
+                return Answer(
+                    Reply.BADREQUEST, why=f"it names recipe {trigger.recipe}, this station has {self._recipe}"
+                )
             if not self._open:
                 return Answer(Reply.NOTREADY)
             if len(self._in_hand) >= self._depth:

@@ -20,6 +20,7 @@ from edge_build.summary import (
     false_rejects,
     figures,
     missed,
+    outcome,
     share_interval,
     summarize,
     summary_text,
@@ -131,6 +132,18 @@ def test_figures_count_misses_and_false_rejects(evaluation: Evaluation) -> None:
     assert found.image_auroc == pytest.approx(8 / 9, abs=1e-12)  # one of nine pairs is in the wrong order
     assert found.pixel_auroc is not None
     assert 0.99 < found.pixel_auroc < 1
+
+
+def test_what_a_build_says_of_the_test_pictures_warns_when_most_defects_pass(evaluation: Evaluation) -> None:
+    measured = figures(evaluation)
+
+    few = outcome(measured.model_copy(update={"defect": 10, "missed_defects": 6, "false_rejects": 1, "good": 20}))
+    enough = outcome(measured.model_copy(update={"defect": 10, "missed_defects": 5, "false_rejects": 0, "good": 20}))
+
+    assert few.startswith(
+        "on the test pictures 4 of 10 defects are found and 1 of 20 good parts rejected\nmost defects "
+    )
+    assert enough == "on the test pictures 5 of 10 defects are found and 0 of 20 good parts rejected"
 
 
 def test_a_score_equal_to_the_threshold_is_ok(dataset: Dataset) -> None:

@@ -56,7 +56,8 @@ def test_a_closed_desk_is_not_ready(desk):
 
 
 def test_another_recipe_is_a_bad_request_for_it_would_be_judged_by_the_wrong_model(desk):
-    assert desk.offer(Trigger(7, 13, "p")) == Answer(Reply.BADREQUEST)
+    why = "it names recipe 13, this station has 12"
+    assert desk.offer(Trigger(7, 13, "p")) == Answer(Reply.BADREQUEST, why=why)
 
 
 def test_a_duplicate_gets_the_same_verdict_and_none_while_it_is_in_hand(desk):
@@ -71,7 +72,8 @@ def test_a_duplicate_gets_the_same_verdict_and_none_while_it_is_in_hand(desk):
 def test_the_same_id_for_another_part_is_a_bad_request_and_never_the_other_parts_verdict(desk):
     desk.offer(FIRST)
     desk.settle(sample_verdict())
-    assert desk.offer(Trigger(7, 12, "ANOTHER")) == Answer(Reply.BADREQUEST)
+    why = "its id was used for another part or recipe just now"
+    assert desk.offer(Trigger(7, 12, "ANOTHER")) == Answer(Reply.BADREQUEST, why=why)
 
 
 def test_after_the_window_the_id_is_new_again(desk, clock):
