@@ -22,7 +22,7 @@ LIMIT = 0.01
 
 @dataclass(frozen=True)
 class Soak:
-    """What came of it. Memory is the resident set of the daemon, the median over a tenth of the run."""
+    """What came of it. Memory is the resident set of the daemon; that and open files are medians over a tenth of it."""
 
     pictures: int
     missing: int
@@ -81,8 +81,8 @@ def soak(folder: Path, count: int, seed: int = 0) -> Soak:
         warm_mb=round(warm_mb, 2),
         end_mb=round(end_mb, 2),
         growth=round(end_mb / warm_mb - 1, 4),
-        warm_files=max(files for _, _, files in warm),
-        end_files=max(files for _, _, files in end),
+        warm_files=int(np.median([files for _, _, files in warm])),
+        end_files=int(np.median([files for _, _, files in end])),
     )
 
 
