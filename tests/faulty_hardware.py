@@ -28,8 +28,8 @@ import cv2
 import numpy as np
 
 from edge_runtime.errors import EngineError
+from edge_runtime.hardware import Hardware, open_engine, open_station_source
 from edge_runtime.records import ErrorCode, Frame, Inspection, LostFrame, Quiet
-from edge_runtime.serve import Hardware, open_engine, open_station_source
 
 FOREVER_S = 3600
 

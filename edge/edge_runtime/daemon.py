@@ -7,9 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
+from edge_runtime.hardware import Hardware
 from edge_runtime.inbox import Inbox
 from edge_runtime.journal import set_up_log
-from edge_runtime.serve import Hardware, serve
+from edge_runtime.serve import serve
 from edge_runtime.station import read_station
 
 SWITCH_S = 0.0005  # how long one Python thread may keep another waiting; the default of 5 ms would be the latency

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from edge_runtime.bundle import open_bundle
 from edge_runtime.errors import ConfigError, EdgeError
 from edge_runtime.golden import replay_golden
+from edge_runtime.hardware import open_engine
 from edge_runtime.mqtt_client import probe_broker
-from edge_runtime.serve import open_engine
 from edge_runtime.source import open_source
 from edge_runtime.station import Station
 

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
+from edge_runtime.assembly import check_watchdog
 from edge_runtime.errors import ConfigError
-from edge_runtime.serve import check_watchdog
 from edge_runtime.station import MqttSettings, SourceSettings, Station
 from edge_runtime.watchdog import Watchdog, notify_systemd, watchdog_s
 
