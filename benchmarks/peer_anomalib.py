@@ -44,6 +44,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from _turns import open_session, time_in_turns
 from numpy.typing import NDArray
 
 from edge_build.dataset import GOOD, Dataset, Picture, load_prepared, read_mask, scan_dataset
@@ -79,7 +80,7 @@ HEAD = (
     "ms",
     "times as fast",
 )
-ROUNDS, WARM_UP, PICTURES_TO_TIME = 50, 5, 10
+ROUNDS, PICTURES_TO_TIME = 50, 10
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,18 @@ def compare(dataset: Dataset, size: int, seed: int, peer_python: Path, folder: P
     peer = fit_peer(category, size, seed, peer_python, folder / "peer")
     fitted = [peer, *(fit_product(dataset, size, seed, s, peer, folder / s.name) for s in (EQUAL, FAST))]
     median_ms = time_graphs({each.name: each.graph for each in fitted}, pictures, size)
+    return rows_of(fitted, median_ms, category, pictures, size, seed)
+
+
+def rows_of(
+    fitted: Sequence[Fitted],
+    median_ms: Mapping[str, float],
+    category: Path,
+    pictures: Sequence[Picture],
+    size: int,
+    seed: int,
+) -> list[Row]:
+    """One for each detector; the first is the peer."""
     rows = []
     for each in fitted:
         metrics = measure_scores(each.scores, pictures, category, size)
@@ -191,7 +204,7 @@ def compare(dataset: Dataset, size: int, seed: int, peer_python: Path, folder: P
                 aupro=metrics.aupro,
                 pixel_ap=metrics.pixel_ap,
                 median_ms=median_ms[each.name],
-                times_as_fast=median_ms[peer.name] / median_ms[each.name],
+                times_as_fast=median_ms[fitted[0].name] / median_ms[each.name],
                 fit_s=each.fit_s,
             )
         )
@@ -253,34 +266,25 @@ def measure_scores(file: Path, pictures: Sequence[Picture], category: Path, size
 
 
 def time_graphs(graphs: Mapping[str, Path], pictures: Sequence[Picture], size: int) -> dict[str, float]:
-    """Median milliseconds of every graph, one thread, batch 1: in turns on the same pictures."""
+    """Median milliseconds of every graph, one thread, batch 1: in turns on the same pictures (`_turns`)."""
     chosen = pictures[:: max(1, len(pictures) // PICTURES_TO_TIME)]
     images = [prepare(read_picture(picture.path), size, size) for picture in chosen]
     sessions = {name: open_session(graph) for name, graph in graphs.items()}
-    inputs = {name: [input_for(session, image) for image in images] for name, session in sessions.items()}
-    spent: dict[str, list[float]] = {name: [] for name in graphs}
-    for turn in range(WARM_UP + ROUNDS):
-        for name, session in sessions.items():
-            feed = inputs[name][turn % len(images)]
-            start = time.perf_counter()
-            session.run(None, feed)
-            spent[name].append((time.perf_counter() - start) * 1e3)
-    return {name: float(np.median(times[WARM_UP:])) for name, times in spent.items()}
+    times = time_in_turns(sessions, inputs_of(sessions, images), ROUNDS)
+    return {name: taken.median for name, taken in times.items()}
 
 
-def open_session(graph: Path) -> Any:
-    """A graph on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+def inputs_of(sessions: Mapping[str, Any], images: Sequence[NDArray[np.uint8]]) -> dict[str, list[NDArray[Any]]]:
+    """The prepared pictures as each graph wants them."""
+    return {name: [input_for(session, image) for image in images] for name, session in sessions.items()}
 
 
-def input_for(session: Any, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+def input_for(session: Any, image: NDArray[np.uint8]) -> NDArray[Any]:
     """A prepared picture, uint8 BGR (1, H, W, 3), as the graph wants it: so, or float RGB (1, 3, H, W) of 0 to 1."""
     (wanted,) = session.get_inputs()
     if wanted.type == "tensor(uint8)":
-        return {wanted.name: image}
-    return {wanted.name: np.ascontiguousarray(image[..., ::-1].transpose(0, 3, 1, 2), np.float32) / np.float32(255)}
+        return image
+    return np.ascontiguousarray(image[..., ::-1].transpose(0, 3, 1, 2), np.float32) / np.float32(255)
 
 
 def write_json(file: Path, rows: Sequence[Row]) -> None:

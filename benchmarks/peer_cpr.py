@@ -32,10 +32,10 @@ from peer_anomalib import (
     Row,
     categories_in,
     fit_peer,
-    input_for,
+    inputs_of,
     make_peer_environment,
     markdown,
-    measure_scores,
+    rows_of,
     run,
     write_json,
 )
@@ -160,37 +160,13 @@ def measured(category: Path, size: int, seed: int, fitted: list[Fitted], manifes
     sessions = {each.name: open_session(each.graph) for each in fitted}
     sessions["backbone"] = open_session(floor_graph(manifest.backbone, taps_looked_at(manifest), size, size))
     images = [prepare(read_picture(picture.path), size, size) for picture in pictures[::PICTURES_APART]]
-    inputs = {
-        name: [array for image in images for array in input_for(session, image).values()]
-        for name, session in sessions.items()
-    }
-    times = time_in_turns(sessions, inputs, ROUNDS)
+    times = time_in_turns(sessions, inputs_of(sessions, images), ROUNDS)
     median_ms = {name: taken.median for name, taken in times.items()}
     peer = times[fitted[0].name]
     for name, taken in times.items():
         ratio = f"{peer.median / taken.median:.2f} and {peer.least / taken.least:.2f} times as fast as the peer"
         print(f"{category.name} {size}, {name}: median {taken.median:.1f} ms, least {taken.least:.1f} ms, {ratio}")
-    rows = []
-    for each in fitted:
-        metrics = measure_scores(each.scores, pictures, category, size)
-        rows.append(
-            Row(
-                category=category.name,
-                size=size,
-                seed=seed,
-                detector=each.name,
-                bank_entries=each.bank_entries,
-                dimensions=each.dimensions,
-                image_auroc=metrics.image_auroc,
-                pixel_auroc=metrics.pixel_auroc,
-                aupro=metrics.aupro,
-                pixel_ap=metrics.pixel_ap,
-                median_ms=median_ms[each.name],
-                times_as_fast=median_ms[fitted[0].name] / median_ms[each.name],
-                fit_s=each.fit_s,
-            )
-        )
-    return rows
+    return rows_of(fitted, median_ms, category, pictures, size, seed)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from station_stage import WAIT_S, Stage, frame
+from station_stage import WAIT_S, frame
 
 from edge_runtime.errors import StorageError
 from edge_runtime.inbox import Stop
@@ -16,20 +16,6 @@ from edge_runtime.records import Decision, ErrorCode, Flag, Outcome
 from edge_runtime.states import State
 
 DEADLINE_MS = 100  # short, for these tests let it pass; nothing here fails when the machine is slower
-
-
-@pytest.fixture
-def stage(tmp_path):
-    stages = []
-
-    def make(mode, *shots, **settings):
-        stages.append(Stage(tmp_path, mode, *shots, **settings))
-        stages[-1].inspector.start()
-        return stages[-1]
-
-    yield make
-    for made in stages:
-        made.spool.__exit__(None, None, None)
 
 
 def outcomes(s):

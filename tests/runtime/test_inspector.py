@@ -18,20 +18,6 @@ from edge_runtime.states import State
 TRIGGER = Trigger(7, 12, "PART-7")
 
 
-@pytest.fixture
-def stage(tmp_path):
-    stages = []
-
-    def make(mode="free-running", *shots, **settings):
-        stages.append(Stage(tmp_path, mode, *shots, **settings))
-        stages[-1].inspector.start()
-        return stages[-1]
-
-    yield make
-    for made in stages:
-        made.spool.__exit__(None, None, None)
-
-
 def test_free_running_judges_every_frame_and_ends_with_the_source(stage):
     s = stage("free-running", frame(), frame(spot=True), frame())
     found = [s.step(once=True) for _ in range(4)]

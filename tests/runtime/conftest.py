@@ -1,0 +1,19 @@
+"""What several tests of the runtime start from."""
+
+import pytest
+from station_stage import Stage
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Makes stations whose camera, engine and broker are scripted, and which have started."""
+    stages = []
+
+    def make(mode="free-running", *shots, **settings):
+        stages.append(Stage(tmp_path, mode, *shots, **settings))
+        stages[-1].inspector.start()
+        return stages[-1]
+
+    yield make
+    for made in stages:
+        made.spool.__exit__(None, None, None)
