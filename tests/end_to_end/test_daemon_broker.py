@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tiny_bundle import write_pictures
@@ -71,7 +72,14 @@ def test_the_password_comes_from_its_file_and_never_shows(bench, guarded):
     daemon = bench.daemon(station, "--once", "--verbose")
     assert daemon.wait() == 0, daemon.log
     assert "sesame" not in daemon.log
-    (bench.folder / "password").write_text("wrong")
+    (bench.folder / "password").write_text("swordfish")
+    refused = bench.daemon(station, "--verbose")
+    refused.read_until("Not authorized")
+    process = Path("/proc") / str(refused.process.pid)  # what `ps` shows of it
+    assert b"station.yaml" in (process / "cmdline").read_bytes()
+    assert b"swordfish" not in (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+    refused.terminate()
+    assert "swordfish" not in refused.log
     assert f"broker 127.0.0.1:{guarded.port}: it refused the connection: Not authorized; check mqtt.host" in wrong(
         station
     )
