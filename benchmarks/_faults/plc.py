@@ -56,7 +56,7 @@ class Plc:
         self._last_seq = 0  # in retained memory, like the trigger id
         self._trigger_id = 0
         self._waits = False  # a part is in hand
-        self._began_s = self._sent_s = self._pinged_s = 0.0
+        self._began_s = self._pinged_s = 0.0
         self._due_s = 0.0  # when the trigger is sent (again)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -77,10 +77,6 @@ class Plc:
                 return False
             time.sleep(SCAN_S)
         return True
-
-    def forget_seq(self) -> None:
-        """By hand, as after a new state_dir."""
-        self._last_seq = 0
 
     def _run(self) -> None:
         due_s = time.monotonic()
