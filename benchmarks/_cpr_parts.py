@@ -22,9 +22,10 @@ from edge_build.cpr_match import Direction, Match, bank_of
 from edge_build.cpr_pool import PictureMaker, References
 from edge_build.cpr_state import Branches, TrainingState, new_state
 from edge_build.cpr_training import ROUNDS, Schedule, train
-from edge_build.dataset import Dataset, load_prepared, scan_dataset
+from edge_build.dataset import Dataset, scan_dataset
 from edge_build.detector_settings import CprSettings
 from edge_build.foreground import Foreground, find_foreground
+from edge_build.pictures import load_prepared
 from edge_build.progress import Progress
 from edge_build.room import Rooms
 from edge_build.textures import load_textures

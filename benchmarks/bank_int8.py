@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_build.dataset import Picture, scan_dataset
+from edge_build.dataset import scan_dataset
 from edge_build.evaluate import evaluate
+from edge_build.pictures import Picture
 from edge_build.progress import progress_for_stderr
 from edge_build.summary import figures
 from edge_runtime.bundle import open_bundle

@@ -30,10 +30,10 @@ from edge_build.cpr import Cpr, GlobalBranch
 from edge_build.cpr_lessons import Lessons
 from edge_build.cpr_match import Direction
 from edge_build.cpr_state import Branches
-from edge_build.dataset import GOOD, load_prepared, read_mask
 from edge_build.export import export_graph
 from edge_build.foreground import Foreground
 from edge_build.metrics import Metrics, measure
+from edge_build.pictures import GOOD, load_prepared, read_mask
 from edge_build.progress import progress_for_stderr
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 

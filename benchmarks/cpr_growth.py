@@ -18,9 +18,10 @@ from _turns import any_picture, time_graphs
 
 from edge_build.cpr import DIMENSIONS
 from edge_build.cpr_learner import CprLearner
-from edge_build.dataset import load_prepared, scan_dataset
+from edge_build.dataset import scan_dataset
 from edge_build.detector_settings import CprSettings
 from edge_build.export import export_graph
+from edge_build.pictures import load_prepared
 from edge_build.progress import progress_for_stderr
 
 MOST_PICTURES = 40

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_build.builder import build
-from edge_build.dataset import GOOD, Dataset, Picture, scan_dataset
+from edge_build.dataset import Dataset, scan_dataset
+from edge_build.pictures import GOOD, Picture
 from edge_build.progress import progress_for_stderr
 from edge_build.recipe import read_recipe
 from edge_build.recipe_template import recipe_for

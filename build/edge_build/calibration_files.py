@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_build.dataset import Picture
 from edge_build.evaluation import name_in
+from edge_build.pictures import Picture
 from edge_build.precisions import PrecisionMaker
 from edge_calibration.implicit import cache_text
 from edge_calibration.ranges import ranges_by

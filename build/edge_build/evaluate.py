@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.dataset import Picture, read_mask, scan_dataset
+from edge_build.dataset import scan_dataset
 from edge_build.evaluation import Evaluation, save_scores, write_at_once
+from edge_build.pictures import Picture, read_mask
 from edge_build.progress import Progress
 from edge_build.summary import Summary, summarize, summary_json
 from edge_runtime.bundle import Bundle, open_bundle

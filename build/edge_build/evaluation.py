@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.dataset import GOOD, Picture
 from edge_build.metrics import Metrics, measure
+from edge_build.pictures import GOOD, Picture
 from edge_runtime.errors import EdgeError, StorageError
 from edge_runtime.manifest import Threshold
 from edge_runtime.records import Outcome

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from edge_build.dataset import DatasetError, Picture
+from edge_build.pictures import DatasetError, Picture
 from edge_build.progress import Progress
 from edge_runtime.errors import PictureError
 from edge_runtime.frame_health import Look, limits_from_good, look_at

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.dataset import Picture
 from edge_build.exact_engine import exact_engine
+from edge_build.pictures import Picture
 from edge_build.progress import Progress
 from edge_build.splits import Splits
 from edge_build.synthetic import with_defect

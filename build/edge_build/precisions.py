@@ -1,20 +1,17 @@
-"""FP16 and INT8 beside FP32: made from its graph, measured on held-out pictures, kept when they keep the verdicts.
+"""FP16 and INT8 beside FP32, made from its graph; `judgement.py` finds out whether they keep the verdicts.
 
 maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, seed, progress)
 maker.graphs(graph)  # the same precisions of any fold's graph
-results = judged(held_out, thresholds)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge_build.gate import failures, measure_gate
-from edge_build.held_out import HeldOut
 from edge_build.progress import Progress
 from edge_build.recipe import CalibrationSettings, PrecisionName
 from edge_build.synthetic import with_defect
@@ -22,7 +19,7 @@ from edge_calibration.choice import descriptors, spread, varied
 from edge_calibration.network import network_of
 from edge_calibration.plan import Int8Plan, fits, fp16_graph, int8_graph, plan_int8, replan
 from edge_calibration.ranges import Statistics
-from edge_runtime.manifest import Gate, Record, Threshold
+from edge_runtime.manifest import Gate, Record
 from edge_runtime.records import Precision
 
 REHEARSED = 2  # good pictures that the plan's errors are measured on, and as many with a made-up defect
@@ -93,27 +90,6 @@ def rehearsal_pictures(good: NDArray[np.uint8], seed: int) -> list[NDArray[np.ui
                 found.append(image[None])
                 break
     return found
-
-
-def judged(
-    held_out: Mapping[Precision, HeldOut], thresholds: Mapping[Precision, Threshold]
-) -> dict[Precision, GateResult]:
-    """Every precision but FP32 at the gate."""
-    reference = held_out[Precision.FP32], thresholds[Precision.FP32]
-    results: dict[Precision, GateResult] = {}
-    for precision, found in held_out.items():
-        if precision is not Precision.FP32:
-            gate = measure_gate(*reference, found, thresholds[precision])
-            results[precision] = GateResult(gate=gate, failures=failures(gate))
-    return results
-
-
-def precision_notes(maker: PrecisionMaker, results: Mapping[Precision, GateResult]) -> tuple[str, ...]:
-    """What became of the precisions, a line each."""
-    told = [gate_text(precision, result) for precision, result in results.items()]
-    if maker.plan is not None and not maker.plan.quantised:
-        told.append(nothing_to_quantise(maker.plan))
-    return tuple(told)
 
 
 def gate_text(precision: Precision, result: GateResult) -> str:

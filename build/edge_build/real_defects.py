@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.dataset import GOOD, Dataset, Picture, load_prepared, look_at_all, problem_lines, read_mask
+from edge_build.dataset import Dataset
+from edge_build.pictures import GOOD, Picture, load_prepared, look_at_all, problem_lines, read_mask
 from edge_build.progress import Progress
 from edge_runtime.errors import ConfigError
 from edge_runtime.picture_file import PICTURE_SUFFIXES, list_pictures

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from edge_build.dataset import GOOD, Dataset, scan_dataset
+from edge_build.dataset import Dataset, scan_dataset
 from edge_build.detector_settings import BankSettings
+from edge_build.pictures import GOOD
 from edge_build.progress import Progress
 from edge_build.recipe import SIDE_MAX, SIDE_MIN, SIDE_STEP, Recipe, ThresholdSettings, recipe_from_yaml, usual_method
 from edge_build.recipe_problems import allowed, meaning, settings_of

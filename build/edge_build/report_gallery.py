@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.dataset import GOOD
 from edge_build.evaluation import Evaluation, name_in
 from edge_build.learner import Example
 from edge_build.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
+from edge_build.pictures import GOOD
 from edge_runtime.picture_file import read_picture
 from edge_runtime.records import Outcome
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_build.dataset import MINIMUM_GOOD, DatasetError, Picture
+from edge_build.dataset import MINIMUM_GOOD
+from edge_build.pictures import DatasetError, Picture
 from edge_build.recipe import ThresholdSettings
 
 BLOCKS_PER_FOLD = 4

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import betaincinv  # the quantile of Beta; scipy.stats takes a second to import
 
-from edge_build.dataset import GOOD
 from edge_build.evaluation import Evaluation, name_in
 from edge_build.metrics import Metrics
+from edge_build.pictures import GOOD
 from edge_runtime.manifest import Figures, Record, Share, Threshold
 from edge_runtime.records import Outcome, Precision
 

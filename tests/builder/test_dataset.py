@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_build.dataset import DatasetError, NativeSize, fingerprint, load_prepared, read_mask, scan_dataset
+from edge_build.dataset import NativeSize, fingerprint, scan_dataset
+from edge_build.pictures import DatasetError, load_prepared, read_mask
 from edge_build.progress import SilentProgress
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare

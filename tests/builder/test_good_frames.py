@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_build.dataset import DatasetError, Picture
 from edge_build.good_frames import limits_of_good
+from edge_build.pictures import DatasetError, Picture
 
 
 class RecordingProgress:

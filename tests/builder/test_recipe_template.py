@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_build.dataset import DatasetError
+from edge_build.pictures import DatasetError
 from edge_build.recipe import Recipe, ThresholdSettings, recipe_from_yaml
 from edge_build.recipe_template import recipe_for
 from edge_runtime.errors import ConfigError

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_build.dataset import Picture
 from edge_build.evaluation import Evaluation
 from edge_build.learner import Example
 from edge_build.parity import Parity
+from edge_build.pictures import Picture
 from edge_build.report import Story, percent, report_html, share, write_report
 from edge_build.report_gallery import contact_sheet, gallery
 from edge_build.report_histogram import Series, histogram

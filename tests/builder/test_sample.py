@@ -9,7 +9,8 @@ import textwrap
 import numpy as np
 import pytest
 
-from edge_build.dataset import read_mask, scan_dataset
+from edge_build.dataset import scan_dataset
+from edge_build.pictures import read_mask
 from edge_build.progress import SilentProgress
 from edge_build.sample import SampleCounts, make_sample
 from edge_build.sample_camera import photograph, scene_by_chance

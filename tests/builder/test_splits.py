@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_build.dataset import DatasetError, Picture
+from edge_build.pictures import DatasetError, Picture
 from edge_build.recipe import ThresholdSettings
 from edge_build.splits import split
 
