@@ -1,7 +1,8 @@
-"""A real broker, the real daemon process, and a listener: what a station and a PLC are, on loopback."""
+"""A real broker, the real daemon, a listener: what a station and a PLC are, on loopback. And bundles, built once."""
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import shutil
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from build_stage import Made, changed_recipe, edge_build, write_recipe
 from paho.mqtt.enums import CallbackAPIVersion
 from tiny_bundle import write_bundle
+from tiny_dataset import write_dataset
 
 FAULTY = Path(__file__).parents[1] / "faulty_hardware.py"
 WAIT_S = 15  # for anything that must come; it comes within milliseconds unless the machine is busy
@@ -190,3 +193,36 @@ def bench(tmp_path):
     bench = Bench(tmp_path)
     yield bench
     bench.close()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    place = tmp_path_factory.mktemp("made")
+    dataset = write_dataset(place / "parts")
+    recipe = write_recipe(dataset)
+    found = edge_build("build", recipe, "--out", place / "out", "--json", place / "summary.json")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == f"{place}/out/parts-1\n"
+    return Made(dataset, recipe, place / "out/parts-1", json.loads((place / "summary.json").read_text()), found.stderr)
+
+
+@pytest.fixture(scope="session")
+def measured(made: Made) -> Path:
+    """The folder with what `evaluate` wrote: its output, summary and scores."""
+    place = made.dataset.parent
+    written = ("--json", place / "evaluation.json", "--save-scores", place / "scores.npz")
+    found = edge_build("evaluate", made.bundle, made.dataset, "--threads", 1, *written)
+    assert found.returncode == 0, found.stderr
+    (place / "evaluation.txt").write_text(found.stdout)
+    return place
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    place = tmp_path_factory.mktemp("compared")
+    dataset = write_dataset(place / "parts", train=20)
+    recipe = changed_recipe(dataset, "cpr-faster", ("pool: 1600", "pool: 40"), ("steps: 600", "steps: 16"))
+    built = edge_build("build", recipe, "--out", place / "out", "--json", place / "summary.json")
+    assert built.returncode == 0, built.stderr
+    summary = json.loads((place / "summary.json").read_text())
+    return Made(dataset, recipe, place / "out/parts-1", summary, built.stderr)

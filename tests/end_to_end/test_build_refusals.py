@@ -1,0 +1,136 @@
+"""What `edge-build` refuses, and that it leaves nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from build_stage import PROGRAM, Made, edge_build, left_in, refused, write_recipe
+from small_disk import small_disk
+from tiny_dataset import write_dataset
+
+
+def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made, tmp_path: Path) -> None:
+    said = refused(["calibrate", made.bundle, made.dataset, "--version", "a b", "--out", tmp_path / "out"], code=78)
+    assert "--version 'a b': 1 to 20 letters" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_existing_bundle_is_refused_at_once_and_kept(made: Made) -> None:
+    before = (made.bundle / "manifest.json").read_bytes()
+
+    found = edge_build("build", made.recipe, "--out", made.bundle.parent)
+
+    assert found.returncode == 78
+    assert found.stderr == (
+        f"edge-build: {made.bundle} exists: raise `version` in the recipe, or move the old bundle away\n"
+    )
+    assert (made.bundle / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "after"), [(signal.SIGINT, "features: "), (signal.SIGTERM, "held-out scores 1/2: ")], ids=["INT", "TERM"]
+)
+def test_a_build_that_is_ended_in_the_middle_leaves_nothing(
+    made: Made, tmp_path: Path, number: signal.Signals, after: str
+) -> None:
+    out, summary = tmp_path / "out", tmp_path / "summary.json"
+    arguments = [*PROGRAM, "build", made.recipe, "--out", out, "--json", summary]
+    with subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    ) as process:
+        assert process.stderr is not None
+        said = [next(line for line in process.stderr if line.startswith(after))]
+        process.send_signal(number)
+        said += process.stderr
+        process.wait(60)
+
+    assert process.returncode == 130
+    assert "Traceback" not in "".join(said)
+    assert said[-1] == "edge-build: interrupted; what was half-written is removed\n"
+    assert left_in(out) == []
+    assert left_in(tmp_path) == ["out"]
+
+
+def test_a_recipe_with_several_mistakes_is_refused_with_all_of_them(made: Made, tmp_path: Path) -> None:
+    text = made.recipe.read_text()
+    for old, new in (("size: 64", "size: 70"), ("seed: 0", "seed: many"), ("neighbors:", "neighbours:")):
+        text = text.replace(old, new)
+    (tmp_path / "wrong.yaml").write_text(text)
+
+    found = edge_build("build", tmp_path / "wrong.yaml", "--out", tmp_path / "out")
+
+    assert found.returncode == 78
+    assert f"edge-build: {tmp_path}/wrong.yaml cannot be followed, 3 problems:" in found.stderr
+    for place in ("size", "seed", "neighbours"):
+        assert place in found.stderr
+    assert left_in(tmp_path) == ["wrong.yaml"]
+
+
+def test_a_corrupt_picture_is_named(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.dataset, tmp_path / "parts")
+    picture = tmp_path / "parts/train/good/003.png"
+    picture.write_bytes(picture.read_bytes()[:500])
+
+    said = refused(["init", tmp_path / "parts"])
+
+    assert "edge-build: 1 of 18 pictures cannot be used:" in said
+    assert str(picture) in said
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    assert f"edge-build: {tmp_path} has no good pictures, at least 4 are needed" in refused(["init", tmp_path])
+
+
+def test_a_single_picture_is_refused(tmp_path: Path) -> None:
+    write_dataset(tmp_path, train=1, test=0)
+
+    assert f"edge-build: {tmp_path}/train/good has 1 good picture, at least 4 are needed" in refused(["init", tmp_path])
+
+
+def test_a_picture_to_learn_from_that_is_measured_too_is_refused(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.dataset, tmp_path / "parts")
+    shutil.copy(tmp_path / "parts/train/good/000.png", tmp_path / "parts/test/good/999.png")
+
+    said = refused(["init", tmp_path / "parts"])
+
+    assert "edge-build: 1 test pictures are among those to learn from, so figures would be too good:" in said
+    assert "test/good/999.png is the same picture as " in said
+
+
+def test_a_full_disk_leaves_no_half_bundle(made: Made, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1000) as disk:
+        said = refused(["build", made.recipe, "--out", disk / "out"], code=74)
+        assert left_in(disk / "out") == []
+
+    assert f"edge-build: the bundle cannot be written to {disk}/out: No space left on device; nothing was left" in said
+
+
+def test_a_bundle_that_was_changed_is_not_measured(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.bundle, tmp_path / "bundle")
+    graph = tmp_path / "bundle/model.fp32.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+
+    assert f"edge-build: {graph} has " in refused(["evaluate", tmp_path / "bundle", made.dataset], code=78)
+
+
+def test_scores_that_cannot_be_written_are_an_error(made: Made, tmp_path: Path) -> None:
+    arguments = ["evaluate", made.bundle, made.dataset, "--save-scores", tmp_path / "none/scores.npz"]
+
+    assert f"edge-build: {tmp_path}/none/scores.npz cannot be written: No such file" in refused(arguments, code=74)
+
+
+def test_without_the_host_packages_the_command_says_what_to_install(tmp_path: Path) -> None:
+    recipe = write_recipe(write_dataset(tmp_path / "disc", test=0))
+    without_torch = "import sys; sys.modules['torch'] = None; from edge_build.cli import main; main()"
+    command = [sys.executable, "-c", without_torch, "build", str(recipe), "--out", str(tmp_path / "bundles")]
+
+    done = subprocess.run(command, capture_output=True, text=True)
+
+    assert done.returncode == 78
+    assert done.stderr.endswith("edge-build: torch is not installed: pip install '.[host]' on the workstation\n")
