@@ -84,6 +84,8 @@ def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:
         ]
     if height != width:
         lines.append("The size is not square because the pictures are not.")
+    elif (suggested := _suggested_size(dataset))[0] != suggested[1]:
+        lines.append(f"A square squeezes these pictures; size: {list(suggested)} keeps their shape at a usual cost.")
     held_out = _held_out(len(dataset.good), recipe)
     best, rate = 1 / (held_out + 1), recipe.threshold.false_reject_rate
     if best > rate:

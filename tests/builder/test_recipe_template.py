@@ -118,6 +118,8 @@ def test_a_size_is_suggested_for_the_pictures(tmp_path, height, width, size):
     text = recipe_for(tmp_path)
     assert read(text).size == size
     assert ("not square because the pictures are not" in text) == (size[0] != size[1])
+    squeezed = recipe_for(tmp_path, size=64)
+    assert (f"A square squeezes these pictures; size: {list(size)} keeps" in squeezed) == (size[0] != size[1])
 
 
 def test_several_sizes_are_counted(tmp_path):
