@@ -42,6 +42,7 @@ class FakeDevice:
         self.refuses_capture = False
         self.build_fails_with: list[str] = []
         self.loads_with: list[str] = []
+        self.on_step = self.on_build = lambda: None  # what a test wants to happen in the compiler
         self._threads = threading.local()
         self.open_contexts = 0
         self.memory: dict[int, np.ndarray] = {}
@@ -53,6 +54,8 @@ class FakeDevice:
         self.network_flags: list[str] = []
         self.workspace = 0
         self.offered_cache = b""
+        self.ranges: bytes | None = None  # what INT8 was calibrated with
+        self.fed: list[np.ndarray] = []
         self.cuda = fake_cuda(self)
         self.trt = fake_tensorrt(self)
         self.driver = FakeDriver(self)
@@ -71,6 +74,21 @@ class FakeDevice:
 
     def import_module(self, name: str):
         return {"tensorrt": self.trt, "pycuda.driver": self.cuda}[name]
+
+    def calibrate(self, calibrator) -> None:
+        """What TensorRT does with a calibrator: its cache is used as it is, or it is fed, and given a cache to keep."""
+        self.require_context()
+        assert calibrator.ready
+        self.ranges = calibrator.read_calibration_cache()
+        if self.ranges is not None:
+            return
+        assert calibrator.get_batch_size() == 1
+        while (batch := calibrator.get_batch(["image"])) is not None:
+            (address,) = batch
+            self.fed.append(self.memory[address].copy())
+        kind = "MinMaxCalibration" if "MinMax" in type(calibrator).__mro__[1].__name__ else "EntropyCalibration2"
+        self.ranges = f"TRT-{self.surface['version']}-{kind}\nimage: 3f800000\n".encode()
+        calibrator.write_calibration_cache(memoryview(self.ranges))
 
     def require_context(self) -> None:
         if not self.contexts:
@@ -179,6 +197,10 @@ def fake_cuda(device: FakeDevice) -> SimpleNamespace:
         def __int__(self):
             return self.address
 
+        def free(self):
+            device.require_context()
+            del device.memory[self.address]
+
     class HostAllocation(Allocation):
         @property
         def __array_interface__(self):
@@ -217,6 +239,7 @@ def fake_cuda(device: FakeDevice) -> SimpleNamespace:
         pagelocked_empty=pagelocked_empty,
         mem_alloc=lambda size: Allocation((size,), np.uint8),
         mem_get_info=lambda: (device.require_context(), (512 << 20, 8192 << 20))[1],
+        memcpy_htod=lambda to, host: (device.require_context(), copy(to.array, host))[1],
         memcpy_htod_async=lambda to, host, stream: device.enqueue(lambda: copy(to.array, host)),
         memcpy_dtoh_async=lambda host, to, stream: device.enqueue(lambda: copy(host, to.array)),
     )

@@ -62,8 +62,9 @@ def fake_tensorrt(device) -> SimpleNamespace:
 
     @limited
     class ILayer:
-        def __init__(self, name, given, made):
+        def __init__(self, name, given, made, kind="CONVOLUTION"):
             self.__dict__.update(name=name, _given=given, _made=made, num_inputs=len(given), num_outputs=len(made))
+            self.__dict__["type"] = getattr(enum("LayerType"), kind)
 
         def get_input(self, number):
             return self._given[number]
@@ -81,6 +82,8 @@ def fake_tensorrt(device) -> SimpleNamespace:
             self.graph = b""
             half = [Tensor(f"half {number}", data.HALF) for number in range(5)]
             whole, small = Tensor("whole", data.FLOAT), Tensor("small", data.INT8)
+            maps = [Tensor(f"map {number}", data.FLOAT) for number in range(9)]
+            rows = Tensor("rows", data.INT32)
             self.layers = {
                 b"fp16": [ILayer("conv", half[:1], half[1:2]), ILayer("island", [whole], [whole])],
                 b"int8": [
@@ -88,6 +91,16 @@ def fake_tensorrt(device) -> SimpleNamespace:
                     ILayer("dequantise", [small], half[1:2]),
                     ILayer("quantised conv", half[1:2], half[2:3]),
                     ILayer("other conv", half[3:4], half[4:5]),
+                ],
+                b"conv": [
+                    ILayer("/stem/Conv", maps[:1], maps[1:2]),
+                    ILayer("/a/Conv", maps[1:2], maps[2:3]),
+                    ILayer("/a/Clip", maps[2:3], maps[3:4], "ACTIVATION"),
+                    ILayer("/b/Conv", maps[3:4], maps[4:5]),
+                    ILayer("/b/Add", [maps[3], maps[4]], maps[5:6], "ELEMENTWISE"),
+                    ILayer("/norm/Mul", [maps[5], maps[5]], maps[6:7], "ELEMENTWISE"),
+                    ILayer("/distance/MatMul", maps[6:7], maps[7:8], "MATRIX_MULTIPLY"),
+                    ILayer("/nearest/TopK", maps[7:8], [maps[8], rows], "TOPK"),
                 ],
             }
 
@@ -112,7 +125,7 @@ def fake_tensorrt(device) -> SimpleNamespace:
 
     @limited
     class IBuilderConfig:
-        progress_monitor = profiling_verbosity = None
+        progress_monitor = profiling_verbosity = int8_calibrator = None
 
         def set_memory_pool_limit(self, pool, size):
             assert pool.name == "WORKSPACE"
@@ -132,6 +145,12 @@ def fake_tensorrt(device) -> SimpleNamespace:
             device.offered_cache = cache.content
             return cache.content in (b"", b"measured by " + version.encode())
 
+    class Calibrator:
+        """pybind11 refuses a subclass that has not initialised it."""
+
+        def __init__(self):
+            self.ready = True
+
     @limited
     class Builder:
         def __init__(self, logger):
@@ -148,12 +167,18 @@ def fake_tensorrt(device) -> SimpleNamespace:
             monitor = config.progress_monitor if "progress_monitor" in offered["IBuilderConfig"] else None
             if monitor is not None:
                 monitor.phase_start("Building", None, 2)
-                assert all(monitor.step_complete("Building", step) for step in range(2))
+                for step in range(2):
+                    device.on_step()
+                    assert monitor.step_complete("Building", step)
                 monitor.phase_finish("Building")
+            device.on_build()
             if device.build_fails_with:
                 for message in device.build_fails_with:
                     self._logger.log(1, message)
                 return None
+            if getattr(config, "int8_calibrator", None) is not None:
+                assert "INT8" in device.flags
+                device.calibrate(config.int8_calibrator)
             made_for = {"tensorrt": version, "gpu": device.gpu}
             return json.dumps(made_for).encode() + b"\0" + network.graph
 
@@ -275,6 +300,8 @@ def fake_tensorrt(device) -> SimpleNamespace:
         "IProgressMonitor": type("IProgressMonitor", (), {}), "DataType": data, "TensorIOMode": modes,
         "BuilderFlag": flags, "NetworkDefinitionCreationFlag": creation, "MemoryPoolType": enum("MemoryPoolType"),
         "ProfilingVerbosity": enum("ProfilingVerbosity"), "LayerInformationFormat": enum("LayerInformationFormat"),
-        "EngineInspector": EngineInspector,
+        "EngineInspector": EngineInspector, "LayerType": enum("LayerType"),
+        "IInt8EntropyCalibrator2": type("IInt8EntropyCalibrator2", (Calibrator,), {}),
+        "IInt8MinMaxCalibrator": type("IInt8MinMaxCalibrator", (Calibrator,), {}),
     }  # fmt: skip
     return SimpleNamespace(**{name: value for name, value in made.items() if name in device.surface["names"]})

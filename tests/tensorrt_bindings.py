@@ -29,9 +29,9 @@ BINDINGS = {
 }
 CLASSES = (
     "Builder", "BuilderFlag", "DataType", "EngineInspector", "IBuilderConfig", "ICudaEngine", "IExecutionContext",
-    "IHostMemory", "ILayer", "ILogger", "INetworkDefinition", "IProgressMonitor", "ITensor", "ITimingCache",
-    "LayerInformationFormat", "MemoryPoolType", "NetworkDefinitionCreationFlag", "OnnxParser", "ParserError",
-    "ProfilingVerbosity", "Runtime", "TensorIOMode",
+    "IHostMemory", "IInt8EntropyCalibrator2", "IInt8MinMaxCalibrator", "ILayer", "ILogger", "INetworkDefinition",
+    "IProgressMonitor", "ITensor", "ITimingCache", "LayerInformationFormat", "LayerType", "MemoryPoolType",
+    "NetworkDefinitionCreationFlag", "OnnxParser", "ParserError", "ProfilingVerbosity", "Runtime", "TensorIOMode",
 )  # fmt: skip
 LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser", "nvparsers")
 EMPTY = """

@@ -14,7 +14,8 @@ import typer
 
 from edge_build.progress import progress_for_stderr
 from edge_runtime.engine import ENGINES, EngineKind
-from edge_runtime.errors import EX_CONFIG, EdgeError
+from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
+from edge_runtime.implicit_calibration import NOT_JUDGED, Calibrator
 from edge_runtime.records import Precision
 
 HOST_PACKAGES = {"torch", "onnx", "sklearn", "scipy", "jinja2"}  # the extra `host`: a device has none of them
@@ -166,29 +167,53 @@ def compile_bundle(
         int, typer.Option(metavar="MB", min=16, help="What the compiler may use to try out kernels.")
     ] = 1024,
     timing_cache: Annotated[bool, typer.Option(help="Remember what was tried, for the next graph.")] = True,
+    implicit_calibration: Annotated[
+        Calibrator | None,
+        typer.Option(help="With --precision int8, on TensorRT 8 and 10: calibrate the FP32 graph, without Q/DQ pairs."),
+    ] = None,
+    calibration_pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Feed TensorRT the bundle's calibration set from here; default: use its ranges."
+        ),
+    ] = None,
     engines: EnginesFolder = ENGINES,
 ) -> None:
     """On the device: compile a bundle's graphs for its GPU, and prove the engines on the golden pictures."""
+    from edge_build.calibration_pictures import find_pictures
     from edge_build.compile import Settings, compile_engine
+    from edge_build.implicit_int8 import ImplicitInt8
     from edge_build.in_child import ChildFailedError, in_child
     from edge_runtime.bundle import open_bundle
     from edge_runtime.engine_files import EngineFiles, machine_id
     from edge_runtime.nvidia import find_nvidia
 
+    if implicit_calibration is not None and precision is not Precision.INT8:
+        raise ConfigError("--implicit-calibration makes INT8 alone: give --precision int8, too")
+    if implicit_calibration is None and calibration_pictures is not None:
+        raise ConfigError("--calibration-pictures is for --implicit-calibration: the INT8 graph has its ranges in it")
     opened, files, progress = open_bundle(bundle), EngineFiles(engines, machine_id()), progress_for_stderr()
+    pictures = find_pictures(opened, calibration_pictures, progress) if calibration_pictures is not None else []
 
     def work() -> None:
-        nvidia = find_nvidia()
+        nvidia, implicit = find_nvidia(), None
+        if implicit_calibration is not None:
+            implicit = ImplicitInt8(opened, implicit_calibration, pictures, nvidia, files)
         for each in opened.manifest.graphs if precision is None else [precision]:
-            made = compile_engine(opened, each, nvidia, files, Settings(workspace, timing_cache), progress)
+            made = compile_engine(opened, each, nvidia, files, Settings(workspace, timing_cache), progress, implicit)
             took = f"compiled in {made.seconds:.0f} s" if made.seconds else "was there already"
             print(f"{made.path}: {took}, {made.size / 1e6:.1f} MB; {made.engine} reproduces the golden pictures, "
                   f"largest deviation {made.deviation:.3f} of the tolerance")  # fmt: skip
+        if implicit_calibration is not None:
+            print(f"{NOT_JUDGED}: measure this engine before it serves, with `edge-build evaluate {bundle} PICTURES "
+                  f"--precision int8 --engine tensorrt-{implicit_calibration.value}`")  # fmt: skip
 
     try:
         in_child(work, progress, "compiling")
     except ChildFailedError as failed:  # it said why
         raise typer.Exit(failed.exit_code) from None
+    finally:
+        files.remove_unfinished()  # of a child that was killed
 
 
 @app.command("inspect")

@@ -15,12 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_build.implicit_int8 import ImplicitInt8
 from edge_build.progress import Progress
 from edge_runtime.bundle import Bundle
 from edge_runtime.engine_files import EngineFiles, EngineKey
 from edge_runtime.errors import EngineError
-from edge_runtime.golden import replay_golden
-from edge_runtime.gpu_errors import CompilerRefusedError, EngineAbsentError, GpuError, OutOfMemoryError
+from edge_runtime.golden import replay_golden, require_same_verdicts
+from edge_runtime.gpu_errors import (
+    CompilerRefusedError,
+    EngineAbsentError,
+    EngineDamagedError,
+    GpuError,
+    OutOfMemoryError,
+)
 from edge_runtime.nvidia import Nvidia
 from edge_runtime.records import Precision
 from edge_runtime.tensorrt_engine import TensorrtEngine
@@ -56,22 +63,31 @@ class Compiled:
 
 
 def compile_engine(
-    bundle: Bundle, precision: Precision, nvidia: Nvidia, files: EngineFiles, settings: Settings, progress: Progress
+    bundle: Bundle,
+    precision: Precision,
+    nvidia: Nvidia,
+    files: EngineFiles,
+    settings: Settings,
+    progress: Progress,
+    implicit: ImplicitInt8 | None = None,
 ) -> Compiled:
     """Compile one precision, keep it, load it, and prove it on the golden pictures.
 
     An engine that is there and passes stays; one that does not fit is set aside and compiled anew. Raises
     CompilerRefusedError, OutOfMemoryError, or EngineError when the golden pictures are not reproduced; nothing that
-    fails is left to be loaded.
+    fails is left to be loaded. implicit: the FP32 graph, calibrated by TensorRT, in the place of the INT8 graph.
     """
-    key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision)
-    found = _kept(bundle, nvidia, files, key, progress)
+    key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision) if implicit is None else implicit.key
+    found = _kept(bundle, nvidia, files, key, implicit, progress)
     if found is not None:
         return found
     started = time.monotonic()
     progress.say(f"compiling {bundle.label} {precision.value} for {nvidia.gpu} with TensorRT {nvidia.tensorrt_version}")
-    plan = _built(bundle.graph(precision).read_bytes(), nvidia, files, key, settings, progress)
-    path = files.write(key, plan)
+    if implicit is not None:
+        progress.say(f"INT8 by {implicit.source}")
+    graph = bundle.graph(precision if implicit is None else Precision.FP32).read_bytes()
+    plan = _built(graph, nvidia, files, key, settings, implicit, progress)
+    path = files.write(key, plan, "" if implicit is None else implicit.ranges)
     try:
         name, deviation = _proven(bundle, nvidia, files, key)
     except EngineError:
@@ -80,9 +96,19 @@ def compile_engine(
     return Compiled(path, len(plan), name, deviation, time.monotonic() - started)
 
 
-def _kept(bundle: Bundle, nvidia: Nvidia, files: EngineFiles, key: EngineKey, progress: Progress) -> Compiled | None:
+def _kept(
+    bundle: Bundle,
+    nvidia: Nvidia,
+    files: EngineFiles,
+    key: EngineKey,
+    implicit: ImplicitInt8 | None,
+    progress: Progress,
+) -> Compiled | None:
     """The engine that is there already, if it serves."""
     try:
+        path = files.path(key)
+        if implicit is not None and path.exists() and files.record(path).ranges != implicit.ranges:
+            raise EngineDamagedError(f"{path.name} was compiled with other INT8 ranges")
         name, deviation = _proven(bundle, nvidia, files, key)
     except EngineAbsentError:
         return None
@@ -96,18 +122,27 @@ def _kept(bundle: Bundle, nvidia: Nvidia, files: EngineFiles, key: EngineKey, pr
 def _proven(bundle: Bundle, nvidia: Nvidia, files: EngineFiles, key: EngineKey) -> tuple[str, float]:
     """The engine's name and its deviation on the golden pictures."""
     with TensorrtEngine(nvidia, files.read(key), key) as engine:
-        return engine.name, replay_golden(bundle, engine, key.precision)
+        off = replay_golden(bundle, engine, key.precision)
+        if key.calibration:
+            require_same_verdicts(bundle, engine, key.precision)
+        return engine.name, off
 
 
 def _built(
-    graph: bytes, nvidia: Nvidia, files: EngineFiles, key: EngineKey, settings: Settings, progress: Progress
+    graph: bytes,
+    nvidia: Nvidia,
+    files: EngineFiles,
+    key: EngineKey,
+    settings: Settings,
+    implicit: ImplicitInt8 | None,
+    progress: Progress,
 ) -> bytes:
     trt, said = nvidia.trt, collector(nvidia.trt)
     try:
         builder = trt.Builder(said)
     except TypeError as error:  # what pybind11 makes of a null pointer
         raise CompilerRefusedError(f"TensorRT {trt.__version__} does not start: {_words(said)}") from error
-    network = builder.create_network(_network_flags(trt))
+    network = builder.create_network(_network_flags(trt, weakly=implicit is not None))
     parser = trt.OnnxParser(network, said)
     if not parser.parse(graph):
         raise CompilerRefusedError(f"TensorRT {trt.__version__} does not take the graph: {_parser_errors(parser)}")
@@ -116,13 +151,16 @@ def _built(
     # TF32 has the mantissa of FP16, and what is FP32 in a graph is so because FP16 cannot hold it (decisions/0013).
     config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `edge-build inspect ENGINE`
-    if not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
+    if implicit is None and not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
         _allow_types(trt, network, config)
     monitor = _monitor(trt, progress) if hasattr(config, "progress_monitor") else None
     if monitor is not None:
         config.progress_monitor = monitor
     cache = _timing_cache(config, files.read_timing(key), progress) if settings.timing_cache else None
-    plan = builder.build_serialized_network(network, config)
+    if implicit is None:
+        plan = builder.build_serialized_network(network, config)
+    else:
+        plan = _built_calibrated(builder, network, config, nvidia, implicit)
     del monitor  # it had to live until here: TensorRT keeps no reference
     if plan is None:
         raise _failure(nvidia, _words(said), settings)
@@ -131,10 +169,24 @@ def _built(
     return bytes(plan)
 
 
-def _network_flags(trt: Any) -> int:
-    """Strongly typed where that is known; an explicit batch where that must be said."""
+def _built_calibrated(builder: Any, network: Any, config: Any, nvidia: Nvidia, implicit: ImplicitInt8) -> Any:
+    """The plan, with INT8 as TensorRT calibrates it, in a CUDA context of its own: it is fed through pycuda."""
+    context = nvidia.cuda.Device(0).make_context()
+    try:
+        calibrator = implicit.attach(network, config)
+        plan = builder.build_serialized_network(network, config)
+        if plan is not None:
+            implicit.keep(calibrator)
+        calibrator.free()
+        return plan
+    finally:
+        context.detach()
+
+
+def _network_flags(trt: Any, weakly: bool = False) -> int:
+    """Strongly typed where that is known, unless TensorRT is to choose; an explicit batch where that must be said."""
     known = trt.NetworkDefinitionCreationFlag
-    name = "STRONGLY_TYPED" if hasattr(known, "STRONGLY_TYPED") else "EXPLICIT_BATCH"
+    name = "STRONGLY_TYPED" if hasattr(known, "STRONGLY_TYPED") and not weakly else "EXPLICIT_BATCH"
     return 1 << int(getattr(known, name))
 
 

@@ -25,11 +25,15 @@ def engine_text(path: Path, find: Callable[[], Nvidia], machine_id: str, every_l
     """
     files = EngineFiles(path.parent, machine_id)
     record = files.record(path)
-    key = EngineKey(record.graph_sha256, Precision(record.precision), record.tensorrt, record.gpu, record.compute)
+    key = EngineKey(
+        *(record.graph_sha256, Precision(record.precision), record.tensorrt, record.gpu, record.compute),
+        record.calibration,
+    )
     plan = files.read(key)
     lines = [
         path.name,
-        f"  {record.precision} of graph {record.graph_sha256[:16]}, {record.length / 1e6:.1f} MB, this device's own",
+        f"  {record.precision}{f' by {key.calibrator} calibration' if key.calibration else ''} of graph "
+        f"{record.graph_sha256[:16]}, {record.length / 1e6:.1f} MB, this device's own",
         f"  for {record.gpu}, compute capability {record.compute}, TensorRT {record.tensorrt}",
     ]
     return "\n".join([*lines, *_layer_lines(find(), plan, key, every_layer)])

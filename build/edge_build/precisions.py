@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from edge_build.progress import Progress
 from edge_build.recipe import CalibrationSettings, PrecisionName
 from edge_build.synthetic import with_defect
-from edge_calibration.choice import descriptors, spread, varied
+from edge_calibration.choice import descriptors, spread
+from edge_calibration.int8_plan import Int8Plan
+from edge_calibration.lighting import varied
 from edge_calibration.network import network_of
-from edge_calibration.plan import Int8Plan, fits, fp16_graph, int8_graph, plan_int8, replan
+from edge_calibration.plan import fits, fp16_graph, int8_graph, plan_int8, replan
 from edge_calibration.ranges import Statistics
 from edge_runtime.manifest import Gate, Record
 from edge_runtime.records import Precision

@@ -22,7 +22,7 @@ from edge_build.precisions import GateResult
 from edge_build.report_gallery import colour_scale, contact_sheet, gallery
 from edge_build.report_histogram import Histogram, Series, histogram
 from edge_build.summary import share_interval, summarize
-from edge_calibration.plan import Int8Plan
+from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.threshold import shortage
 from edge_runtime.manifest import Manifest
 from edge_runtime.records import Precision

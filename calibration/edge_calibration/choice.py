@@ -1,12 +1,9 @@
-"""Which good pictures INT8 is calibrated on: a few that are as different as possible, in the light of other days too.
+"""Which good pictures INT8 is calibrated on: a few that are as different as possible.
 
 rows = spread(descriptors(model, network, pictures), 16)
-for picture in varied(pictures[rows], exposure=0.15, lighting=0.15): ...
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import onnx
@@ -53,25 +50,6 @@ def spread(points: NDArray[np.float64], count: int) -> list[int]:
         chosen.append(int(far.argmax()))
         far = np.minimum(far, np.square(points - points[chosen[-1]]).sum(1))
     return sorted(chosen)
-
-
-def varied(pictures: NDArray[np.uint8], exposure: float, lighting: float) -> Iterator[NDArray[np.uint8]]:
-    """Each picture (H, W, 3) as (1, H, W, 3), and after it the same in another light: darker, lighter, lit from the
-    left or from above, in turn.
-
-    exposure: by what share pictures get darker or lighter. lighting: by what share light falls off from one side to
-    the other. Zero leaves a kind out.
-    """
-    height, width = pictures.shape[1:3]
-    across = np.linspace(1 + lighting / 2, 1 - lighting / 2, width)[None, :, None]
-    down = np.linspace(1 + lighting / 2, 1 - lighting / 2, height)[:, None, None]
-    gains = [gain for gain, wanted in ((1 - exposure, exposure), (1 + exposure, exposure)) if wanted]
-    lights = [*(np.full((1, 1, 1), gain) for gain in gains), *((across, down) if lighting else ())]
-    for number, picture in enumerate(pictures):
-        yield picture[None]
-        if lights:
-            lit = picture * lights[number % len(lights)]
-            yield np.clip(np.rint(lit), 0, 255).astype(np.uint8)[None]
 
 
 def session_with_outputs(model: onnx.ModelProto, tensors: list[str]) -> onnxruntime.InferenceSession:

@@ -2,37 +2,43 @@
 
 The usual way is the bundle's INT8 graph, in which the ranges stand. This is the second way: the ranges of the same
 calibration set as a cache in TensorRT's format, so that no picture is needed on the device; or, without a cache, a
-calibrator that is fed with pictures through pycuda.
+calibrator that is fed with pictures through pycuda. It needs no onnx.
 
-    (folder / "entropy2.cache").write_bytes(cache_text("entropy-2", ranges))
-    config.int8_calibrator = implicit_calibrator(trt, cuda, "entropy-2", folder / "entropy2.cache", pictures)
+    (folder / "calibration/entropy2.cache").write_bytes(cache_text(Calibrator.ENTROPY, ranges))
+    config.int8_calibrator = implicit_calibrator(trt, cuda, Calibrator.ENTROPY, cache, pictures)
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_calibration.qdq import LEVELS, TINY_RANGE
+from edge_calibration.int8_plan import LEVELS, TINY_RANGE
 from edge_runtime.errors import EngineError
+from edge_runtime.gpu_errors import WrongVersionError
+from edge_runtime.implicit_calibration import Calibrator
 
-Kind = Literal["entropy-2", "minmax"]
-CLASSES: Mapping[Kind, str] = {"entropy-2": "IInt8EntropyCalibrator2", "minmax": "IInt8MinMaxCalibrator"}
-HEADS: Mapping[Kind, str] = {"entropy-2": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
+CLASSES: Mapping[Calibrator, str] = {
+    Calibrator.ENTROPY: "IInt8EntropyCalibrator2",
+    Calibrator.MINMAX: "IInt8MinMaxCalibrator",
+}
+HEADS: Mapping[Calibrator, str] = {
+    Calibrator.ENTROPY: "EntropyCalibration2",
+    Calibrator.MINMAX: "MinMaxCalibration",
+}
 WRITTEN_FOR = "8.6.1"  # the version in a cache's first line; `implicit_calibrator` puts its own there
 
 
-def cache_text(kind: Kind, ranges: Mapping[str, float], version: str = WRITTEN_FOR) -> bytes:
+def cache_text(calibrator: Calibrator, ranges: Mapping[str, float], version: str = WRITTEN_FOR) -> bytes:
     """A calibration cache: a line for each tensor, by name, with its scale as the eight hex digits of a float32.
 
     ranges: the largest magnitude of each tensor. The same ranges give the same bytes.
     """
-    lines = [f"TRT-{_number(version)}-{HEADS[kind]}"]
+    lines = [f"TRT-{_number(version)}-{HEADS[calibrator]}"]
     for tensor, largest in sorted(ranges.items()):
         lines.append(f"{tensor}: {struct.pack('>f', max(largest, TINY_RANGE) / LEVELS).hex()}")
     return "".join(f"{line}\n" for line in lines).encode()
@@ -55,27 +61,34 @@ def ranges_from_cache(text: bytes) -> dict[str, float]:
     return found
 
 
-def implicit_calibrator(
-    trt: Any, cuda: Any, kind: Kind, cache: Path, pictures: Iterable[NDArray[np.uint8]] = ()
-) -> Any:
-    """A calibrator for `config.int8_calibrator`. It reads the cache when it is there, and writes it when it is not.
-
-    trt, cuda: the modules `tensorrt` and `pycuda.driver`, with a context that is current. pictures: uint8 (1, H, W, 3)
-    each, prepared; only looked at without a cache. The network is the FP32 graph, with BuilderFlag.INT8 and FP16.
-    Raises EngineError when this TensorRT has no implicit calibrators, as from 11 on.
-    """
-    base: Any = getattr(trt, CLASSES[kind], None)
-    if base is None:
-        raise EngineError(
-            f"TensorRT {trt.__version__} has no {CLASSES[kind]} any more: compile the bundle's INT8 graph, which has "
-            "the ranges in it"
+def require_calibrators(trt: Any, calibrator: Calibrator) -> None:
+    """Raises WrongVersionError when this TensorRT has no implicit calibrators, as from 11 on."""
+    if not hasattr(trt, CLASSES[calibrator]):
+        raise WrongVersionError(
+            f"TensorRT {trt.__version__} has no {CLASSES[calibrator]} any more, so it cannot calibrate: compile the "
+            "bundle's INT8 graph, which has the ranges in it (without --implicit-calibration)"
         )
 
-    class Calibrator(base):  # type: ignore[misc]  # the base class is only known on the device
-        """Feeds one picture at a time. It owns the device's memory until it is collected."""
+
+def implicit_calibrator(
+    trt: Any, cuda: Any, calibrator: Calibrator, cache: bytes, pictures: Iterable[NDArray[np.uint8]] = ()
+) -> Any:
+    """A calibrator for `config.int8_calibrator`. Its `cache` is what was given or, where that is empty, what TensorRT
+    makes of the pictures.
+
+    trt, cuda: the modules `tensorrt` and `pycuda.driver`, with a context that is current. pictures: uint8 (1, H, W, 3)
+    each, prepared; only looked at without a cache. The network is the FP32 graph, weakly typed, with BuilderFlag.INT8.
+    Raises WrongVersionError when this TensorRT has no implicit calibrators.
+    """
+    require_calibrators(trt, calibrator)
+    base: Any = getattr(trt, CLASSES[calibrator])
+
+    class Fed(base):  # type: ignore[misc]  # the base class is only known on the device
+        """Feeds one picture at a time. It owns some of the device's memory until `free`."""
 
         def __init__(self) -> None:
-            super().__init__()
+            base.__init__(self)
+            self.cache = cache
             self._pictures = iter(pictures)
             self._memory: Any = None
 
@@ -92,16 +105,20 @@ def implicit_calibrator(
             return [int(self._memory)]
 
         def read_calibration_cache(self) -> bytes | None:
-            if not cache.exists():
+            if not self.cache:
                 return None
-            return cache_text(kind, ranges_from_cache(cache.read_bytes()), trt.__version__)
+            return cache_text(calibrator, ranges_from_cache(self.cache), trt.__version__)
+
+        def free(self) -> None:
+            """Give the device's memory back, with the context current."""
+            if self._memory is not None:
+                self._memory.free()
+                self._memory = None
 
         def write_calibration_cache(self, text: bytes) -> None:
-            temporary = cache.with_name(f".{cache.name}.tmp")
-            temporary.write_bytes(bytes(text))
-            temporary.replace(cache)
+            self.cache = cache or bytes(text)
 
-    return Calibrator()
+    return Fed()
 
 
 def _number(version: str) -> int:

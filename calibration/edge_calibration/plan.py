@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from edge_calibration.exact import exact_graph
 from edge_calibration.half import half_of_the_rest, with_half
+from edge_calibration.int8_plan import METHODS, Int8Plan, Layer, Method
 from edge_calibration.network import Network, network_of
 from edge_calibration.qdq import with_qdq
-from edge_calibration.ranges import METHODS, Method, Statistics, measure_ranges, ranges_by
-from edge_runtime.manifest import Record
+from edge_calibration.ranges import Statistics, measure_ranges, ranges_by
 from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
 
 T = TypeVar("T")
@@ -37,40 +37,6 @@ class Progress(Protocol):
 
     def track(self, what: str, items: Sequence[T]) -> Iterator[T]:
         """Go through the items, showing how far it is."""
-
-
-class Layer(Record):
-    """A convolution of the network. error: what making it INT8 alone costs at the anomaly map."""
-
-    name: str
-    error: float
-    int8: bool
-
-
-class Int8Plan(Record):
-    """`calibration/int8.json`: what is INT8 and why. Errors are root mean squares at the anomaly map, as shares of the
-    largest value that the FP32 map has on the same pictures.
-
-    ranges: for each tensor that goes into a convolution, the largest magnitude that is represented.
-    """
-
-    method: Method
-    errors_by_method: dict[Method, float]  # with every convolution in INT8
-    budget: float
-    error: float  # as planned
-    layers: tuple[Layer, ...]
-    ranges: dict[str, float]
-    weights: str  # SHA-256 of the network's weights that the ranges belong to
-
-    @property
-    def quantised(self) -> frozenset[str]:
-        """The names of the convolutions that become INT8."""
-        return frozenset(layer.name for layer in self.layers if layer.int8)
-
-    @property
-    def kept(self) -> tuple[Layer, ...]:
-        """The layers that stay in FP16, the costliest first."""
-        return tuple(sorted((one for one in self.layers if not one.int8), key=lambda one: -one.error))
 
 
 def fp16_graph(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -16,10 +16,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edge_calibration.int8_plan import LEVELS, TINY_RANGE
 from edge_calibration.network import Network
 
-LEVELS = 127  # symmetric: -128 is not used
-TINY_RANGE = 1e-6  # a tensor that is always zero still needs a scale
 SHRINKS = np.linspace(1.0, 0.8, 9)  # of a channel's largest weight: clipping it a little may cost less than it saves
 
 

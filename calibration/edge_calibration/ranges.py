@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edge_calibration.choice import session_with_outputs
+from edge_calibration.int8_plan import Method
 from edge_calibration.network import Network
 
-Method = Literal["minmax", "percentile", "entropy"]
-METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
 PERCENTILE = 99.99
 SAMPLE = 1 << 14  # values of a tensor that are looked at in each picture
 BINS = 2048

@@ -101,10 +101,12 @@ def selftest(
 ) -> None:
     """Prove that this device measures what the host measured; the exit code says what is missing (docs/device.md)."""
     from edge_runtime.bundle import open_bundle
+    from edge_runtime.engine_choice import CALIBRATORS
     from edge_runtime.selftest import selftest as prove
 
     opened = open_bundle(bundle)
-    for each in opened.manifest.graphs if precision is None else [precision]:
+    possible = [Precision.INT8] if engine in CALIBRATORS else list(opened.manifest.graphs)
+    for each in possible if precision is None else [precision]:
         for line in prove(opened, engine, each, engines):
             print(line, flush=True)
 

@@ -20,6 +20,8 @@ class EngineKind(str, Enum):
 
     AUTO = "auto"
     TENSORRT = "tensorrt"
+    TENSORRT_ENTROPY = "tensorrt-entropy"  # INT8 by implicit calibration
+    TENSORRT_MINMAX = "tensorrt-minmax"
     ONNXRUNTIME = "onnxruntime"
     ONNXRUNTIME_CUDA = "onnxruntime-cuda"
     ONNXRUNTIME_TENSORRT = "onnxruntime-tensorrt"

@@ -18,6 +18,7 @@ from edge_runtime.engine import Engine, EngineKind
 from edge_runtime.engine_files import EngineFiles, EngineKey, machine_id
 from edge_runtime.errors import ConfigError, EngineError
 from edge_runtime.golden import replay_golden
+from edge_runtime.implicit_calibration import NOT_JUDGED, Calibrator, implicit_key
 from edge_runtime.nvidia import Nvidia, find_nvidia
 from edge_runtime.onnxruntime_engine import CPU, CUDA, TENSORRT, OnnxruntimeEngine
 from edge_runtime.records import Precision
@@ -28,6 +29,7 @@ PROVIDERS = {
     EngineKind.ONNXRUNTIME_CUDA: CUDA,
     EngineKind.ONNXRUNTIME_TENSORRT: TENSORRT,
 }
+CALIBRATORS = {EngineKind.TENSORRT_ENTROPY: Calibrator.ENTROPY, EngineKind.TENSORRT_MINMAX: Calibrator.MINMAX}
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def choose_engine(
     """
     if kind is EngineKind.AUTO:
         return _best(bundle, precision, engines, threads, find, identify)
+    if kind in CALIBRATORS:
+        return _calibrated(CALIBRATORS[kind], bundle, precision, find, EngineFiles(engines, identify()))
     if kind is EngineKind.TENSORRT:
         return Chosen(open_tensorrt(bundle, precision, find(), EngineFiles(engines, identify())), "as configured")
     return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads, PROVIDERS[kind]), "as configured")
@@ -62,6 +66,19 @@ def open_tensorrt(bundle: Bundle, precision: Precision, nvidia: Nvidia, files: E
     """The engine that this device compiled of a bundle's graph. Raises GpuError."""
     key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision)
     return TensorrtEngine(nvidia, files.read(key), key)
+
+
+def _calibrated(
+    calibrator: Calibrator, bundle: Bundle, precision: Precision, find: Callable[[], Nvidia], files: EngineFiles
+) -> Chosen:
+    if precision is not Precision.INT8:
+        raise ConfigError(
+            f"the engine tensorrt-{calibrator.value} computes in INT8, and {precision.value} is asked for: choose "
+            "precision int8, or another engine"
+        )
+    nvidia = find()
+    key = implicit_key(nvidia, bundle, calibrator)
+    return Chosen(TensorrtEngine(nvidia, files.read(key), key), f"as configured; {NOT_JUDGED}")
 
 
 def _best(

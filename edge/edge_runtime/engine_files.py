@@ -31,23 +31,25 @@ from edge_runtime.records import Precision
 
 MACHINE_ID = Path("/etc/machine-id")
 PURPOSE = b"edge-inspection engine record 1"
-ENGINE, TIMING, RECORD, ASIDE = ".engine", ".timing", ".json", ".aside"
+ENGINE, TIMING, RANGES, RECORD, ASIDE, UNFINISHED = ".engine", ".timing", ".calibration", ".json", ".aside", ".tmp"
 
 
 @dataclass(frozen=True)
 class EngineKey:
-    """What an engine belongs to. compute: compute capability, e.g. 8.7."""
+    """What an engine belongs to. compute: compute capability, e.g. 8.7. calibration: where INT8's ranges come from when
+    they do not stand in the graph (implicit_calibration.py), otherwise empty."""
 
     graph_sha256: str
     precision: Precision
     tensorrt: str
     gpu: str
     compute: str
+    calibration: str = ""
 
     @staticmethod
-    def of(nvidia: Nvidia, graph_sha256: str, precision: Precision) -> EngineKey:
+    def of(nvidia: Nvidia, graph_sha256: str, precision: Precision, calibration: str = "") -> EngineKey:
         """The key of a graph on this device."""
-        return EngineKey(graph_sha256, precision, nvidia.tensorrt_version, nvidia.gpu, nvidia.compute)
+        return EngineKey(graph_sha256, precision, nvidia.tensorrt_version, nvidia.gpu, nvidia.compute, calibration)
 
     @property
     def device_stem(self) -> str:
@@ -56,9 +58,20 @@ class EngineKey:
         return f"trt{self.tensorrt}-{gpu}-sm{self.compute.replace('.', '')}"
 
     @property
+    def graph_stem(self) -> str:
+        """What the engines of a graph share on all devices."""
+        calibrated = f"-{self.calibration}" if self.calibration else ""
+        return f"{self.graph_sha256[:16]}-{self.precision.value}{calibrated}"
+
+    @property
     def stem(self) -> str:
         """The engine's file name without its suffix."""
-        return f"{self.graph_sha256[:16]}-{self.precision.value}-{self.device_stem}"
+        return f"{self.graph_stem}-{self.device_stem}"
+
+    @property
+    def calibrator(self) -> str:
+        """`entropy` or `minmax` where TensorRT calibrated; otherwise empty."""
+        return self.calibration.partition("-")[0]
 
 
 class EngineRecord(Record):
@@ -72,6 +85,8 @@ class EngineRecord(Record):
     length: int
     sha256: Sha256
     seal: str
+    calibration: str = ""
+    ranges: str = ""  # with a calibration: SHA-256 of the ranges that were used
 
 
 def machine_id(path: Path = MACHINE_ID) -> str:
@@ -109,24 +124,32 @@ class EngineFiles:
             raise self._why_absent(key)
         return self._believed(path, _facts(key))
 
-    def write(self, key: EngineKey, plan: bytes) -> Path:
-        """Keep an engine, with its record. Raises StorageError; then what was there before still is."""
-        return self._write(self.path(key), plan, _facts(key))
+    def write(self, key: EngineKey, plan: bytes, ranges: str = "") -> Path:
+        """Keep an engine, with its record. ranges: SHA-256 of those that its calibration gave. Raises StorageError;
+        then what was there before still is."""
+        return self._write(self.path(key), plan, {**_facts(key), "ranges": ranges})
 
     def read_timing(self, key: EngineKey) -> bytes:
         """The device's timing cache; empty when there is none or it cannot be believed, which is set aside then."""
-        path = self.folder / f"{key.device_stem}{TIMING}"
-        if not path.exists():
-            return b""
-        try:
-            return self._believed(path, _device_facts(key))
-        except EngineDamagedError:
-            self._set_aside(path)
-            return b""
+        return self._read_or_set_aside(self.folder / f"{key.device_stem}{TIMING}", _device_facts(key))
 
     def write_timing(self, key: EngineKey, cache: bytes) -> None:
         """Keep the device's timing cache. Raises StorageError."""
         self._write(self.folder / f"{key.device_stem}{TIMING}", cache, _device_facts(key))
+
+    def read_ranges(self, key: EngineKey) -> bytes:
+        """What calibrating on this device gave for a key; empty when there is none or it cannot be believed."""
+        return self._read_or_set_aside(self.folder / f"{key.stem}{RANGES}", _facts(key))
+
+    def write_ranges(self, key: EngineKey, cache: bytes) -> None:
+        """Keep what calibrating gave. Raises StorageError."""
+        self._write(self.folder / f"{key.stem}{RANGES}", cache, _facts(key))
+
+    def remove_unfinished(self) -> None:
+        """Take away what a process was writing when it was ended."""
+        for path in self.folder.glob(f".*{UNFINISHED}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def set_aside(self, key: EngineKey) -> Path:
         """Rename an engine that must not be loaded: a new one can take its place, and a person can look at it."""
@@ -163,6 +186,15 @@ class EngineFiles:
             )
         return content
 
+    def _read_or_set_aside(self, path: Path, facts: dict[str, str]) -> bytes:
+        if not path.exists():
+            return b""
+        try:
+            return self._believed(path, facts)
+        except EngineDamagedError:
+            self._set_aside(path)
+            return b""
+
     def _write(self, path: Path, content: bytes, facts: dict[str, str]) -> Path:
         unsealed = EngineRecord(
             graph_sha256=facts.get("graph_sha256", ""),
@@ -173,6 +205,8 @@ class EngineFiles:
             length=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             seal="",
+            calibration=facts.get("calibration", ""),
+            ranges=facts.get("ranges", ""),
         )
         record = unsealed.model_copy(update={"seal": self._seal(unsealed)})
         try:
@@ -188,7 +222,7 @@ class EngineFiles:
         return path
 
     def _seal(self, record: EngineRecord) -> str:
-        facts = record.model_dump(exclude={"seal"})
+        facts = record.model_dump(exclude={"seal"}, exclude_defaults=True)  # as before there were calibrations
         key = hmac.digest(bytes.fromhex(self.machine_id), PURPOSE, "sha256")
         return hmac.digest(key, json.dumps(facts, sort_keys=True).encode(), "sha256").hex()
 
@@ -201,7 +235,7 @@ class EngineFiles:
 
     def _why_absent(self, key: EngineKey) -> EngineAbsentError | WrongVersionError | WrongGpuError:
         """An engine of the same graph for another version or GPU says more than that there is none."""
-        for path in sorted(self.folder.glob(f"{key.graph_sha256[:16]}-{key.precision.value}-*{ENGINE}")):
+        for path in sorted(self.folder.glob(f"{key.graph_stem}-trt*{ENGINE}")):
             with contextlib.suppress(EngineDamagedError):
                 record = self.record(path)
                 if (record.gpu, record.compute) != (key.gpu, key.compute):
@@ -214,7 +248,8 @@ class EngineFiles:
                         f"the engine {path.name} is for TensorRT {record.tensorrt}, this device has {key.tensorrt}: "
                         f"{COMPILE}"
                     )
-        return EngineAbsentError(f"{self.folder} has no engine {key.stem}{ENGINE}: {COMPILE}")
+        how = f" with --precision int8 --implicit-calibration {key.calibrator}" if key.calibration else ""
+        return EngineAbsentError(f"{self.folder} has no engine {key.stem}{ENGINE}: {COMPILE}{how}")
 
 
 def _facts(key: EngineKey) -> dict[str, str]:
@@ -241,7 +276,7 @@ def _require_safe(path: Path) -> None:
 
 def _write_at_once(path: Path, content: bytes) -> None:
     """Write under a temporary name, on the disk, and rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}{UNFINISHED}")
     try:
         with temporary.open("wb") as file:
             os.fchmod(file.fileno(), 0o644)

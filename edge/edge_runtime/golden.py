@@ -37,6 +37,17 @@ def replay_golden(bundle: Bundle, engine: Engine, precision: Precision) -> float
     return max(deviation(engine, reference) for reference in read_references(bundle, precision))
 
 
+def require_same_verdicts(bundle: Bundle, engine: Engine, precision: Precision) -> None:
+    """Raises EngineError when the engine's verdict on a golden picture is not that of the bundle's graph."""
+    for reference in read_references(bundle, precision):
+        found, limit = engine.infer(reference.picture).score, reference.threshold.score
+        if (found > limit) != (reference.expected.score > limit):
+            raise EngineError(
+                f"{engine.name} changes the verdict on {reference.name}: {found:.6g} where the bundle {bundle.label} "
+                f"says {reference.expected.score:.6g}, and the threshold is {limit:.6g}: this engine is not used"
+            )
+
+
 def read_references(bundle: Bundle, precision: Precision) -> tuple[Reference, ...]:
     """All golden pictures, read into memory: the bundle's folder may go while its model serves. Raises BundleError."""
     if not bundle.manifest.golden:

@@ -167,7 +167,7 @@ class Station(_Part):
     engine: Annotated[EngineKind, Field(strict=False)] = Field(
         default=EngineKind.AUTO,
         description="auto (TensorRT where it works, otherwise onnxruntime), tensorrt, onnxruntime (CPU), "
-        "onnxruntime-cuda or onnxruntime-tensorrt",
+        "onnxruntime-cuda, onnxruntime-tensorrt; int8 calibrated by TensorRT: tensorrt-entropy or tensorrt-minmax",
     )
     engines: AnyPath = Field(default=ENGINES, description="where `edge-build compile` put this device's engines")
     threads: Annotated[int, Field(ge=0, le=256)] = Field(default=0, description="of the engine; 0: one for each core")

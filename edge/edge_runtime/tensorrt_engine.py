@@ -69,9 +69,11 @@ class TensorrtEngine:
 
     @property
     def name(self) -> str:
-        """TensorRT's version, the GPU, the precision, and whether a CUDA graph is used."""
+        """TensorRT's version, the GPU, the precision with how it was calibrated, and whether a CUDA graph is used."""
         graph = "" if self._graph is None else ", CUDA graph"
-        return f"TensorRT {self._nvidia.tensorrt_version} ({self._nvidia.gpu}, {self._key.precision.value}{graph})"
+        calibrated = f" by {self._key.calibrator} calibration" if self._key.calibration else ""
+        precision = f"{self._key.precision.value}{calibrated}"
+        return f"TensorRT {self._nvidia.tensorrt_version} ({self._nvidia.gpu}, {precision}{graph})"
 
     @property
     def device_memory(self) -> int:

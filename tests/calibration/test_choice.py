@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 from small_graph import SIDE, small_graph
 
-from edge_calibration.choice import descriptors, spread, varied
+from edge_calibration.choice import descriptors, spread
+from edge_calibration.lighting import varied
 from edge_calibration.network import network_of
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from edge_calibration.implicit import cache_text, implicit_calibrator, ranges_from_cache
 from edge_runtime.errors import EngineError
+from edge_runtime.gpu_errors import WrongVersionError
+from edge_runtime.implicit_calibration import Calibrator
 
 RANGES = {"b": 6.0, "a/Conv_output_0": 12.7, "zero": 0.0}
 CACHE = b"TRT-8601-EntropyCalibration2\na/Conv_output_0: 3dcccccd\nb: 3d4183"
@@ -23,14 +25,20 @@ class Memory:
     """A device that only remembers what was copied to it."""
 
     def __init__(self):
-        self.copied = []
+        self.copied, self.freed = [], 0
 
     def mem_alloc(self, size):
         assert size == 4 * 4 * 3
+        return self
+
+    def __int__(self):
         return 4096
 
+    def free(self):
+        self.freed += 1
+
     def memcpy_htod(self, pointer, array):
-        assert pointer == 4096
+        assert pointer is self
         assert array.flags.c_contiguous
         self.copied.append(array.copy())
 
@@ -43,9 +51,9 @@ OLD = tensorrt("10.3.0", "IInt8EntropyCalibrator2", "IInt8MinMaxCalibrator")
 
 
 def test_a_cache_is_readable_sorted_and_the_same_for_the_same_ranges():
-    text = cache_text("entropy-2", RANGES)
+    text = cache_text(Calibrator.ENTROPY, RANGES)
     assert text.startswith(CACHE)
-    assert text == cache_text("entropy-2", dict(reversed(RANGES.items())))
+    assert text == cache_text(Calibrator.ENTROPY, dict(reversed(RANGES.items())))
     found = ranges_from_cache(text)
     assert found["b"] == pytest.approx(6)
     assert found["zero"] > 0  # a scale of zero is no scale
@@ -57,29 +65,33 @@ def test_what_is_no_cache_is_refused(text):
         ranges_from_cache(text)
 
 
-def test_the_bundles_cache_is_given_to_any_version_with_its_own_number(tmp_path):
-    cache = tmp_path / "entropy2.cache"
-    cache.write_bytes(cache_text("entropy-2", RANGES))
-    found = implicit_calibrator(OLD, Memory(), "entropy-2", cache).read_calibration_cache()
+def test_the_bundles_cache_is_given_to_any_version_with_its_own_number():
+    cache = cache_text(Calibrator.ENTROPY, RANGES)
+    calibrator = implicit_calibrator(OLD, Memory(), Calibrator.ENTROPY, cache)
+    found = calibrator.read_calibration_cache()
     assert found.splitlines()[0] == b"TRT-100300-EntropyCalibration2"
-    assert found.splitlines()[1:] == cache.read_bytes().splitlines()[1:]
+    assert found.splitlines()[1:] == cache.splitlines()[1:]
+    calibrator.write_calibration_cache(b"what TensorRT makes of it")
+    assert calibrator.cache == cache
 
 
-def test_without_a_cache_pictures_are_fed_one_by_one_and_the_cache_is_written(tmp_path):
-    cache, device = tmp_path / "minmax.cache", Memory()
+def test_without_a_cache_pictures_are_fed_one_by_one_and_the_cache_is_kept():
+    device = Memory()
     pictures = [np.full((1, 4, 4, 3), value, np.uint8) for value in (1, 2)]
-    calibrator = implicit_calibrator(OLD, device, "minmax", cache, pictures)
+    calibrator = implicit_calibrator(OLD, device, Calibrator.MINMAX, b"", pictures)
 
     assert calibrator.ready
     assert calibrator.read_calibration_cache() is None
     assert calibrator.get_batch_size() == 1
     assert [calibrator.get_batch(["image"]) for _ in range(3)] == [[4096], [4096], None]
     np.testing.assert_array_equal(np.stack(device.copied), np.stack(pictures))
-    calibrator.write_calibration_cache(memoryview(cache_text("minmax", RANGES)))
+    calibrator.write_calibration_cache(memoryview(cache_text(Calibrator.MINMAX, RANGES)))
+    assert calibrator.cache.startswith(b"TRT-8601-MinMaxCalibration\n")
     assert calibrator.read_calibration_cache().startswith(b"TRT-100300-MinMaxCalibration\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["minmax.cache"]
+    calibrator.free()
+    assert device.freed == 1
 
 
-def test_a_tensorrt_without_calibrators_is_told_of_the_other_way(tmp_path):
-    with pytest.raises(EngineError, match=r"TensorRT 11\.4\.1 has no IInt8EntropyCalibrator2 any more"):
-        implicit_calibrator(tensorrt("11.4.1"), Memory(), "entropy-2", tmp_path / "x")
+def test_a_tensorrt_without_calibrators_is_told_of_the_other_way():
+    with pytest.raises(WrongVersionError, match=r"TensorRT 11\.4\.1 has no IInt8EntropyCalibrator2 any more"):
+        implicit_calibrator(tensorrt("11.4.1"), Memory(), Calibrator.ENTROPY, b"")
