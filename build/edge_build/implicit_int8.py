@@ -64,7 +64,7 @@ class ImplicitInt8:
         with a CUDA context. Raises CompilerRefusedError when the network has none of the plan's convolutions."""
         trt = self._nvidia.trt
         layers = [network.get_layer(number) for number in range(network.num_layers)]
-        free = _may_be_int8(trt, layers, self._chosen)
+        free = may_be_int8(trt, layers, self._chosen)
         if not free:
             raise CompilerRefusedError(
                 f"TensorRT {trt.__version__} names the convolutions of the graph otherwise than {PLAN} of the bundle, "
@@ -90,7 +90,7 @@ class ImplicitInt8:
             self._files.write_ranges(self.key, self._cache)
 
 
-def _may_be_int8(trt: Any, layers: Sequence[Any], chosen: frozenset[str]) -> frozenset[str]:
+def may_be_int8(trt: Any, layers: Sequence[Any], chosen: frozenset[str]) -> frozenset[str]:
     """The names of the chosen convolutions, and of what only follows such: activations, and sums of different maps."""
     names: set[str] = set()
     made: set[str] = set()  # the tensors that these give

@@ -13,6 +13,8 @@ from made_detectors import HEIGHT, WIDTH, made_cpr, made_patchcore
 
 from edge_build.compiler_check import compile_ahead
 from edge_build.export import export_graph
+from edge_build.implicit_int8 import may_be_int8
+from edge_calibration.network import network_of
 from edge_runtime.errors import EngineError
 
 needs_compiler = pytest.mark.skipif(
@@ -78,3 +80,19 @@ def test_without_the_compiler_the_message_says_what_to_install() -> None:
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert found.stdout.startswith("ConfigError NVIDIA's compiler cannot be loaded")
     assert "pip install '.[trt-check]'" in found.stdout
+
+
+@needs_compiler
+def test_nvidias_parser_names_layers_as_the_graph_does_so_a_plan_finds_them() -> None:
+    """Implicit INT8 is allowed by these names: all convolutions of the network, and nothing beyond the network."""
+    import tensorrt_rtx as trt
+
+    for detector in (made_patchcore(), made_cpr((HEIGHT, WIDTH))):
+        graph = export_graph(detector, HEIGHT, WIDTH)
+        network = network_of(onnx.load_from_string(graph))
+        builder = trt.Builder(trt.Logger(trt.Logger.ERROR))
+        parsed = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        assert trt.OnnxParser(parsed, trt.Logger(trt.Logger.ERROR)).parse(graph)
+        layers = [parsed.get_layer(number) for number in range(parsed.num_layers)]
+        free = may_be_int8(trt, layers, frozenset(network.convolutions))
+        assert network.convolutions.keys() < free < network.nodes
