@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -170,3 +174,10 @@ def test_a_picture_that_is_not_cast_first_is_a_bug_in_the_detector() -> None:
 
     with pytest.raises(ValueError, match=r"Transpose\): takes the uint8 tensor image: TensorRT takes no uint8"):
         export_graph(Transposing(), 32, 32)
+
+
+@pytest.mark.parametrize("module", ["edge_build.export", "edge_calibration.choice"])
+def test_onnxruntime_reports_its_use_to_nobody_on_the_host_either(module, tmp_path):
+    quiet = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=quiet, check=True, timeout=300)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from tiny_bundle import SIZE, picture, tiny_graph
@@ -73,3 +77,11 @@ def test_a_provider_that_is_listed_and_did_not_come_up_is_no_provider():
     with pytest.raises(EngineError, match=r"does not bring up CUDAExecutionProvider, only CPUExecutionProvider: "):
         require_provider("CUDAExecutionProvider", ["CPUExecutionProvider"])
     require_provider("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
+
+
+def test_onnxruntime_reports_its_use_to_nobody(tmp_path):
+    # where it reports, it leaves an identity of the device and a queue in the home folder as soon as it is imported
+    quiet = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # no CI, which would silence it, too
+    command = [sys.executable, "-c", "import edge_runtime.onnxruntime_engine"]
+    subprocess.run(command, env=quiet, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []
