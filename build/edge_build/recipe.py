@@ -17,8 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from edge_build.detector_settings import CprSettings, PatchcoreSettings, Settings
 from edge_build.recipe_problems import problems_from_error
-from edge_build.recipe_text import YamlError, values_from_yaml
+from edge_build.recipe_text import values_from_yaml
 from edge_runtime.errors import ConfigError
+from edge_runtime.yaml_lines import YamlError
 
 SIDE_STEP, SIDE_MIN, SIDE_MAX = 32, 64, 1024
 

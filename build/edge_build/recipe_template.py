@@ -18,8 +18,9 @@ from edge_build.detector_settings import BankSettings
 from edge_build.pictures import GOOD
 from edge_build.progress import Progress
 from edge_build.recipe import SIDE_MAX, SIDE_MIN, SIDE_STEP, Recipe, ThresholdSettings, recipe_from_yaml, usual_method
-from edge_build.recipe_problems import allowed, meaning, settings_of
+from edge_build.recipe_problems import allowed, meaning
 from edge_build.splits import calibration_count
+from edge_runtime.unknown_key import settings_of
 
 USUAL_SIDE = 320
 ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small

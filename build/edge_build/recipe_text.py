@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-TEXT = frozenset({("name",), ("version",), ("dataset",)})
+from edge_runtime.yaml_lines import Place, key_text, nodes_from_yaml
 
-Place = tuple[str | int, ...]
+TEXT = frozenset({("name",), ("version",), ("dataset",)})
 
 _SCALARS: tuple[tuple[str, Any], ...] = (
     (r"(?i:null|~|)", lambda text: None),
@@ -27,45 +27,17 @@ _SCALARS: tuple[tuple[str, Any], ...] = (
 )
 
 
-class YamlError(ValueError):
-    """Text that is no YAML, or has keys twice. The text says where and what."""
-
-
 def values_from_yaml(text: str) -> tuple[Any, dict[Place, int]]:
     """The values (dict, tuple, str, int, float, bool, None), and the line of each place. Raises YamlError."""
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise YamlError("an alias (*name) is used: write the value again instead")
-        node = yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise YamlError(f"{where}this is no YAML: {getattr(error, 'problem', None) or error}") from None
-    lines: dict[Place, int] = {}
-    twice: list[str] = []
-    value = None if node is None else _value(node, (), lines, twice)
-    if twice:
-        raise YamlError("; ".join(twice))
-    return value, lines
+    node, lines = nodes_from_yaml(text)
+    return None if node is None else _value(node, ()), lines
 
 
-def _value(node: yaml.Node, place: Place, lines: dict[Place, int], twice: list[str]) -> Any:
-    lines[place] = node.start_mark.line + 1
+def _value(node: yaml.Node, place: Place) -> Any:
     if isinstance(node, yaml.SequenceNode):
-        return tuple(_value(item, (*place, index), lines, twice) for index, item in enumerate(node.value))
+        return tuple(_value(item, (*place, index)) for index, item in enumerate(node.value))
     if isinstance(node, yaml.MappingNode):
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else str(key_node.start_mark)
-            below = (*place, key)
-            if key in found:
-                twice.append(
-                    f"line {line}: {'.'.join(map(str, below))} stands here again, first in line {lines[below]}"
-                )
-            found[key] = _value(value_node, below, lines, twice)
-            lines[below] = line
-        return found
+        return {key_text(key): _value(value, (*place, key_text(key))) for key, value in node.value}
     return _scalar(node, place)
 
 

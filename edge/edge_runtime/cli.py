@@ -39,9 +39,17 @@ def init(
         str, typer.Option(metavar="free-running|triggered|interval|hardware", help="what starts an inspection")
     ] = ("free-running"),
     recipe: Annotated[int, typer.Option(metavar="N", help="the number that a trigger must name")] = 0,
+    precision: Annotated[
+        Precision | None, typer.Option(help="which of the bundle's graphs measures; default: fp32")
+    ] = None,
 ) -> None:
     """Write a commented station.yaml to standard output."""
     manifest = read_manifest(bundle)
+    if precision is not None and precision not in manifest.graphs:
+        raise ConfigError(
+            f"--precision {precision.value}: bundle {manifest.name}-{manifest.version} holds only "
+            f"{', '.join(p.value for p in manifest.graphs)}; choose one of these"
+        )
     host, _, port = broker.rpartition(":")
     if not host or not port.isdigit():
         raise ConfigError(f"--broker {broker!r}: must be HOST:PORT, for example 192.168.0.10:1883")
@@ -50,7 +58,7 @@ def init(
             line=line,
             cell=cell,
             bundle=bundle.absolute(),
-            precision=Precision.FP32 if Precision.FP32 in manifest.graphs else next(iter(manifest.graphs)),
+            precision=precision or (Precision.FP32 if Precision.FP32 in manifest.graphs else min(manifest.graphs)),
             source=SourceSettings(uri=source).below(Path.cwd()),
             mode=mode,  # type: ignore[arg-type]  # Station checks it
             recipe=recipe,
@@ -98,6 +106,7 @@ def selftest(
     engine: Annotated[EngineKind, typer.Option(help="what measures; auto: TensorRT where it works")] = EngineKind.AUTO,
     precision: Annotated[Precision | None, typer.Option(help="default: each one that the bundle has")] = None,
     engines: Annotated[Path, typer.Option(metavar="DIR", help="where `edge-build compile` put the engines")] = ENGINES,
+    verbose: Annotated[bool, typer.Option("--verbose", help="why `auto` does not take TensorRT, in full")] = False,
 ) -> None:
     """Prove that this device measures what the host measured; the exit code says what is missing (docs/device.md)."""
     from edge_runtime.bundle import open_bundle
@@ -107,7 +116,7 @@ def selftest(
     opened = open_bundle(bundle)
     possible = [Precision.INT8] if engine in CALIBRATORS else list(opened.manifest.graphs)
     for each in possible if precision is None else [precision]:
-        for line in prove(opened, engine, each, engines):
+        for line in prove(opened, engine, each, engines, verbose):
             print(line, flush=True)
 
 

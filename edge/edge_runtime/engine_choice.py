@@ -18,6 +18,7 @@ from edge_runtime.engine import Engine, EngineKind
 from edge_runtime.engine_files import EngineFiles, EngineKey, machine_id
 from edge_runtime.errors import ConfigError, EngineError
 from edge_runtime.golden import replay_golden
+from edge_runtime.gpu_errors import DriverMissingError, GpuError
 from edge_runtime.implicit_calibration import NOT_JUDGED, Calibrator, implicit_key
 from edge_runtime.nvidia import Nvidia, find_nvidia
 from edge_runtime.onnxruntime_engine import CPU, CUDA, TENSORRT, OnnxruntimeEngine
@@ -34,10 +35,12 @@ CALIBRATORS = {EngineKind.TENSORRT_ENTROPY: Calibrator.ENTROPY, EngineKind.TENSO
 
 @dataclass(frozen=True)
 class Chosen:
-    """An open engine, for the caller to close, and why it is this one."""
+    """An open engine, for the caller to close, and why it is this one, in a few words. detail: what a better one says
+    of itself that does not serve, in full; otherwise empty."""
 
     engine: Engine
     why: str
+    detail: str = ""
 
 
 def choose_engine(
@@ -99,4 +102,16 @@ def _best(
             raise
         return Chosen(engine, "auto: TensorRT is here, and reproduces the golden pictures")
     except (EngineError, ConfigError) as error:
-        return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads), f"auto: TensorRT does not serve: {error}")
+        return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads), f"auto: {_in_short(error)}", str(error))
+
+
+def _in_short(error: EngineError | ConfigError) -> str:
+    """Why TensorRT does not serve, for a line of a log. A machine without NVIDIA's hardware is as it should be; what is
+    wrong otherwise can be mended, so the command that says it all is named."""
+    if isinstance(error, DriverMissingError):
+        return error.short
+    why = "the machine has no machine id" if isinstance(error, ConfigError) else "its engine fails the self-test"
+    return (
+        f"no TensorRT, {error.short if isinstance(error, GpuError) else why} "
+        "(edge-daemon selftest BUNDLE --engine tensorrt says more)"
+    )

@@ -10,58 +10,69 @@ COMPILE = "run `edge-build compile BUNDLE` on this device"
 
 
 class GpuError(EngineError):
-    """No engine for this GPU. Restarting does not help."""
+    """No engine for this GPU. Restarting does not help. short: what is wrong, in a few words."""
+
+    short = "the GPU has no engine"
 
 
 class DriverMissingError(GpuError):
     """No NVIDIA driver, or no GPU behind it."""
 
     exit_code = 80
+    short = "no NVIDIA driver or GPU"
 
 
 class TensorrtMissingError(GpuError):
     """The Python module `tensorrt` cannot be imported."""
 
     exit_code = 81
+    short = "Python finds no tensorrt"
 
 
 class PycudaMissingError(GpuError):
     """The Python module `pycuda` cannot be imported."""
 
     exit_code = 82
+    short = "Python finds no pycuda"
 
 
 class WrongVersionError(GpuError):
     """TensorRT is too old, or the engine belongs to another version."""
 
     exit_code = 83
+    short = "its version does not fit"
 
 
 class WrongGpuError(GpuError):
     """The engine was compiled for another GPU."""
 
     exit_code = 84
+    short = "the engine is for another GPU"
 
 
 class EngineDamagedError(GpuError):
     """The engine is truncated, changed, or was not written by this device."""
 
     exit_code = 85
+    short = "the engine is damaged or another device's"
 
 
 class EngineAbsentError(GpuError):
     """There is no engine yet."""
 
     exit_code = 86
+    short = "no engine is compiled yet"
 
 
 class CompilerRefusedError(GpuError):
     """TensorRT does not compile the graph."""
 
     exit_code = 87
+    short = "it does not take the graph"
 
 
 class OutOfMemoryError(GpuError):
     """Not enough memory to compile or to load an engine."""
 
     exit_code = 88
+    short = "the GPU's memory is not enough"

@@ -19,6 +19,8 @@ def open_engine(station: Station, bundle: Bundle) -> Engine:
     """The engine that the station asks for, loaded with the bundle's graph."""
     chosen = choose_engine(station.engine, bundle, station.precision, station.engines, station.threads)
     log.info("engine: %s, %s", chosen.engine.name, chosen.why)
+    if chosen.detail:
+        log.debug("why not TensorRT: %s", chosen.detail)
     return chosen.engine
 
 

@@ -21,14 +21,21 @@ from edge_runtime.records import Precision
 ROUNDS = 20
 
 
-def selftest(bundle: Bundle, kind: EngineKind, precision: Precision, engines: Path) -> Iterator[str]:
-    """One line for each thing that was proven. Raises EdgeError, of the kind that fits, at the first that is not."""
+def selftest(
+    bundle: Bundle, kind: EngineKind, precision: Precision, engines: Path, verbose: bool = False
+) -> Iterator[str]:
+    """One line for each thing that was proven. Raises EdgeError, of the kind that fits, at the first that is not.
+
+    verbose: why an engine was passed over, in full.
+    """
     yield f"bundle   {bundle.label}, {precision.value}: every file is as it was built"
     prove_prepare()
     yield "prepare  gives the same pixels as on the host"
     chosen = choose_engine(kind, bundle, precision, engines)
     with chosen.engine as engine:
         yield f"engine   {engine.name}, {chosen.why}"
+        if verbose and chosen.detail:
+            yield f"         {chosen.detail}"
         worst = replay_golden(bundle, engine, precision)
         golden = bundle.manifest.golden
         yield f"golden   {len(golden)} pictures reproduced, largest deviation {worst:.3f} of the tolerance"

@@ -159,7 +159,7 @@ patchcore:
         "line 3, dettector: unknown key; did you mean detector?",
         "line 4, size: found 250; allowed: one or two multiples of 32 from 64 to 1024",
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
-        "line 6, backbone: unknown key here; it belongs under patchcore",
+        "line 6, backbone: unknown key here; it belongs under patchcore or under cpr",
         "line 7, flurb: unknown key; allowed: name, version, dataset, detector, size, seed, threshold, calibration, "
         "precisions, patchcore, cpr, golden",
         "line 8, golden: found 3; allowed: the keys pictures",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from calibrated_bundle import write_calibrated_bundle
 from tiny_bundle import write_bundle, write_pictures
 
 from edge_runtime.station import read_station
@@ -50,6 +51,20 @@ def test_init_takes_the_mode_the_recipe_and_a_state_dir_that_exists(place):
     (place / "station.yaml").write_text(found.stdout)
     station = read_station(place / "station.yaml")
     assert (station.mode, station.recipe, station.state_dir) == ("triggered", 12, place / "state")
+
+
+def test_init_takes_a_precision_that_the_bundle_holds(tmp_path):
+    write_calibrated_bundle(tmp_path / "bundle")
+    for precision in ("fp32", "int8"):
+        found = init(tmp_path, "--precision", precision)
+        assert (found.returncode, found.stderr) == (0, "")
+        (tmp_path / "station.yaml").write_text(found.stdout)
+        assert read_station(tmp_path / "station.yaml").precision.value == precision
+    found = init(tmp_path, "--precision", "fp16")
+    assert (found.returncode, found.stdout) == (78, "")
+    assert found.stderr == (
+        "edge-daemon: --precision fp16: bundle tiny-1.0 holds only fp32, int8; choose one of these\n"
+    )
 
 
 def test_init_says_that_a_folder_is_listed_once(place):

@@ -80,23 +80,32 @@ threads: "two"
 recipe: 10000
 source: {uri: "http://camera", fps: 0}
 state_dir: s
-mqtt: {port: 1883.5, passwort: hunter2}
+mqtt:
+  port: 1883.5
+  passwort: hunter2
+  deadline_ms: 5
+interval: 5
+port: 1883
+zzz: 1
 """,
     )
     for expected in (
-        "does not describe a station:",
-        "\n  line: missing; the first part of every topic",
-        "\n  cell: found 'press/1': String should match pattern",
-        "\n  bundle: found 7: ",
-        "\n  precision: found 'fp8': must be 'fp32', 'fp16' or 'int8'",
-        "\n  mode: found 'sometimes': must be 'free-running', 'triggered', 'interval' or 'hardware'",
-        "\n  threads: found 'two': must be a valid integer",
-        "\n  recipe: found 10000: must be less than or equal to 9999",
-        "\n  source.uri: found 'http://camera': must be one of folder://, video:// followed by a path",
-        "\n  source.fps: found 0: must be greater than 0",
-        "\n  mqtt.host: missing; the broker's name or address",
-        "\n  mqtt.port: found 1883.5: must be a valid integer",
-        "\n  mqtt.passwort: unknown key; allowed here: host, port, protocol, client_id, user, password_file, tls",
+        "does not describe a station:\n  line: missing; the first part of every topic",
+        "\n  line 1, cell: found 'press/1': String should match pattern",
+        "\n  line 2, bundle: found 7: ",
+        "\n  line 3, precision: found 'fp8': must be 'fp32', 'fp16' or 'int8'",
+        "\n  line 4, mode: found 'sometimes': must be 'free-running', 'triggered', 'interval' or 'hardware'",
+        "\n  line 5, threads: found 'two': must be a valid integer",
+        "\n  line 6, recipe: found 10000: must be less than or equal to 9999",
+        "\n  line 7, source.fps: found 0: must be greater than 0",
+        "\n  line 7, source.uri: found 'http://camera': must be one of folder://, video:// followed by a path",
+        "\n  line 9, mqtt.host: missing; the broker's name or address",
+        "\n  line 10, mqtt.port: found 1883.5: must be a valid integer",
+        "\n  line 11, mqtt.passwort: unknown key; did you mean password_file?",
+        "\n  line 12, mqtt.deadline_ms: unknown key here; it belongs at the top",
+        "\n  line 13, interval: unknown key; did you mean interval_ms?",
+        "\n  line 14, port: unknown key here; it belongs under mqtt or under metrics",
+        "\n  line 15, zzz: unknown key; allowed: line, cell, bundle, ",
     ):
         assert expected in text
     assert "hunter2" not in text
@@ -108,7 +117,8 @@ mqtt: {port: 1883.5, passwort: hunter2}
         ("mode: triggered\nsource: {uri: 'folder://p', fps: 5}", "source.fps has no meaning in triggered mode"),
         ("mqtt: {host: h, password_file: f}", "mqtt: password_file without user"),
         ("mqtt: {host: h, tls: {ca: a, cert: c}}", "mqtt.tls: cert and key go together"),
-        ("mqtt: {host: h, tls: {ca: a, caa: b}}", "mqtt.tls.caa: unknown key; allowed here: ca, cert, key"),
+        ("mqtt: {host: h, tls: {ca: a, caa: b}}", "mqtt.tls.caa: unknown key; did you mean ca?"),
+        ("mqtt: {host: h, tls: {ca: a, uri: b}}", "mqtt.tls.uri: unknown key here; it belongs under source"),
         ("mqtt: {host: h, protocol: 5}", "mqtt.protocol: found 5: must be '3.1.1' or '5'"),
         ("mqtt: []", "mqtt: found []"),
     ],
@@ -125,7 +135,9 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path, addition, mes
         ("", "must be a mapping of keys to values, not NoneType"),
         ("- a\n- b", "must be a mapping of keys to values, not list"),
         ("a: [1", "is not valid YAML"),
-        ("line: a\nline: b", "the key 'line' appears twice"),
+        ("line: a\nline: b", "line 2: line stands here again, first in line 1"),
+        ("mqtt: {user: a,\n  password: hunter2", "line 2: this is no YAML: "),
+        ("line: &a x\ncell: *a", "an alias (*name) is used: write the value again instead"),
         ("line: !!python/object:os.system x", "is not valid YAML"),
     ],
 )
