@@ -1,6 +1,7 @@
 """This product's PatchCore beside anomalib 2.7's: accuracy, bank and time a picture, on the same pictures in one run.
 
-    python benchmarks/peer_anomalib.py --data FOLDER --work FOLDER [--categories A B] [--sizes 256 320] [--seeds 0 1 2]
+    python benchmarks/peer_anomalib.py --data FOLDER --work FOLDER [--categories A B] [--sizes 256 512x192]
+        [--seeds 0 1 2]
 
 Run it with the Python that this product is installed in (extra `host`); the folder of `--data` holds categories in
 MVTec's layout. The peer's environment (7 GB) is made in the `--work` folder by pip at the first run. What the peer has
@@ -53,6 +54,7 @@ from edge_build.dataset import Dataset, scan_dataset
 from edge_build.detector_settings import BankSettings, PatchcoreSettings
 from edge_build.evaluation import name_in
 from edge_build.export import export_graph
+from edge_build.input_size import Size
 from edge_build.metrics import auroc, measure
 from edge_build.patchcore_training import PatchcoreLearner
 from edge_build.pictures import GOOD, Picture, load_prepared, read_mask
@@ -129,7 +131,7 @@ class Row:
     """
 
     category: str
-    size: int
+    size: str
     seed: int
     detector: str
     bank_entries: int
@@ -166,7 +168,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of categories in MVTec's layout")
     parser.add_argument("--work", type=Path, required=True, help="folder for the peer's environment and all results")
     parser.add_argument("--categories", nargs="+", help="default: all that --data holds")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[256, 320])
+    parser.add_argument("--sizes", nargs="+", type=Size.parse, default=[Size(256, 256), Size(320, 320)])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="fit so often; the table has the means")
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")
     return parser.parse_args()
@@ -188,7 +190,7 @@ def make_peer_environment(folder: Path) -> Path:
     return python
 
 
-def compare(dataset: Dataset, size: int, seed: int, peer_python: Path, folder: Path) -> list[Row]:
+def compare(dataset: Dataset, size: Size, seed: int, peer_python: Path, folder: Path) -> list[Row]:
     """Fit all, then measure them with the same code and time them against one another."""
     category, pictures = dataset.root, dataset.test
     peer = fit_peer(category, size, seed, peer_python, folder / "peer")
@@ -202,13 +204,13 @@ def rows_of(
     median_ms: Mapping[str, float],
     category: Path,
     pictures: Sequence[Picture],
-    size: int,
+    size: Size,
     seed: int,
 ) -> list[Row]:
     """One for each detector; the first is the peer."""
     rows = []
     defect = np.array([picture.label != GOOD for picture in pictures])
-    masks = [read_mask(picture, size, size) for picture in pictures]
+    masks = [read_mask(picture, size.height, size.width) for picture in pictures]
     peer = read_scores(fitted[0].scores, pictures, category).image
     for each in fitted:
         scores = read_scores(each.scores, pictures, category)
@@ -217,7 +219,7 @@ def rows_of(
         rows.append(
             Row(
                 category=category.name,
-                size=size,
+                size=str(size),
                 seed=seed,
                 detector=each.name,
                 bank_entries=each.bank_entries,
@@ -236,7 +238,7 @@ def rows_of(
     return rows
 
 
-def fit_peer(category: Path, size: int, seed: int, python: Path, out: Path) -> Fitted:
+def fit_peer(category: Path, size: Size, seed: int, python: Path, out: Path) -> Fitted:
     """Run the peer in its environment, unless it has been; its facts are written last."""
     facts_file = out / "peer.json"
     if not facts_file.is_file():
@@ -247,7 +249,7 @@ def fit_peer(category: Path, size: int, seed: int, python: Path, out: Path) -> F
     return Fitted("anomalib", out / facts["graph"], out / "peer.npz", entries, dimensions, facts["fit_s"])
 
 
-def fit_product(dataset: Dataset, size: int, seed: int, setting: Setting, peer: Fitted, folder: Path) -> Fitted:
+def fit_product(dataset: Dataset, size: Size, seed: int, setting: Setting, peer: Fitted, folder: Path) -> Fitted:
     """Learn and export as `edge-build build` does; measure the graph as the daemon does."""
     folder.mkdir(parents=True, exist_ok=True)
     graph, scores = folder / "model.onnx", folder / "scores.npz"
@@ -257,13 +259,13 @@ def fit_product(dataset: Dataset, size: int, seed: int, setting: Setting, peer: 
     )
     progress = progress_for_stderr()
     start = time.perf_counter()
-    pictures = load_prepared(dataset.good, size, size, progress)
+    pictures = load_prepared(dataset.good, size.height, size.width, progress)
     detector = PatchcoreLearner(pictures, settings, seed, progress).learn(range(len(pictures)))
-    graph.write_bytes(export_graph(detector, size, size))
+    graph.write_bytes(export_graph(detector, size.height, size.width))
     fit_s = time.perf_counter() - start
     with OnnxruntimeEngine(graph, threads=1) as engine:
         tested = progress.track(f"{setting.name}, seed {seed}: test pictures", dataset.test)
-        found = [engine.infer(prepare(read_picture(picture.path), size, size)) for picture in tested]
+        found = [engine.infer(prepare(read_picture(picture.path), size.height, size.width)) for picture in tested]
     np.savez(
         scores,
         path=np.array([name_in(dataset.root, picture) for picture in dataset.test]),
@@ -304,10 +306,10 @@ def auroc_gain(
     return float(low), float(high)
 
 
-def time_graphs(graphs: Mapping[str, Path], pictures: Sequence[Picture], size: int) -> dict[str, float]:
+def time_graphs(graphs: Mapping[str, Path], pictures: Sequence[Picture], size: Size) -> dict[str, float]:
     """Median milliseconds of every graph, one thread, batch 1: in turns on the same pictures (`_turns`)."""
     chosen = pictures[:: max(1, len(pictures) // PICTURES_TO_TIME)]
-    images = [prepare(read_picture(picture.path), size, size) for picture in chosen]
+    images = [prepare(read_picture(picture.path), size.height, size.width) for picture in chosen]
     sessions = {name: open_session(graph) for name, graph in graphs.items()}
     times = time_in_turns(sessions, inputs_of(sessions, images), ROUNDS)
     return {name: taken.median for name, taken in times.items()}
@@ -334,7 +336,7 @@ def write_json(file: Path, rows: Sequence[Row]) -> None:
 
 def markdown(rows: Sequence[Row]) -> str:
     """One line a category, size and detector: the means over all seeds."""
-    groups: dict[tuple[str, int, str], list[Row]] = {}
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.category, row.size, row.detector), []).append(row)
     lines = [HEAD, ("---",) * len(HEAD), *map(line_of, groups.values())]
@@ -346,7 +348,7 @@ def line_of(rows: Sequence[Row]) -> tuple[str, ...]:
     first = rows[0]
     return (
         first.category,
-        str(first.size),
+        first.size,
         first.detector,
         f"{first.bank_entries} x {first.dimensions}",
         percent(row.image_auroc for row in rows),

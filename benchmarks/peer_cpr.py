@@ -41,6 +41,7 @@ from peer_anomalib import (
 )
 
 from edge_build.dataset import scan_dataset
+from edge_build.input_size import Size
 from edge_runtime.bundle import open_bundle
 from edge_runtime.manifest import Manifest
 from edge_runtime.picture_file import read_picture
@@ -94,7 +95,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder for the peer's environment and all results")
     parser.add_argument("--textures", type=Path, help="folder of pictures of surfaces")
     parser.add_argument("--categories", nargs="+", help="default: all that --data holds")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[320])
+    parser.add_argument("--sizes", nargs="+", type=Size.parse, default=[Size(320, 320)])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="build so often; the table has the means")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other values of the recipe's cpr")
     parser.add_argument("--keep", action="store_true", help="do not build what is there")
@@ -102,7 +103,7 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_cpr(category: Path, size: int, seed: int, options: argparse.Namespace, folder: Path) -> Built:
+def build_cpr(category: Path, size: Size, seed: int, options: argparse.Namespace, folder: Path) -> Built:
     """Build and evaluate by this product's own commands, as a user does."""
     taken, scores = folder / "taken.json", folder / "scores.npz"
     if not (options.keep and taken.is_file()):
@@ -125,7 +126,7 @@ def build_cpr(category: Path, size: int, seed: int, options: argparse.Namespace,
     )
 
 
-def recipe_of(category: Path, size: int, seed: int, options: argparse.Namespace) -> str:
+def recipe_of(category: Path, size: Size, seed: int, options: argparse.Namespace) -> str:
     """What `init` prints, with the size, the seed and the textures."""
     command = [str(EDGE_BUILD), "init", str(category), "--detector", "cpr-faster", "--size", str(size)]
     recipe = yaml.safe_load(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout)
@@ -154,12 +155,14 @@ def peak_of(usage: resource.struct_rusage) -> int:
     return usage.ru_maxrss * 1024
 
 
-def measured(category: Path, size: int, seed: int, fitted: list[Fitted], manifest: Manifest) -> list[Row]:
+def measured(category: Path, size: Size, seed: int, fitted: list[Fitted], manifest: Manifest) -> list[Row]:
     """Metrics and times of all, in turns with the backbone alone, cut where the bundle's detector cuts it."""
     pictures = scan_dataset(category).test
     sessions = {each.name: open_session(each.graph) for each in fitted}
-    sessions["backbone"] = open_session(floor_graph(manifest.backbone, taps_looked_at(manifest), size, size))
-    images = [prepare(read_picture(picture.path), size, size) for picture in pictures[::PICTURES_APART]]
+    sessions["backbone"] = open_session(
+        floor_graph(manifest.backbone, taps_looked_at(manifest), size.height, size.width)
+    )
+    images = [prepare(read_picture(picture.path), size.height, size.width) for picture in pictures[::PICTURES_APART]]
     times = time_in_turns(sessions, inputs_of(sessions, images), ROUNDS)
     median_ms = {name: taken.median for name, taken in times.items()}
     peer = times[fitted[0].name]

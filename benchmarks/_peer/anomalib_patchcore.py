@@ -47,7 +47,7 @@ def main() -> None:
     seconds = fit(model, options)
     with torch.inference_mode():
         score_test_pictures(model, options)
-    graph = model.to_onnx(options.out, input_size=(options.size, options.size), dynamic_axes=None, opset_version=18)
+    graph = model.to_onnx(options.out, input_size=options.size, dynamic_axes=None, opset_version=18)
     bank = list(model.model.memory_bank.shape)
     facts = {"bank": bank, **seconds, "graph": str(Path(graph).relative_to(options.out)), "versions": versions()}
     (options.out / "peer.json").write_text(json.dumps(facts, indent=1))
@@ -57,17 +57,21 @@ def parse_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("category", type=Path, help="folder with train/good and test/<kind>")
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--size", default="256", help="N, or HxW")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--coreset", type=float, default=0.01, help="share of the patches that the bank keeps")
     parser.add_argument("--neighbours", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.size = (
+        tuple(int(side) for side in options.size.split("x")) if "x" in options.size else (int(options.size),) * 2
+    )
+    return options
 
 
 def make_model(options: argparse.Namespace) -> Any:
     """anomalib's PatchCore on EfficientNet-Lite0; pictures are normalised as these weights were trained."""
-    transform = Compose([Resize((options.size, options.size), antialias=True), Normalize([0.5] * 3, [0.5] * 3)])
+    transform = Compose([Resize(options.size, antialias=True), Normalize([0.5] * 3, [0.5] * 3)])
     model = Patchcore(
         backbone="tf_efficientnet_lite0",
         layers=LAYERS,

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from edge_build.input_size import Size
 from edge_build.progress import progress_for_stderr
 from edge_runtime.engine import ENGINES, EngineKind
 from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
@@ -53,12 +54,18 @@ def sample(
 def init(
     dataset: Annotated[Path, typer.Argument(help="A folder of good pictures, or one in MVTec's layout.")],
     detector: Annotated[DetectorName, typer.Option(help="What learns.")] = DetectorName.PATCHCORE,
-    size: Annotated[int | None, typer.Option(help="Side of the model's input; default: from the pictures.")] = None,
+    size: Annotated[
+        Size | None,
+        typer.Option(
+            parser=Size.parse, metavar="N|HxW", help="The model's input, square or not; default: from the pictures."
+        ),
+    ] = None,
 ) -> None:
     """Look at a folder of pictures and print a commented recipe."""
     from edge_build.recipe_template import recipe_for
 
-    print(recipe_for(dataset, detector.value, size, progress_for_stderr()), end="")
+    wanted = (size.height, size.width) if size else None
+    print(recipe_for(dataset, detector.value, wanted, progress_for_stderr()), end="")
 
 
 @app.command()
