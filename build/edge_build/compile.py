@@ -90,8 +90,10 @@ def compile_engine(
     path = files.write(key, plan, "" if implicit is None else implicit.ranges)
     try:
         name, deviation = _proven(bundle, nvidia, files, key)
-    except EngineError:
+    except EngineError as error:
         progress.say(f"set aside: {files.set_aside(key)}")
+        if implicit is not None and not isinstance(error, GpuError):  # building again would give the same
+            raise EngineError(f"{error}. {implicit.advice}") from error
         raise
     return Compiled(path, len(plan), name, deviation, time.monotonic() - started)
 

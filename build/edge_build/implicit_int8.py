@@ -59,6 +59,15 @@ class ImplicitInt8:
         """SHA-256 of the ranges; empty before TensorRT has measured them."""
         return hashlib.sha256(self._cache).hexdigest() if self._cache else ""
 
+    @property
+    def advice(self) -> str:
+        """What to do when the golden pictures are not reproduced."""
+        other = next(one.value for one in Calibrator if one is not self._calibrator)
+        return (
+            f"What {self._calibrator.value} calibration makes of INT8 is not what the precision gate has let in: try "
+            f"--implicit-calibration {other}, or compile the bundle's INT8 graph (without the option)"
+        )
+
     def attach(self, network: Any, config: Any) -> Any:
         """Allow INT8 where the plan has it. Returns the calibrator, which must live until TensorRT has built,
         with a CUDA context. Raises CompilerRefusedError when the network has none of the plan's convolutions."""

@@ -188,8 +188,9 @@ def test_it_is_no_way_around_the_gate(tmp_path: Path, files: EngineFiles) -> Non
 def test_an_engine_that_changes_a_golden_verdict_is_not_used(tmp_path: Path, files: EngineFiles) -> None:
     """The golden good picture is 79 and INT8's own value 129, over the threshold: within the tolerance, and wrong."""
     bundle = open_bundle(write_calibrated_bundle(tmp_path / "bundle", golden_score=129.0))
-    with pytest.raises(EngineError, match=r"changes the verdict on golden/0\.png: .* the threshold is 128"):
+    with pytest.raises(EngineError, match=r"changes the verdict on golden/0\.png: .* the threshold is 128") as refused:
         compiled(FakeDevice("10.3"), bundle, files)
+    assert "try --implicit-calibration minmax, or compile the bundle's INT8 graph" in str(refused.value)
     assert list(files.folder.glob("*.engine")) == []
 
 
