@@ -82,6 +82,8 @@ def _report(code: int, what: str) -> None:
         return
     if code > 0:
         raise ChildFailedError(code)
+    if -code in (signal.SIGINT, signal.SIGTERM):  # a person's, who may have reached the child alone
+        raise KeyboardInterrupt
     if -code == signal.SIGKILL:
         raise OutOfMemoryError(
             f"{what} was killed, most likely by the kernel because the memory ran out (see `dmesg`). Stop the station "

@@ -229,6 +229,12 @@ def test_a_child_that_crashes_does_not_take_the_parent_with_it() -> None:
         in_child(crash, SilentProgress(), "compiling")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_child_that_a_person_ends_is_no_fault_of_tensorrt(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        in_child(lambda: os.kill(os.getpid(), number), SilentProgress(), "compiling")
+
+
 def test_long_work_is_never_silent() -> None:
     said = Said()
     in_child(lambda: time.sleep(0.5), said, "compiling", say_every_s=0.1)
