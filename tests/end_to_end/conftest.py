@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -81,11 +82,17 @@ class Listener:
 
     def next_on(self, topic, matches=lambda payload: True, wait_s=WAIT_S):
         """The next message on a topic (of those not yet taken) that matches; what passes by is in `seen`."""
+        deadline = time.monotonic() + wait_s  # heartbeats go on for ever
         while True:
-            found = self.messages.get(timeout=wait_s)
+            found = self.messages.get(timeout=max(deadline - time.monotonic(), 0))
             self.seen.append(found)
             if found[0] == f"ev1/press/1/{topic}" and matches(found[1]):
                 return found[1]
+
+    def wait_for(self, topic, payload):
+        """Until exactly this has been said on a topic, whatever came before or after it."""
+        if not any(found[:2] == (f"ev1/press/1/{topic}", payload) for found in self.seen):
+            self.next_on(topic, lambda found: found == payload)
 
     def take(self, topic, count, wait_s=WAIT_S):
         return [self.next_on(topic, wait_s=wait_s) for _ in range(count)]

@@ -16,7 +16,7 @@ def test_prometheus_reads_totals_and_stages_of_a_running_station(bench, broker, 
     write_pictures(bench.pictures, "onox")
     bench.daemon(bench.station(broker.port, metrics=f"{{port: {port}}}"))
     listener.take("verdict/json", 4)
-    listener.next_on("state", lambda payload: payload.startswith(b"NOTREADY;101"))
+    listener.wait_for("state", b"NOTREADY;101;the source has no more pictures")
     body = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=15).read().decode()
     found = dict(re.findall(r"^(\S+) (\S+)$", body, re.M))
     where = 'cell="1",line="press"'

@@ -17,7 +17,7 @@ from edge_runtime.verdict_binary import decode_binary
 from edge_runtime.verdict_json import decode_json
 
 OLD_S = 2.0
-WAIT_S = 30
+WAIT_S = 60
 
 
 class Plc:
