@@ -25,20 +25,10 @@ from itertools import product
 from pathlib import Path
 
 import yaml
+from _rows import Fitted, Row, markdown, rows_of, write_json
 from _turns import open_session, time_in_turns
 from graph_cost import floor_graph, taps_looked_at
-from peer_anomalib import (
-    Fitted,
-    Row,
-    categories_in,
-    fit_peer,
-    inputs_of,
-    make_peer_environment,
-    markdown,
-    rows_of,
-    run,
-    write_json,
-)
+from peer_anomalib import PEER_PACKAGES, categories_in, fit_peer, inputs_of, make_peer_environment, run
 
 from edge_build.dataset import scan_dataset
 from edge_build.input_size import Size
@@ -79,7 +69,7 @@ def main() -> None:
         builds[label] = ours
         rows += measured(data / category, size, seed, [peer, ours.fitted], ours.manifest)
         if options.json:
-            write_json(options.json, rows)
+            write_json(options.json, rows, PEER_PACKAGES)
     print(markdown(rows))
     for label, built in builds.items():
         print(
