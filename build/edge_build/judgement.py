@@ -20,6 +20,8 @@ from edge_calibration.threshold import shortage, threshold_from_good
 from edge_runtime.manifest import Threshold
 from edge_runtime.records import Precision
 
+NAMED = 3
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -58,6 +60,9 @@ def judge_precisions(
         f"{threshold.false_reject_rate_low:.1%} and {threshold.false_reject_rate_high:.1%} of good parts will be "
         "rejected (95 %)"
     )
+    named = held_out[Precision.FP32].highest[:NAMED]
+    highest = ", ".join(f"{high.score:.4g} ({high.picture.path.name})" for high in named)
+    progress.say(f"the highest of their scores: {highest}; the report shows whether these are good parts")
     notes = tuple(_notes(threshold, maker, results))
     for note in notes:
         progress.say(note)

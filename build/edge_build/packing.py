@@ -76,6 +76,7 @@ def _story(manifest: Manifest, c: Contents) -> Story:
         root=c.root,
         results=c.judgement.results,
         plan=c.maker.plan,
+        highest=c.judgement.held_out[Precision.FP32].highest,
         examples=c.examples,
         real_defects=c.real_defects,
     )

@@ -16,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.evaluation import Evaluation, write_at_once
+from edge_build.held_out import HighScore
 from edge_build.learner import Example
+from edge_build.operating_points import operating_points
 from edge_build.parity import Parity
 from edge_build.precisions import GateResult
-from edge_build.report_gallery import colour_scale, contact_sheet, gallery
+from edge_build.report_gallery import Wall, colour_scale, contact_sheet, gallery, highest_held_out
 from edge_build.report_histogram import Histogram, Series, histogram
 from edge_build.summary import share_interval, summarize
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.threshold import shortage
-from edge_runtime.manifest import Manifest
+from edge_runtime.manifest import Manifest, Threshold
 from edge_runtime.records import Precision
 
 TEMPLATES = Path(__file__).parent
@@ -38,7 +40,8 @@ class Story:
     pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
     when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
     INT8 is made of. root: the dataset's folder. headline: the precision that is told of first. examples: of the made-up
-    defects that were learned from, if any. real_defects: how many pictures of real ones were.
+    defects that were learned from, if any. real_defects: how many pictures of real ones were. highest: the held-out
+    good pictures with the highest scores.
     """
 
     manifest: Manifest
@@ -52,6 +55,7 @@ class Story:
     headline: Precision = Precision.FP32
     examples: tuple[Example, ...] = ()
     real_defects: int = 0
+    highest: tuple[HighScore, ...] = ()
 
 
 def write_report(path: Path, story: Story) -> None:
@@ -83,7 +87,8 @@ def report_html(story: Story) -> str:
         summaries=summaries,
         intervals=_intervals(evaluation),
         chart=_chart(story, evaluation),
-        walls=gallery(evaluation, story.root) if evaluation is not None else (),
+        points=operating_points(story.held_out[story.headline], threshold, evaluation),
+        walls=_walls(story, threshold, evaluation),
         scale=colour_scale(),
         taught=contact_sheet(story.examples),
         real_defects=story.real_defects,
@@ -93,6 +98,11 @@ def report_html(story: Story) -> str:
         notes=story.notes,
         shortage=shortage(threshold),
     )
+
+
+def _walls(story: Story, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Wall, ...]:
+    held_out = highest_held_out(story.highest, threshold, story.root)
+    return (*held_out, *(gallery(evaluation, story.root) if evaluation is not None else ()))
 
 
 def percent(value: float, digits: int = 1) -> str:

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.evaluation import Evaluation, name_in
+from edge_build.held_out import HighScore
 from edge_build.learner import Example
 from edge_build.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
 from edge_build.pictures import GOOD
+from edge_runtime.manifest import Threshold
 from edge_runtime.picture_file import read_picture
 from edge_runtime.records import Outcome
 
@@ -90,6 +92,22 @@ def gallery(evaluation: Evaluation, root: Path) -> tuple[Wall, ...]:
     )
 
 
+def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: Path) -> tuple[Wall, ...]:
+    """One wall of the held-out good pictures that look worst; none without pictures. Raises PictureError."""
+    cards = []
+    for high in highest:
+        image = fit(read_picture(high.picture.path), LONGEST)
+        overlay = heat_overlay(image, high.anomaly_map, *scale_from_threshold(threshold.map))
+        outcome = Outcome.NOK if high.score > threshold.score else Outcome.OK
+        ratio = high.score / threshold.score
+        cards.append(_pair(name_in(root, high.picture), GOOD, outcome, ratio, False, image, overlay))
+    text = (
+        "The highest scores among the held-out good ones. One that is no good part, or no good picture, costs defects: "
+        "take it away and build again."
+    )
+    return (Wall("The good pictures that set the threshold", text, tuple(cards)),) if cards else ()
+
+
 def contact_sheet(examples: Sequence[Example]) -> tuple[Taught, ...]:
     """What a detector learned from, smaller than the pictures of the gallery."""
     sheet = []
@@ -111,16 +129,30 @@ def _card(evaluation: Evaluation, index: int, root: Path) -> Card:
     picture, mask = evaluation.pictures[index], evaluation.masks[index]
     image = fit(read_picture(picture.path), LONGEST)
     overlay = heat_overlay(image, evaluation.maps[index], *scale_from_threshold(evaluation.threshold.map))
-    verdict, style = _verdict(evaluation.outcomes[index], picture.label != GOOD)
     masked = mask is not None and bool(mask.any())
     if mask is not None and masked:
         overlay = draw_outline(overlay, mask)
+    ratio = float(evaluation.scores[index]) / evaluation.threshold.score
+    name, outcome = name_in(root, picture), evaluation.outcomes[index]
+    return _pair(name, picture.label, outcome, ratio, masked, image, overlay)
+
+
+def _pair(
+    name: str,
+    label: str,
+    outcome: Outcome,
+    ratio: float,
+    masked: bool,
+    image: NDArray[np.uint8],
+    overlay: NDArray[np.uint8],
+) -> Card:
+    verdict, style = _verdict(outcome, label != GOOD)
     return Card(
-        name=name_in(root, picture),
-        kind=picture.label,
+        name=name,
+        kind=label,
         verdict=verdict,
         style=style,
-        ratio=float(evaluation.scores[index]) / evaluation.threshold.score,
+        ratio=ratio,
         masked=masked,
         width=image.shape[1],
         height=image.shape[0],

@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_build.evaluation import Evaluation
+from edge_build.held_out import HighScore
 from edge_build.learner import Example
+from edge_build.operating_points import operating_points
 from edge_build.parity import Parity
 from edge_build.pictures import Picture
 from edge_build.report import Story, percent, report_html, share, write_report
@@ -238,6 +240,30 @@ def test_defects_without_masks_are_named_as_left_out_of_the_pixel_figures(tmp_pa
     page = Page(report_html(story(evaluation, tmp_path)))
 
     assert "1 of 1 defect pictures have no mask" in page.text
+
+
+def test_the_good_pictures_that_set_the_threshold_are_shown_with_their_maps(tmp_path: Path) -> None:
+    worst = HighScore(write_picture(tmp_path, "good", 7, 90.0), 1.5 * THRESHOLD.score, np.zeros((8, 8), np.float32))
+
+    page = Page(report_html(story(None, tmp_path, highest=(worst,))))
+
+    assert "The good pictures that set the threshold" in page.headings
+    assert "NOK: false reject 1.50 × threshold test/good/7.png" in page.text
+    assert len(page.sources) == 2
+
+
+def test_other_rates_are_told_with_what_they_would_have_done(evaluation: Evaluation, tmp_path: Path) -> None:
+    points = operating_points(HELD_OUT, THRESHOLD, evaluation)
+
+    assert [point.rate for point in points if point.asked] == [THRESHOLD.false_reject_rate]
+    assert [point.threshold for point in points] == sorted((p.threshold for p in points), reverse=True)
+    assert next(p.threshold for p in points if p.asked) == THRESHOLD.score
+    for point in points:
+        assert point.false_rejects == sum(score > point.threshold for score in (12.0, 14.0, 23.0))
+        assert point.found == sum(score > point.threshold for score in (15.0, 40.0, 30.0))
+    page = Page(report_html(story(evaluation, tmp_path)))
+    assert "Other rates" in page.headings
+    assert "(this bundle)" in page.text
 
 
 def test_names_and_recipes_are_shown_and_never_obeyed(tmp_path: Path) -> None:
