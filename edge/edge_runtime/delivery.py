@@ -158,13 +158,9 @@ class Delivery:
         self._outbox.add_live(verdict.seq)
         self._send_verdict(verdict, live.given_s)
         if log.isEnabledFor(logging.DEBUG):
-            t, now_ns = verdict.decision.timings, time.monotonic_ns()
-            log.debug(
-                "verdict %d %s: capture=%d prepare=%d infer=%d decide=%d commit=%d publish=%d own=%d us",
-                *(verdict.seq, verdict.decision.outcome.name),
-                *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, (now_ns - began_ns) // 1000),
-                (now_ns - live.taken_ns) // 1000 - t.infer_us,
-            )
+            now_ns = time.monotonic_ns()
+            own_us = (now_ns - live.taken_ns) // 1000 - verdict.decision.timings.infer_us
+            log.debug("published %d: publish=%d own=%d us", verdict.seq, (now_ns - began_ns) // 1000, own_us)
 
     def _send_verdict(self, verdict: Verdict, given_s: float | None = None) -> None:
         """Send its three records. given_s: when it was committed, if just now; the JSON line says how long it took."""
