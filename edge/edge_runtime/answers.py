@@ -82,6 +82,11 @@ class Answers:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def bundle(self) -> str:
+        """Name and version of the bundle that verdicts name now."""
+        return f"{self._manifest.name}-{self._manifest.version}"
+
     def serve_with(self, manifest: Manifest) -> None:
         """From now on verdicts name this bundle."""
         with self._changed:

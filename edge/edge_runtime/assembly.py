@@ -91,7 +91,9 @@ def open_exchange(
     metrics = Metrics(
         station.line,
         station.cell,
-        lambda: Sample(tally.sample(spool.waiting), status.report.state, desk.in_hand),
+        lambda: Sample(
+            tally.sample(spool.waiting), status.report.state, desk.in_hand, answers.bundle, station.precision.value
+        ),
     )
     publisher = Publisher(
         topics,

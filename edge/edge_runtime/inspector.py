@@ -73,6 +73,7 @@ class Inspector:
             log.error("%s; then send RELOAD, or restart this station", missing)
             self.status.note(started=True, self_test_passed=False, no_engine=True, missing=missing)
         else:
+            self._tell_model()
             self.status.note(started=True, self_test_passed=True)
         self.watchdog.ready()
 
@@ -253,8 +254,17 @@ class Inspector:
         self._references_due.clear()
         self._plan_self_test()
         old.close()
+        self._tell_model()
         self.status.note(self_test_passed=True, no_engine=False)
         self._reply(Command.RELOAD, f"DONE;{model.bundle.label} serves")
+
+    def _tell_model(self) -> None:
+        model, precision = self.model, self.station.precision.value
+        log.info(
+            "bundle %s serves: %s, threshold %.6g, by %s; golden pictures reproduced, largest deviation %.3f of the "
+            "tolerance",
+            *(model.bundle.label, precision, model.judge.threshold.score, model.engine.name, model.worst),
+        )
 
     def _not_loaded(self, error: Exception) -> None:
         """In the loader's thread."""

@@ -32,6 +32,8 @@ class Sample:
     counters: Counters
     state: State
     in_hand: int  # triggers that wait for their verdicts
+    bundle: str  # the name and version that verdicts carry
+    precision: str
 
 
 class Metrics:
@@ -111,6 +113,10 @@ class _OnDemand(Collector):
         for one in State:
             state.add_metric((*self._values, one.value), float(one is sample.state))
         yield state
+        names = (*self._names, "bundle", "precision")
+        bundle = GaugeMetricFamily("edge_bundle_info", "The bundle that judges", labels=names)
+        bundle.add_metric((*self._values, sample.bundle, sample.precision), 1.0)
+        yield bundle
         temperature = GaugeMetricFamily("edge_temperature_celsius", "By thermal zone", labels=(*self._names, "zone"))
         for zone, celsius in temperatures(self._thermal):
             temperature.add_metric((*self._values, zone), celsius)

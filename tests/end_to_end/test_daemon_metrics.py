@@ -9,19 +9,47 @@ import urllib.request
 from tiny_bundle import write_pictures
 
 
-def test_prometheus_reads_totals_and_stages_of_a_running_station(bench, broker, listener):
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+def scraped(port):
+    body = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=15).read().decode()
+    return dict(re.findall(r"^(\S+) (\S+)$", body, re.M))
+
+
+def test_prometheus_reads_totals_and_stages_of_a_running_station(bench, broker, listener):
+    port = free_port()
     write_pictures(bench.pictures, "onox")
     bench.daemon(bench.station(broker.port, metrics=f"{{port: {port}}}"))
     listener.take("verdict/json", 4)
     listener.wait_for("state", b"NOTREADY;101;the source has no more pictures")
-    body = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=15).read().decode()
-    found = dict(re.findall(r"^(\S+) (\S+)$", body, re.M))
+    found = scraped(port)
     where = 'cell="1",line="press"'
     outcomes = [float(found[f'edge_verdicts_total{{{where},outcome="{o}"}}']) for o in ("ok", "nok", "error")]
     assert outcomes == [2, 1, 1]
     for stage in ("capture", "prepare", "infer", "decide", "commit", "publish"):
         assert float(found[f'edge_stage_seconds_count{{{where},stage="{stage}"}}']) == 4
     assert float(found[f'edge_state{{{where},state="NOTREADY"}}']) == 1
+
+
+def test_log_and_figures_say_which_bundle_serves_before_and_after_a_reload(bench, broker, listener):
+    port = free_port()
+    write_pictures(bench.pictures, "o")
+    daemon = bench.daemon(bench.station(broker.port, metrics=f"{{port: {port}}}", mode="triggered"))
+    listener.wait_state("READY")
+
+    def serving():
+        return [key for key in scraped(port) if key.startswith("edge_bundle_info")]
+
+    assert serving() == ['edge_bundle_info{bundle="tiny-1.0",cell="1",line="press",precision="fp32"}']
+    manifest = bench.folder / "bundle/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": "1.0"', '"version": "2.0"'))
+    listener.send("command", "RELOAD")
+    listener.wait_for("command/ack", b"RELOAD;DONE;tiny-2.0 serves")
+    assert serving() == ['edge_bundle_info{bundle="tiny-2.0",cell="1",line="press",precision="fp32"}']
+    assert daemon.terminate() == 0
+    told = re.findall(r"^INFO bundle (\S+) serves: fp32, threshold 128, by onnxruntime", daemon.log, re.M)
+    assert told == ["tiny-1.0", "tiny-2.0"]

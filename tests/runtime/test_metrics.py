@@ -11,7 +11,8 @@ from edge_runtime.metrics import Metrics, Sample, serve_metrics, temperatures
 from edge_runtime.states import State
 from edge_runtime.tally import Counters
 
-SAMPLE = Sample(Counters(ok=5, nok=2, error=1, missed=3, late=1, spooled=4, discarded=6), State.BUSY, in_hand=2)
+COUNTERS = Counters(ok=5, nok=2, error=1, missed=3, late=1, spooled=4, discarded=6)
+SAMPLE = Sample(COUNTERS, State.BUSY, 2, "screw-2", "fp16")
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def test_totals_state_queue_spool_and_temperature_are_read_when_somebody_asks(me
     assert value(metrics, "edge_spooled_verdicts") == 4
     assert value(metrics, "edge_triggers_in_hand") == 2
     assert [value(metrics, "edge_state", state=s.value) for s in (State.BUSY, State.READY)] == [1, 0]
+    assert value(metrics, "edge_bundle_info", bundle="screw-2", precision="fp16") == 1
     assert value(metrics, "edge_temperature_celsius", zone="GPU-therm") == 48.5
 
 
