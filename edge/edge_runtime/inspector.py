@@ -98,7 +98,8 @@ class Inspector:
                 case Loaded(model):
                     self._switch_to(model)
                 case NotLoaded(reason):
-                    self._reply(Command.RELOAD, f"FAILED;{self.model.bundle.label} goes on: {reason}")
+                    result = f"FAILED;{self.model.bundle.label} goes on: {without_folders(reason)}"
+                    self._reply(Command.RELOAD, result)
                 case Stop():
                     pass
                 case None if c.stopping:

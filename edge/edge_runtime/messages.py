@@ -1,4 +1,4 @@
-"""What others send to the station, read strictly. A message that is not by the contract raises RecordError.
+"""What others send to the station, read strictly, and what fits into a reply. A message that is not by the contract raises RecordError.
 
 >>> trigger_from_payload(b"41;12;PART-7")
 Trigger(trigger_id=41, recipe=12, part_id='PART-7')
@@ -16,6 +16,7 @@ U32 = (1 << 32) - 1
 
 _TRIGGER = re.compile(rb"(\d{1,10});(\d{1,5});([ -:<-~]{0,16})")
 _NUMBER = re.compile(rb"\d{1,10}")
+_FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:\S*/)?(?=[^\s/])")  # of absolute paths; "and/or" is none
 _RANGE = re.compile(rb"(\d{1,10});(\d{1,10})")
 
 
@@ -70,6 +71,15 @@ def trigger_id_of(payload: bytes) -> int:
     """The id with which to answer a bad trigger: what it starts with if that is an id, otherwise 0."""
     found = _NUMBER.match(payload)
     return int(found[0]) if found is not None and int(found[0]) <= U32 else 0
+
+
+def without_folders(text: str) -> str:
+    """What a reply of 80 bytes has room for: files by their names alone. The log has the text as it is.
+
+    >>> without_folders("/var/lib/edge/store/bundles/screw-2/model.fp32.onnx is missing")
+    'model.fp32.onnx is missing'
+    """
+    return _FOLDERS.sub("", text)
 
 
 def seq_from_payload(payload: bytes) -> int:

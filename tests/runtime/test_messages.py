@@ -12,6 +12,7 @@ from edge_runtime.messages import (
     seq_range_from_payload,
     trigger_from_payload,
     trigger_id_of,
+    without_folders,
 )
 from edge_runtime.topics import MAX_LENGTH, Topics
 
@@ -60,6 +61,18 @@ def test_commands_are_read_and_others_refused_with_those_known():
     for payload in (b"selftest", b"", b"\xff", b"PAUSE "):
         with pytest.raises(RecordError, match="is no command: SELFTEST, PAUSE, RESUME, RELOAD"):
             command_from_payload(payload)
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("/var/lib/edge/bundles/screw-2/model.fp32.onnx is missing", "model.fp32.onnx is missing"),
+        ("ca '/etc/tls/ca.pem' (/tmp/x), and/or 3/4", "ca 'ca.pem' (x), and/or 3/4"),
+        ("nothing in /", "nothing in /"),
+    ],
+)
+def test_a_reply_names_files_without_their_folders(text, short):
+    assert without_folders(text) == short
 
 
 def test_every_topic_of_the_longest_names_fits_the_smallest_plc():

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from station_stage import WAIT_S, Stage, frame
-from tiny_bundle import write_bundle
+from tiny_bundle import tiny_graph, write_bundle
 
 from edge_runtime.gpu_errors import EngineAbsentError
 from edge_runtime.messages import Command
@@ -63,11 +63,13 @@ def test_a_model_that_fails_its_self_test_leaves_the_old_one_serving_and_says_so
     assert stage.publisher.states == [State.READY]
 
 
-def test_a_bundle_that_is_damaged_leaves_the_old_one_serving(stage):
+def test_a_bundle_that_is_damaged_leaves_the_old_one_serving(stage, caplog):
     (stage.station.bundle / "model.fp32.onnx").write_bytes(b"x")
     reload_and_wait(stage)
     assert stage.step().bundle_version == "1.0"
-    assert stage.publisher.said[0].startswith(b"RELOAD;FAILED;tiny-1.0 goes on: ")
+    said = f"RELOAD;FAILED;tiny-1.0 goes on: model.fp32.onnx has 1 bytes, the manifest says {len(tiny_graph())}; build"
+    assert stage.publisher.said == [said.encode()[:80]]  # without its folder there is room for what is wrong
+    assert f"RELOAD: {stage.station.bundle}/model.fp32.onnx has 1 bytes" in caplog.text
 
 
 def test_while_one_model_is_being_loaded_another_reload_is_refused(stage):
