@@ -17,7 +17,7 @@ from edge_runtime.evidence import Evidence
 from edge_runtime.frame_history import FrameHistory
 from edge_runtime.golden import Reference, deviation
 from edge_runtime.inbox import Inbox, Loaded, NotLoaded, Stop
-from edge_runtime.messages import Command
+from edge_runtime.messages import Command, without_folders
 from edge_runtime.model import Loader, Model
 from edge_runtime.orders import Order, Shot
 from edge_runtime.pace import IDLE_S, Pace

@@ -1,4 +1,4 @@
-"""What others send to the station, read strictly, and what fits into a reply. A message that is not by the contract raises RecordError.
+"""What others send to the station, read strictly. A message that is not by the contract raises RecordError.
 
 >>> trigger_from_payload(b"41;12;PART-7")
 Trigger(trigger_id=41, recipe=12, part_id='PART-7')
