@@ -1,13 +1,17 @@
 """`edge-build calibrate`: FP16 and INT8 of a bundle once more, with new pictures from the line, without learning.
 
 The FP32 graph stays as it is, to the byte. Half of the new pictures are held out: every precision's threshold is set on
-them, and the gate judges on them. From the other half INT8 is calibrated. The result is a bundle of its own.
+them, and the gate judges on them. From the other half INT8 is calibrated; without INT8 all are held out. The result is
+a bundle of its own, which says where it comes from.
+
+Pictures that the detector learned from are refused, and so are pictures of which most are NOK by the bundle's own
+threshold: these show another part or another set-up, and a threshold above them would pass everything.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,22 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.bundle_writer import check_place
-from edge_build.dataset import scan_dataset
+from edge_build.dataset import Dataset, fingerprint, scan_dataset
 from edge_build.exact_engine import exact_engine
-from edge_build.judgement import judge_precisions
+from edge_build.judgement import Judgement, judge_precisions
+from edge_build.learned import read_learned, refuse_learned
 from edge_build.packing import Contents, pack
+from edge_build.pictures import DatasetError, Picture
 from edge_build.precisions import GateResult, PrecisionMaker
 from edge_build.progress import Progress
-from edge_build.recipe import ThresholdSettings, recipe_from_yaml
+from edge_build.recipe import Recipe, ThresholdSettings, recipe_from_yaml
 from edge_build.shelf import Shelf
-from edge_build.splits import split
-from edge_runtime.bundle import Bundle, open_bundle
+from edge_build.splits import Splits, split
+from edge_runtime.bundle import MANIFEST, Bundle, open_bundle, sha256_of
 from edge_runtime.errors import ConfigError
-from edge_runtime.manifest import Manifest, Record, Threshold
+from edge_runtime.manifest import Manifest, Recalibration, Record, Threshold
 from edge_runtime.records import Inspection, Precision
 
 VERSION = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,19}"  # as in the manifest
 HELD_OUT = ThresholdSettings(method="held-out", share=0.5)
+MOST_NOK = 0.5  # of the new good pictures, by the old threshold
 
 
 class Recalibrated(Record):
@@ -58,7 +65,8 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
     manifest, recipe = bundle.manifest, recipe_from_yaml(bundle.manifest.recipe, folder / "manifest.json: recipe")
     graph = bundle.graph(Precision.FP32).read_bytes()
     dataset = scan_dataset(pictures, progress)
-    splits = split(dataset.good, HELD_OUT, recipe.calibration.set_aside, recipe.seed)
+    refuse_learned(bundle, dataset.good)
+    splits = _duties(dataset.good, recipe)
     shelf = Shelf(dataset.good, (manifest.height, manifest.width), progress)
 
     aside, rate = shelf.prepared(splits.train), recipe.threshold.false_reject_rate
@@ -66,13 +74,29 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
     judgement = judge_precisions(
         splits, lambda _: maker.graphs(graph), shelf, maker, rate, "held-out", recipe.seed, progress
     )
+    compared = _compared(bundle, judgement)
+    progress.say(compared)
     graphs, golden = judgement.accepted(maker.graphs(graph)), _golden_pictures(bundle)
-    notes = (*dataset.notes, *judgement.notes)
-    contents = Contents(graphs, golden, _measured(graphs, golden), judgement, maker, splits.train, dataset.root, notes)
-    record = manifest.dataset.model_copy(
-        update={"calibration": len(maker.calibrated_on), "threshold": len(splits.folds[0])}
+    notes = (compared, *dataset.notes, *judgement.notes)
+    contents = Contents(
+        graphs,
+        golden,
+        _measured(graphs, golden),
+        judgement,
+        maker,
+        splits.train,
+        learned=read_learned(bundle),
+        root=dataset.root,
+        notes=notes,
     )
-    changes = {"version": version, "dataset": record, "figures": {}}  # the figures belong to other thresholds
+    duties = {"calibration": len(maker.calibrated_on), "threshold": sum(map(len, splits.folds))}
+    untested = {"test_good": 0, "test_defect": 0}  # the figures belong to other thresholds
+    changes = {
+        "version": version,
+        "dataset": manifest.dataset.model_copy(update=duties | untested),
+        "figures": {},
+        "recalibration": _origin(bundle, dataset),
+    }
     pack(
         out,
         label,
@@ -88,6 +112,39 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
         thresholds={precision: judgement.thresholds[precision] for precision in graphs},
         results=dict(judgement.results),
         notes=notes,
+    )
+
+
+def _duties(good: Sequence[Picture], recipe: Recipe) -> Splits:
+    if Precision.INT8.value in recipe.precisions:
+        return split(good, HELD_OUT, recipe.calibration.set_aside, recipe.seed)
+    return Splits(train=(), calibration=(), folds=(tuple(good),))
+
+
+def _compared(bundle: Bundle, judgement: Judgement) -> str:
+    """The old and the new threshold, in words. Raises DatasetError when the pictures cannot be of the same parts."""
+    scores = judgement.held_out[Precision.FP32].scores
+    old, new = bundle.threshold(Precision.FP32).score, judgement.thresholds[Precision.FP32].score
+    above = int((scores > old).sum())
+    if above > MOST_NOK * len(scores):
+        raise DatasetError(
+            f"{above} of {len(scores)} held-out pictures are NOK by the threshold of {bundle.label} ({old:.4g}), and a "
+            f"threshold above them ({new:.4g}) would pass defects: they show other parts, or light, lens or "
+            "fixture have changed. Build a new bundle from such pictures"
+        )
+    return (
+        f"threshold {old:.4g} before, {new:.4g} now (fp32); by the old one {above} of {len(scores)} held-out pictures "
+        "would be NOK"
+    )
+
+
+def _origin(bundle: Bundle, dataset: Dataset) -> Recalibration:
+    return Recalibration(
+        bundle=bundle.label,
+        manifest=sha256_of(bundle.folder / MANIFEST),
+        dataset=dataset.name,
+        pictures=len(dataset.good),
+        fingerprint=fingerprint(dataset),
     )
 
 

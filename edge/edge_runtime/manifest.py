@@ -110,6 +110,20 @@ class Dataset(Record):
     test_defect: int
 
 
+class Recalibration(Record):
+    """Thresholds and precisions were made anew by `edge-build calibrate`, on pictures from the line.
+
+    bundle: the label of the one that it started from. manifest: the SHA-256 of that one's manifest. pictures: how many
+    of the folder `dataset` there were. fingerprint: theirs, as in Dataset.
+    """
+
+    bundle: str
+    manifest: Sha256
+    dataset: str
+    pictures: int
+    fingerprint: Sha256
+
+
 class Figures(Record):
     """Measured on test pictures that no choice was made on. None where the test set cannot tell."""
 
@@ -157,6 +171,7 @@ class Manifest(Record):
     seed: int
     builder: str  # edge-build's version and those of the libraries that shape the result
     frames: FrameLimits | None = None  # None: built before there were any
+    recalibration: Recalibration | None = None
     files: dict[FileName, FileEntry]
 
     @model_validator(mode="after")

@@ -83,18 +83,9 @@ def test_ctrl_c_ends_the_compiler_and_leaves_nothing_half_written(tmp_path: Path
     bundle, stack = write_bundle(tmp_path / "bundle"), tmp_path / "stack"
     environment = write_stack(stack, "10.3", mishap)
     arguments = [*COMMAND, str(bundle), "--engines", str(tmp_path / "engines"), "--no-timing-cache"]
-    heed = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background it is ignored
-    try:
-        running = subprocess.Popen(
-            arguments,
-            env=environment,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, heed)
+    running = subprocess.Popen(
+        arguments, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         wait_for(stack / MARK, running)
         half = list((tmp_path / "engines").glob(".*.tmp"))

@@ -21,7 +21,7 @@ def test_a_bundle_has_its_files_and_opens(made: Made) -> None:
     files = {p.relative_to(made.bundle).as_posix() for p in made.bundle.rglob("*") if p.is_file()}
 
     assert files == {
-        "manifest.json", "model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx", "report.html",
+        "manifest.json", "model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx", "report.html", "learned.json",
         "calibration/pictures.json", "calibration/int8.json", "calibration/entropy2.cache", "calibration/minmax.cache",
         *(f"golden/{n}{kind}" for n in ("00", "01") for kind in (".png", ".npy", ".fp16.npy", ".int8.npy")),
     }  # fmt: skip
@@ -105,7 +105,38 @@ def test_a_bundle_is_calibrated_again_on_pictures_from_the_line(made: Made, tmp_
     assert listed
     assert all((line / picture["path"]).is_file() for picture in listed)
     assert after.manifest.figures == {}
-    assert (after.folder / "report.html").exists()
+    assert (after.manifest.dataset.threshold, after.manifest.dataset.test_good) == (10, 0)
+    origin = after.manifest.recalibration
+    assert (origin.bundle, origin.dataset, origin.pictures) == ("parts-1", "good", 20)
+    assert origin.manifest == hashlib.sha256((made.bundle / "manifest.json").read_bytes()).hexdigest()
+    assert f"threshold {before.threshold(Precision.FP32).score:.4g} before" in found.stderr
+    report = (after.folder / "report.html").read_text()
+    assert "parts-1 (manifest" in report
+    assert "<dt>Test</dt>" not in report
+
+
+def test_pictures_that_a_bundle_learned_from_do_not_calibrate_it(made: Made, tmp_path: Path) -> None:
+    found = edge_build(
+        "calibrate", made.bundle, made.dataset / "train/good", "--version", "2", "--out", tmp_path / "out"
+    )
+
+    assert found.returncode == 1
+    assert "12 of 12 pictures are among those that parts-1 learned from" in found.stderr
+    assert left_in(tmp_path / "out") == []
+
+
+def test_pictures_of_other_parts_do_not_calibrate_a_bundle(made: Made, tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    others.mkdir()
+    for number in range(8):
+        noise = np.random.default_rng(number).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+        cv2.imwrite(str(others / f"{number}.png"), noise)
+
+    found = edge_build("calibrate", made.bundle, others, "--version", "2", "--out", tmp_path / "out")
+
+    assert found.returncode == 1
+    assert "held-out pictures are NOK by the threshold of parts-1" in found.stderr
+    assert left_in(tmp_path / "out") == []
 
 
 def test_a_precision_that_fails_the_gate_stays_out_and_the_rest_is_built(made: Made, tmp_path: Path) -> None:
@@ -217,3 +248,9 @@ def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path:
     assert list(manifest.graphs) == [Precision.FP32]
     assert not (tmp_path / "out/good-1/calibration").exists()
     assert (manifest.dataset.train, manifest.dataset.test_good, manifest.dataset.test_defect) == (12, 0, 0)
+
+    line = write_dataset(tmp_path / "line", train=6, test=0, first=500) / "train/good"
+    again = edge_build("calibrate", tmp_path / "out/good-1", line, "--version", "2", "--out", tmp_path / "out")
+    assert again.returncode == 0, again.stderr
+    # without INT8 none is set aside
+    assert open_bundle(tmp_path / "out/good-2").threshold(Precision.FP32).pictures == 6
