@@ -92,7 +92,12 @@ def open_exchange(
         station.line,
         station.cell,
         lambda: Sample(
-            tally.sample(spool.waiting), status.report.state, desk.in_hand, answers.bundle, station.precision.value
+            tally.sample(spool.waiting),
+            tally.refused(),
+            status.report.state,
+            desk.in_hand,
+            answers.bundle,
+            station.precision.value,
         ),
     )
     publisher = Publisher(

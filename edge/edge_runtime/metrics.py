@@ -6,7 +6,7 @@ are fed while parts are judged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from edge_runtime.errors import ConfigError
+from edge_runtime.messages import Reply
 from edge_runtime.records import Timings, Verdict
 from edge_runtime.states import State
 from edge_runtime.tally import Counters
@@ -30,6 +31,7 @@ class Sample:
     """How the station is at this moment."""
 
     counters: Counters
+    refused: Mapping[Reply, int]  # triggers by the answer that was not ACCEPTED
     state: State
     in_hand: int  # triggers that wait for their verdicts
     bundle: str  # the name and version that verdicts carry
@@ -100,13 +102,17 @@ class _OnDemand(Collector):
             verdicts.add_metric((*self._values, outcome), getattr(counters, outcome))
         yield verdicts
         for name, text, value in (
-            ("edge_missed_triggers", "Triggers turned away", counters.missed),
+            ("edge_missed_triggers", "Triggers that were BUSY or NOTREADY, and ticks that passed", counters.missed),
             ("edge_late_verdicts", "Verdicts after their deadline", counters.late),
             ("edge_discarded_results", "Results that came after their ERROR", counters.discarded),
         ):
             counter = CounterMetricFamily(name, text, labels=self._names)
             counter.add_metric(self._values, value)
             yield counter
+        refused = CounterMetricFamily("edge_refused_triggers", "Not accepted", labels=(*self._names, "answer"))
+        for reply, count in sample.refused.items():
+            refused.add_metric((*self._values, reply.value), count)
+        yield refused
         yield self._gauge("edge_spooled_verdicts", "Verdicts that the broker has not confirmed", counters.spooled)
         yield self._gauge("edge_triggers_in_hand", "Triggers that wait for their verdicts", sample.in_hand)
         state = GaugeMetricFamily("edge_state", "1 for the state that holds", labels=(*self._names, "state"))

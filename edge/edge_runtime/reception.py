@@ -89,10 +89,10 @@ class Reception:
             self._inbox.put(order)
         elif answer.verdict is not None:
             self._publisher.publish_again(answer.verdict)
-        elif answer.reply in (Reply.BUSY, Reply.NOTREADY):
-            self._tally.count_missed()
         elif answer.reply is Reply.BADREQUEST:
             log.warning("trigger %d is refused: %s", trigger.trigger_id, answer.why)
 
     def _reply(self, trigger_id: int, reply: Reply) -> None:
+        if reply is not Reply.ACCEPTED:
+            self._tally.count_refused(reply)
         self._publisher.say(self._topics.trigger_ack, f"{trigger_id};{reply.value}".encode("ascii"))

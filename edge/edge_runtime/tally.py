@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from edge_runtime.messages import Reply
 from edge_runtime.records import Flag, Outcome, Verdict
 
 
@@ -19,7 +20,7 @@ class Counters:
     ok: int = 0
     nok: int = 0
     error: int = 0
-    missed: int = 0  # triggers that were not accepted: BUSY or NOTREADY
+    missed: int = 0  # triggers that the station had no time for: BUSY, NOTREADY, and ticks that passed
     late: int = 0  # verdicts after their deadline
     spooled: int = 0  # verdicts that the broker has not confirmed yet
     discarded: int = 0  # results that came after their order had got its ERROR; not in the payload
@@ -42,6 +43,8 @@ class Tally:
         self._lock = threading.Lock()
         self._outcomes = dict.fromkeys((Outcome.OK, Outcome.NOK, Outcome.ERROR), 0)
         self._missed = self._late = self._discarded = 0
+        refusals = (Reply.BUSY, Reply.NOTREADY, Reply.DUPLICATE, Reply.BADREQUEST)
+        self._refused: dict[Reply, int] = dict.fromkeys(refusals, 0)
 
     def count(self, verdict: Verdict) -> None:
         """A verdict is on disk."""
@@ -49,15 +52,26 @@ class Tally:
             self._outcomes[verdict.decision.outcome] += 1
             self._late += bool(verdict.flags & Flag.LATE)
 
-    def count_missed(self, count: int = 1) -> None:
-        """Triggers were turned away."""
+    def count_missed(self, count: int) -> None:
+        """Ticks passed while an earlier one was judged."""
         with self._lock:
             self._missed += count
+
+    def count_refused(self, reply: Reply) -> None:
+        """A trigger got this answer, and with it no verdict of its own."""
+        with self._lock:
+            self._refused[reply] += 1
+            self._missed += reply in (Reply.BUSY, Reply.NOTREADY)
 
     def count_discarded(self) -> None:
         """A result came after its order had been answered."""
         with self._lock:
             self._discarded += 1
+
+    def refused(self) -> dict[Reply, int]:
+        """How many triggers got each answer but ACCEPTED."""
+        with self._lock:
+            return dict(self._refused)
 
     def sample(self, spooled: int) -> Counters:
         """The totals now."""

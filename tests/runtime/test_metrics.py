@@ -7,12 +7,13 @@ import pytest
 from sample_verdict import sample_verdict
 
 from edge_runtime.errors import ConfigError
+from edge_runtime.messages import Reply
 from edge_runtime.metrics import Metrics, Sample, serve_metrics, temperatures
 from edge_runtime.states import State
 from edge_runtime.tally import Counters
 
 COUNTERS = Counters(ok=5, nok=2, error=1, missed=3, late=1, spooled=4, discarded=6)
-SAMPLE = Sample(COUNTERS, State.BUSY, 2, "screw-2", "fp16")
+SAMPLE = Sample(COUNTERS, {Reply.BUSY: 3, Reply.BADREQUEST: 7}, State.BUSY, 2, "screw-2", "fp16")
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def value(metrics, name, **labels):
 def test_totals_state_queue_spool_and_temperature_are_read_when_somebody_asks(metrics):
     assert [value(metrics, "edge_verdicts_total", outcome=o) for o in ("ok", "nok", "error")] == [5, 2, 1]
     assert value(metrics, "edge_missed_triggers_total") == 3
+    assert [value(metrics, "edge_refused_triggers_total", answer=a) for a in ("BUSY", "BADREQUEST")] == [3, 7]
     assert value(metrics, "edge_late_verdicts_total") == 1
     assert value(metrics, "edge_discarded_results_total") == 6
     assert value(metrics, "edge_spooled_verdicts") == 4

@@ -7,7 +7,7 @@ from sample_verdict import sample_verdict
 
 from edge_runtime.errors import StorageError
 from edge_runtime.inbox import Inbox
-from edge_runtime.messages import Command, SeqRange, Trigger
+from edge_runtime.messages import Command, Reply, SeqRange, Trigger
 from edge_runtime.reception import Reception
 from edge_runtime.tally import Tally
 from edge_runtime.topics import Topics
@@ -109,6 +109,7 @@ def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
     stage.desk.open(False)
     assert stage.receive(TOPICS.trigger, b"9;12;PART-9") == [("trigger/ack", b"9;NOTREADY")]
     assert stage.tally.sample(0).missed == 2
+    assert stage.tally.refused() == {Reply.BUSY: 1, Reply.NOTREADY: 1, Reply.DUPLICATE: 0, Reply.BADREQUEST: 0}
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,8 @@ def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
 def test_a_bad_trigger_is_answered_too(stage, payload, answer):
     assert stage.receive(TOPICS.trigger, payload) == [("trigger/ack", answer)]
     assert stage.inbox.take(0) is None
+    assert stage.tally.refused()[Reply.BADREQUEST] == 1
+    assert stage.tally.sample(0).missed == 0  # the PLC's fault, not the station's lack of time
 
 
 def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
@@ -126,6 +129,7 @@ def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
         ("trigger/ack", b"7;DUPLICATE"),
         ("again", 41),
     ]
+    assert (stage.tally.refused()[Reply.DUPLICATE], stage.tally.sample(0).missed) == (1, 0)
 
 
 def test_commands_go_to_the_serving_thread_and_unknown_ones_are_refused(stage):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from sample_verdict import sample_verdict
 
+from edge_runtime.messages import Reply
 from edge_runtime.records import Flag, Outcome
 from edge_runtime.tally import Tally
 
@@ -32,6 +33,6 @@ def test_every_sample_adds_up_while_others_count():
 def test_late_missed_and_spooled_stand_in_their_places():
     tally = Tally()
     tally.count(replace(sample_verdict(outcome=Outcome.OK), flags=Flag.LATE))
-    tally.count_missed()
-    tally.count_missed()
+    tally.count_refused(Reply.BUSY)
+    tally.count_missed(1)
     assert tally.sample(spooled=9).payload() == b"1;1;0;0;2;1;9"
