@@ -83,6 +83,8 @@ FAULTS: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
     "black, 0.2 % hot pixels": _hot,
     "a tenth of the light": lambda p, random: np.asarray(p * 0.1, np.uint8),
     "white": lambda p, random: np.asarray(np.clip(p.astype(np.int16) + 250, 0, 255), np.uint8),
+    "a quarter of the size": lambda p, random: np.asarray(cv2.resize(p, None, fx=0.25, fy=0.25), np.uint8),
+    "turned by 90 degrees": lambda p, random: np.ascontiguousarray(np.rot90(p)),
     "half the height": lambda p, random: np.ascontiguousarray(p[: p.shape[0] // 2]),
 }
 

@@ -12,6 +12,7 @@ from edge_build.pictures import DatasetError, Picture
 from edge_build.progress import Progress
 from edge_runtime.errors import PictureError
 from edge_runtime.frame_health import Look, limits_from_good, look_at
+from edge_runtime.frame_size import sizes_text
 from edge_runtime.manifest import FrameLimits
 from edge_runtime.picture_file import read_picture
 
@@ -29,7 +30,7 @@ def limits_of_good(pictures: Sequence[Picture], progress: Progress) -> FrameLimi
         except PictureError as error:
             raise DatasetError(str(error)) from error
     limits = limits_from_good(looks)
-    size = f"{limits.width} x {limits.height} pixels" if limits.width else "several sizes, so none is checked"
+    size = f"{sizes_text(limits.sizes) if limits.sizes else f'{limits.width} x {limits.height}'} pixels"
     progress.say(
         f"frames: {size}; at least {limits.brightness_low:.0f} bright, at most {limits.saturated_high:.0%} white, "
         f"sharpness at least {limits.sharpness_low:.3f}"

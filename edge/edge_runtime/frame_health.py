@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.frame_size import size_problem, sizes_from_good
 from edge_runtime.manifest import FrameLimits
 from edge_runtime.records import ErrorCode
 
@@ -65,13 +66,10 @@ def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) ->
     """Why a frame must not be judged, or None."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         return ErrorCode.FRAME_WRONG_FORMAT, f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
-    height, width = image.shape[:2]
-    wanted = (limits.height or height, limits.width or width)
-    if (height, width) != wanted:
+    if problem := size_problem(image.shape[0], image.shape[1], limits):
         return (
             ErrorCode.FRAME_WRONG_SIZE,
-            f"the frame is {width} x {height} pixels, the good pictures were {wanted[1]} x {wanted[0]}: check the "
-            "camera's region and binning, or set health.size to false",
+            f"{problem}: check the camera's region and binning, or set health.size to false",
         )
     look = look_at(image)
     if look.brightness < limits.brightness_low:
@@ -97,17 +95,18 @@ def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) ->
 def limits_from_good(looks: Sequence[Look]) -> FrameLimits:
     """What frames must look like, from good pictures: half the way, or more, from the worst of them to a useless frame.
 
-    A third of the lowest brightness; half the way to all white; half the way to fully blurred. The size counts when
-    all have the same.
+    A third of the lowest brightness; half the way to all white; half the way to fully blurred. Their size when all have
+    the same, otherwise `sizes_from_good`.
     """
-    sizes = {(look.height, look.width) for look in looks}
-    height, width = sizes.pop() if len(sizes) == 1 else (None, None)
+    sizes = sorted({(look.height, look.width) for look in looks})
+    height, width = sizes[0] if len(sizes) == 1 else (None, None)
     sharpest = [look.sharpness for look in looks if look.sharpness is not None]
     lowest = min(sharpest, default=0.0)
     return FrameLimits(
         pictures=len(looks),
         height=height,
         width=width,
+        sizes=sizes_from_good(sizes) if len(sizes) > 1 else None,
         brightness_low=max(FIXED_LIMITS.brightness_low, min(look.brightness for look in looks) / 3),
         saturated_high=(1 + max(look.saturated for look in looks)) / 2,
         sharpness_low=(lowest + BLURRED) / 2 if lowest > BLURRED else 0.0,

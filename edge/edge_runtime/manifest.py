@@ -137,6 +137,17 @@ class Figures(Record):
     defect: int
 
 
+class SizeRange(Record):
+    """Which sizes frames may have, in pixels, where the good pictures had several. All bounds are included."""
+
+    height_low: Annotated[int, Field(ge=1)]
+    height_high: Annotated[int, Field(ge=1)]
+    width_low: Annotated[int, Field(ge=1)]
+    width_high: Annotated[int, Field(ge=1)]
+    ratio_low: Annotated[float, Field(gt=0)]  # width / height
+    ratio_high: Annotated[float, Field(gt=0)]
+
+
 class FrameLimits(Record):
     """Which frames are judged: edge_runtime.frame_health measures them. 0 (and 1 for the share) checks nothing.
 
@@ -146,6 +157,7 @@ class FrameLimits(Record):
     pictures: Annotated[int, Field(ge=0)] = 0  # good pictures that they rest on
     height: Annotated[int, Field(ge=1)] | None = None  # None: the good pictures had several sizes
     width: Annotated[int, Field(ge=1)] | None = None
+    sizes: SizeRange | None = None  # None: they had one, or the bundle was built before several were checked
     brightness_low: Annotated[float, Field(ge=0, le=255)] = 4.0
     saturated_high: Share = 0.99
     sharpness_low: Annotated[float, Field(ge=0)] = 0.0

@@ -131,7 +131,10 @@ class MetricsSettings(_Part):
 class HealthSettings(_Part):
     """Which frames are judged; all others are ERROR. null: as the bundle says, from its good pictures."""
 
-    size: bool = Field(default=True, description="frames must have the size of the good pictures, if these had one")
+    size: bool = Field(
+        default=True,
+        description="frames must have the size of the good pictures, or one of about theirs; false: not checked",
+    )
     frozen: bool = Field(
         default=True, description="a frame may not be the one before once more; false for recorded pictures that repeat"
     )
@@ -152,7 +155,8 @@ class HealthSettings(_Part):
         """The bundle's limits with the station's in their places."""
         names = ("brightness_low", "saturated_high", "sharpness_low")
         changes: dict[str, float | None] = {n: v for n in names if (v := getattr(self, n)) is not None}
-        return limits.model_copy(update=changes if self.size else changes | {"height": None, "width": None})
+        any_size = {"height": None, "width": None, "sizes": None}
+        return limits.model_copy(update=changes if self.size else changes | any_size)
 
 
 class Station(_Part):

@@ -37,11 +37,12 @@ def test_the_limits_are_those_of_the_pictures_as_they_are_and_are_told(tmp_path)
     assert progress.said[0].startswith("frames: 96 x 64 pixels; at least ")
 
 
-def test_pictures_of_several_sizes_set_no_size(tmp_path):
+def test_pictures_of_several_sizes_set_a_range_and_it_is_told(tmp_path):
     progress = RecordingProgress()
-    limits = limits_of_good(write(tmp_path, [(64, 96), (64, 64)]), progress)
+    limits = limits_of_good(write(tmp_path, [(40, 96), (40, 80)]), progress)
     assert (limits.height, limits.width) == (None, None)
-    assert progress.said[0].startswith("frames: several sizes, so none is checked; ")
+    assert (limits.sizes.height_low, limits.sizes.height_high) == (38, 42)
+    assert progress.said[0].startswith("frames: 76 to 100 x 38 to 42 (width / height 1.900 to 2.520) pixels; at least ")
 
 
 def test_a_picture_that_went_away_is_named(tmp_path):

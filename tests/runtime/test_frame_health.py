@@ -81,9 +81,17 @@ def test_another_size_is_an_error_that_says_both(limits):
     error, text = frame_fault(part(1)[:200], limits)
     assert error is ErrorCode.FRAME_WRONG_SIZE
     assert "256 x 200 pixels, the good pictures were 256 x 256" in text
-    several = limits_from_good([look_at(part(1)), look_at(part(2, size=200))])
+
+
+def test_of_several_sizes_what_lies_between_and_a_bit_beyond_is_judged_and_the_rest_says_why():
+    several = limits_from_good([look_at(part(1)[:200]), look_at(part(2)[:220])])
     assert (several.height, several.width) == (None, None)
-    assert frame_fault(part(3, size=220), several) is None
+    assert [frame_fault(part(3)[:rows], several) for rows in (195, 200, 210, 220, 225)] == [None] * 5
+    error, text = frame_fault(part(3)[:100], several)
+    assert error is ErrorCode.FRAME_WRONG_SIZE
+    assert "256 x 100 pixels (width / height 2.560), allowed are 244 to 268 x 190 to 231 (width / height 1.1" in text
+    assert "health.size" in text
+    assert code(np.ascontiguousarray(part(3)[:180].transpose(1, 0, 2)), several) is ErrorCode.FRAME_WRONG_SIZE
 
 
 def test_a_station_may_set_its_own_limits(limits):
@@ -91,6 +99,9 @@ def test_a_station_may_set_its_own_limits(limits):
     assert (own.height, own.brightness_low, own.sharpness_low) == (None, 0, 0)
     assert own.saturated_high == limits.saturated_high
     assert frame_fault(part(1, blur=9.0), own) is None
+    several = limits_from_good([look_at(part(1)), look_at(part(2, size=200))])
+    assert code(part(3)[:20], several) is ErrorCode.FRAME_WRONG_SIZE
+    assert frame_fault(part(3)[:20], HealthSettings(size=False, sharpness_low=0.0).applied_to(several)) is None
     assert HealthSettings().applied_to(limits) == limits
 
 
@@ -119,6 +130,8 @@ def test_the_share_of_white_counts_channel_values():
 
 def test_a_bundle_without_limits_is_judged_as_ever():
     assert FrameLimits() == FIXED_LIMITS
+    written_before_several_were_checked = FrameLimits.model_validate({"pictures": 9, "height": None, "width": None})
+    assert frame_fault(part(1)[:20], written_before_several_were_checked) is None
     assert frame_fault(part(1, blur=9.0)) is None
 
 

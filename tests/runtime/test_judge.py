@@ -7,9 +7,11 @@ import pytest
 
 from edge_runtime.errors import EngineError
 from edge_runtime.frame_health import frame_fault
+from edge_runtime.frame_size import sizes_from_good
 from edge_runtime.judge import MAX_REGIONS, Judge, decide, regions, scaled_score
-from edge_runtime.manifest import Threshold
+from edge_runtime.manifest import FrameLimits, Threshold
 from edge_runtime.records import ErrorCode, Frame, Inspection, Outcome
+from edge_runtime.verdict_json import TEXT_LENGTH
 
 THRESHOLD = Threshold(
     score=10, score_low=9, score_high=None, map=8, false_reject_rate=0.01, false_reject_rate_guaranteed=0.05,
@@ -91,6 +93,19 @@ def test_a_frame_that_shows_no_part_is_an_error_and_never_reaches_the_engine(ima
     decision, engine = judge(Inspection(0.0, flat_map(0)), image)
     assert (decision.outcome, decision.error) == (Outcome.ERROR, code)
     assert says in decision.detail
+    assert engine.given == []
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 40), (400, 1006)], ids=["small", "turned"])
+def test_a_small_or_turned_frame_is_an_error_where_good_pictures_had_several_sizes(height, width):
+    image = np.random.default_rng(0).integers(0, 200, (height, width, 3), dtype=np.uint8)
+    limits = FrameLimits(sizes=sizes_from_good([(1000, 400), (1012, 400)]))
+    engine = ScriptedEngine(Inspection(0.0, flat_map(0)))
+    decision = Judge(engine, THRESHOLD, 64, 64, limits=limits)(Frame("test", 1, 0, image))
+    assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.FRAME_WRONG_SIZE)
+    assert f"{width} x {height} pixels" in decision.detail
+    assert "allowed are 380 to 420 x 950 to 1062 (width / height 0.375 to 0.420)" in decision.detail
+    assert len(decision.detail) <= TEXT_LENGTH
     assert engine.given == []
 
 
