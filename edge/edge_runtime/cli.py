@@ -90,12 +90,12 @@ def run(
 @app.command()
 def check(station_file: StationFile) -> None:
     """Say everything that is wrong with a configuration, its bundle, its source and its broker; exit 0 or 78."""
-    from edge_runtime.preflight import findings
+    from edge_runtime.preflight import Rating, findings
 
     wrong = 0
     for finding in findings(read_station(station_file)):
-        wrong += bool(finding.problem)
-        print(f"WRONG  {finding.problem}" if finding.problem else f"ok     {finding.what}", flush=True)
+        wrong += finding.rating is Rating.WRONG
+        print(f"{finding.rating.value:<6} {finding.text}", flush=True)
     if wrong:
         raise ConfigError(f"{station_file}: {wrong} of the things checked are wrong, see above")
 

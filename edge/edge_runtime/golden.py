@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from dataclasses import dataclass
 
 import cv2
@@ -77,6 +79,17 @@ def deviation(engine: Engine, reference: Reference) -> float:
             f"{map_off:.2f} in the map): nothing is served; build the engine or the bundle again"
         )
     return max(score_off, map_off)
+
+
+def median_ms(bundle: Bundle, engine: Engine, rounds: int) -> float:
+    """How long the engine takes for a golden picture, in ms. It should have seen one before."""
+    picture, _ = read_golden(bundle, bundle.manifest.golden[0])
+    times_ms = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        engine.infer(picture)
+        times_ms.append(1e3 * (time.perf_counter() - started))
+    return statistics.median(times_ms)
 
 
 def read_golden(bundle: Bundle, golden: Golden) -> tuple[NDArray[np.uint8], Inspection]:

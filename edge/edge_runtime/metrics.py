@@ -76,10 +76,22 @@ class Metrics:
 @contextmanager
 def serve_metrics(metrics: Metrics, host: str, port: int) -> Iterator[int]:
     """Answer on the port while the context lasts; yields the port (0 asks for a free one). Raises ConfigError."""
+    with _serve(metrics.registry, host, port) as served:
+        yield served
+
+
+def probe_port(host: str, port: int) -> None:
+    """Raises ConfigError when nothing could answer there."""
+    with _serve(CollectorRegistry(), host, port):
+        pass
+
+
+@contextmanager
+def _serve(registry: CollectorRegistry, host: str, port: int) -> Iterator[int]:
     try:
-        server, thread = start_http_server(port, host, metrics.registry)
+        server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        raise ConfigError(f"metrics.port {port} of {host} cannot be used: {error.strerror}") from error
+        raise ConfigError(f"metrics.port {port} of {host} cannot be used: {error.strerror}; choose another") from error
     try:
         yield server.server_port
     finally:

@@ -2,71 +2,124 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 
 from edge_runtime.bundle import open_bundle
 from edge_runtime.errors import ConfigError, EdgeError
-from edge_runtime.golden import replay_golden
-from edge_runtime.hardware import open_engine
+from edge_runtime.golden import median_ms, replay_golden
+from edge_runtime.hardware import Hardware
+from edge_runtime.metrics import probe_port
 from edge_runtime.mqtt_client import probe_broker
-from edge_runtime.source import open_source
+from edge_runtime.state_folder import SYSTEMD_STATE, probe_state_folder
 from edge_runtime.station import Station
+
+ROUNDS = 5
+
+
+class Rating(Enum):
+    """How a finding is printed."""
+
+    OK = "ok"
+    DOUBTFUL = "WARN"
+    WRONG = "WRONG"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked: what it is, and what is wrong with it; no problem means that it is fine."""
+    """One thing that was checked, in words."""
 
-    what: str
-    problem: str = ""
-
-
-def findings(station: Station) -> Iterator[Finding]:
-    """Check the bundle, the source, the state folder and the broker; each is checked whatever the others give."""
-    for check in (check_bundle, check_source, check_state_dir, check_broker):
-        yield _finding(check, station)
+    text: str
+    rating: Rating = Rating.OK
 
 
-def check_bundle(station: Station) -> str:
-    """Lengths, hashes, schema, the graph, and the golden pictures. Raises EdgeError."""
+def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Finding]:
+    """Check bundle, deadline, source, state folder, metrics' port and broker; each whatever the others give."""
+    used = hardware or Hardware()
+    for found in (
+        check_bundle(station, used),
+        check_source(station, used),
+        check_state_dir(station),
+        check_metrics(station),
+        check_broker(station),
+    ):
+        try:
+            yield from found
+        except EdgeError as error:
+            yield Finding(str(error), Rating.WRONG)
+
+
+def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
+    """Lengths, hashes, schema, the graph, the golden pictures, and how long these take. Raises EdgeError."""
     bundle = open_bundle(station.bundle)
-    with open_engine(station, bundle) as engine:
+    with hardware.open_engine(station, bundle) as engine:
         worst = replay_golden(bundle, engine, station.precision)
-        return (
+        yield Finding(
             f"bundle {bundle.label}, {station.precision.value}: {len(bundle.manifest.golden)} golden pictures "
             f"reproduced by {engine.name}, largest deviation {worst:.3f} of the tolerance"
         )
+        yield deadline_finding(station.deadline_ms, median_ms(bundle, engine, ROUNDS))
 
 
-def check_source(station: Station) -> str:
+def deadline_finding(deadline_ms: int, engine_ms: float) -> Finding:
+    """Whether the deadline leaves room beside the engine for the camera, the preparing and the disk."""
+    text = f"deadline_ms {deadline_ms}: the engine alone takes {engine_ms:.1f} ms a picture"
+    faster = "raise deadline_ms, or take a faster engine, precision or detector"
+    if engine_ms >= deadline_ms:
+        return Finding(f"{text}, so no verdict would be in time; {faster}", Rating.WRONG)
+    if engine_ms > deadline_ms / 2:
+        return Finding(f"{text}, which leaves little for camera, preparing and disk; {faster}", Rating.DOUBTFUL)
+    return Finding(text)
+
+
+def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """It opens. Raises SourceError."""
-    with open_source(station.source.uri, station.source.loop):
-        return f"source {station.source.uri}"
+    with hardware.open_source(station):
+        yield Finding(f"source {station.source.uri}")
 
 
-def check_state_dir(station: Station) -> str:
-    """It is, or can be made, a folder that can be written. Raises ConfigError."""
+def check_state_dir(station: Station, units: Path = SYSTEMD_STATE) -> Iterator[Finding]:
+    """It is there or can be made, and can be written. units: where systemd makes it. Raises StorageError."""
     folder = station.state_dir
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    if not there.is_dir():
-        raise ConfigError(f"state_dir {folder}: {there} is not a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"state_dir {folder}: this user may not write in {there}")
-    return f"state_dir {folder}"
+    if folder.parent == units and not units.exists():
+        text = f"state_dir {folder}: {units} is not there yet; the systemd unit makes both, `run` by hand does not"
+        yield Finding(text, Rating.DOUBTFUL)
+        return
+    probe_state_folder(folder)
+    yield Finding(f"state_dir {folder}")
 
 
-def check_broker(station: Station) -> str:
+def check_metrics(station: Station) -> Iterator[Finding]:
+    """Its port is free, or taken by this very station. Raises ConfigError."""
+    host, port = station.metrics.host, station.metrics.port
+    if port is None:
+        return
+    try:
+        probe_port(host, port)
+    except ConfigError:
+        if not _answers_there(station, port):
+            raise
+        yield Finding(f"metrics {host}:{port}: this station runs, and answers there")
+    else:
+        yield Finding(f"metrics {host}:{port}")
+
+
+def check_broker(station: Station) -> Iterator[Finding]:
     """It takes the connection. Raises ConfigError."""
     broker = f"broker {station.mqtt.host}:{station.mqtt.port}"
     if problem := probe_broker(station):
         raise ConfigError(f"{broker}: {problem}; check mqtt.host, port, tls, user and password_file")
-    return broker
+    yield Finding(broker)
 
 
-def _finding(check: Callable[[Station], str], station: Station) -> Finding:
+def _answers_there(station: Station, port: int) -> bool:
+    host = "127.0.0.1" if station.metrics.host in ("0.0.0.0", "") else station.metrics.host
     try:
-        return Finding(check(station))
-    except EdgeError as error:
-        return Finding(check.__name__.removeprefix("check_").replace("_", " "), str(error))
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=2) as answer:
+            found = answer.read(1 << 20).decode("utf-8", "replace")
+    except (OSError, ValueError):  # a program of another kind
+        return False
+    return f'edge_state{{cell="{station.cell}",line="{station.line}"' in found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import SpoolDamagedError, StorageError
+from edge_runtime.state_folder import make_state_folder
 
 FILE = "spool.sqlite3"
 DAMAGED = "spool.damaged"  # a file that says: set this spool aside at the next start
@@ -25,8 +26,8 @@ class SpoolDatabase:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self.lock = threading.Lock()
+        make_state_folder(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise StorageError(f"state_dir {folder} cannot be used: {error}; check the path and the rights") from error

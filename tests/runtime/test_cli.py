@@ -134,6 +134,14 @@ def test_run_with_a_state_dir_that_cannot_be_made_ends_with_74(place):
     assert f"state_dir {place}/file/state cannot be used" in found.stderr
 
 
+def test_run_makes_only_the_last_folder_of_state_dir_for_the_path_may_be_misspelt(place):
+    (place / "station.yaml").write_text(init(place).stdout.replace(f"{place}/state", f"{place}/sate/a/state"))
+    found = run("run", place / "station.yaml")
+    assert found.returncode == 74
+    assert f"state_dir {place}/sate/a/state cannot be used: its parent {place}/sate/a is missing; make" in found.stderr
+    assert not (place / "sate").exists()
+
+
 def test_check_says_everything_that_is_wrong_at_once(place):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
@@ -148,7 +156,7 @@ def test_check_says_everything_that_is_wrong_at_once(place):
     assert len(wrong) == 4
     assert wrong[0].startswith(f"WRONG  {place}/bundle/golden/0.png is missing; build the bundle again")
     assert wrong[1].startswith(f"WRONG  source folder://{place}/nothing: ")
-    assert wrong[2] == f"WRONG  state_dir {place}/file/state: {place}/file is not a folder"
+    assert wrong[2].startswith(f"WRONG  state_dir {place}/file/state cannot be used: Not a directory; check the rights")
     assert wrong[3].startswith(f"WRONG  broker 127.0.0.1:{port}: [Errno 111] Connection refused; check mqtt.host")
     assert found.stderr == f"edge-daemon: {place}/station.yaml: 4 of the things checked are wrong, see above\n"
 
