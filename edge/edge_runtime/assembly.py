@@ -108,6 +108,7 @@ def open_exchange(
         inbox.put,
         station.duplicate_window_s,
         on_live=metrics.observe_publish,
+        broker=station.mqtt.address,
     )
     status = Status(publisher.show, desk, triggered)
     settle = desk.settle if triggered else lambda verdict: None

@@ -30,6 +30,7 @@ from edge_runtime.errors import ConfigError
 from edge_runtime.link import Confirmed, Down, LinkEvent, Refused, Up
 from edge_runtime.states import State, StateReport
 from edge_runtime.station import MqttSettings, Station
+from edge_runtime.takeover import TakeoverWatch
 from edge_runtime.tls_reasons import connect_reason, end_reason
 
 KEEPALIVE_S = 10
@@ -57,6 +58,7 @@ class MqttClient:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._up: _Connection | None = None  # the one that may be used
+        self._takeover = TakeoverWatch(station.client_id)
         paho_client(station.mqtt, station.client_id)  # what is wrong with the files is to be told now
 
     def __enter__(self) -> MqttClient:
@@ -94,11 +96,12 @@ class MqttClient:
                 reason = str(error)
             failures = 0 if self._up is not None else failures + 1
             self._up = None  # before Down: who has heard of it sends nothing until the next Up
-            self._on_event(Down(reason))
+            self._on_event(Down(self._takeover.ended(reason)))
             self._stopping.wait(pause_s(failures, random.random()))
 
     def _came_up(self, connection: _Connection) -> None:
         self._up = connection
+        self._takeover.came_up()
         self._on_event(Up())
 
 

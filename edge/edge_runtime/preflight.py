@@ -109,7 +109,7 @@ def check_metrics(station: Station) -> Iterator[Finding]:
 
 def check_broker(station: Station) -> Iterator[Finding]:
     """It takes the connection. Raises ConfigError."""
-    broker = f"broker {station.mqtt.host}:{station.mqtt.port}"
+    broker = f"broker {station.mqtt.address}"
     if problem := probe_broker(station):
         raise ConfigError(f"{broker}: {problem}; check mqtt.host, port, tls, user and password_file")
     yield Finding(broker)

@@ -60,7 +60,7 @@ class Publisher:
     """See the module. on_failure is told what ended the thread, if anything but `close` did.
 
     keep_triggered_s: how long an acknowledged answer to a trigger stays in the spool, for the same trigger may come
-    again. on_live: see Delivery.
+    again. on_live: see Delivery. broker: HOST:PORT, for the log.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Publisher:
         clock: Callable[[], float] = time.monotonic,
         unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         on_live: Callable[[int], None] = lambda publish_us: None,
+        broker: str = "",
     ) -> None:
         self._topics, self._spool, self._tally = topics, spool, tally
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
@@ -84,6 +85,7 @@ class Publisher:
         self._up = self._outage_told = False
         self._report: StateReport | None = None
         self._counters: Counters | None = None
+        self._broker = broker
         self._beats, self._next_beat = 0, clock()
         self._drains: list[threading.Event] = []
         self._refusal = ""  # the last one told
@@ -180,14 +182,14 @@ class Publisher:
                 self._report = event
                 self._send_state()
             case Up():
-                log.info("the broker is there; %d verdicts wait for it", self._spool.waiting)
+                log.info("broker %s is there; %d verdicts wait for it", self._broker, self._spool.waiting)
                 self._up, self._outage_told = True, False
                 self._delivery.connected(link)
                 self._send_state()
                 self._counters = None  # send them in any case
             case Down(reason):
                 level = logging.DEBUG if self._outage_told else logging.WARNING
-                log.log(level, "broker: %s; it is tried again, and verdicts are kept", reason)
+                log.log(level, "broker %s: %s; it is tried again, and verdicts are kept", self._broker, reason)
                 self._up, self._outage_told = False, True
                 self._delivery.lost()
             case _Acknowledged(seq):
@@ -204,7 +206,7 @@ class Publisher:
     def _report_refusal(self, reason: str) -> None:
         if reason != self._refusal:
             self._refusal = reason
-            log.error("the broker refuses messages (%s): check its access list for this client", reason)
+            log.error("broker %s refuses messages (%s): check its access list for this client", self._broker, reason)
 
     def _acknowledge(self, seq: int) -> None:
         try:

@@ -83,6 +83,11 @@ class MqttSettings(_Part):
     )
     heartbeat_ms: Annotated[int, Field(ge=50, le=60_000)] = Field(default=500, description="the period of /heartbeat")
 
+    @property
+    def address(self) -> str:
+        """HOST:PORT, for people."""
+        return f"{self.host}:{self.port}"
+
     @model_validator(mode="after")
     def _user_with_password(self) -> MqttSettings:
         if self.password_file is not None and self.user is None:

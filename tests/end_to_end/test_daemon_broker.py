@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 from tiny_bundle import write_pictures
 
 
@@ -114,3 +116,20 @@ def test_tls_proves_the_broker(bench, certificates, start_broker):
         bench.station(broker.port, mqtt=", tls: {ca: none.pem}")
     )
     assert "it closed the connection before it answered" in wrong(bench.station(broker.port))
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_second_client_with_the_stations_id_is_told_of_after_some_lost_connections(bench, broker):
+    other = paho.Client(CallbackAPIVersion.VERSION2, "edge-press-1")
+    other.reconnect_delay_set(1, 1)
+    other.connect("127.0.0.1", broker.port)
+    other.loop_start()
+    daemon = bench.daemon(bench.station(broker.port))
+    try:
+        daemon.read_until(
+            f"broker 127.0.0.1:{broker.port}: the connection was lost: Unspecified error; another client with the id "
+            "edge-press-1 may be connected"
+        )
+    finally:
+        other.disconnect()
+        other.loop_stop()

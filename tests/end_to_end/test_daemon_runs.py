@@ -119,10 +119,10 @@ def test_without_a_broker_verdicts_are_kept_and_go_out_when_it_comes(bench, brok
     write_pictures(bench.pictures, "onx")
     broker.stop()
     daemon = bench.daemon(bench.station(broker.port), "--once", "--verbose")
-    daemon.read_until("broker: it cannot be reached")
+    daemon.read_until(f"broker 127.0.0.1:{broker.port}: it cannot be reached")
     broker.start()
     assert daemon.wait() == 0, daemon.log
-    assert "the broker is there; 3 verdicts wait for it" in daemon.log
+    assert f"broker 127.0.0.1:{broker.port} is there; 3 verdicts wait for it" in daemon.log
 
 
 def test_a_stop_without_a_broker_keeps_the_verdicts_for_the_next_start(bench, broker, listener):

@@ -86,7 +86,10 @@ class Stage:
         self.failures: queue.Queue[Exception] = queue.Queue()
         self.tally = Tally()
         self.publisher = Publisher(
-            TOPICS, self.spool, self.tally, 0.05, self.failures.put, clock=self.clock, unix_ms=lambda: 1_750_000_001_000
+            *(TOPICS, self.spool, self.tally, 0.05, self.failures.put),
+            clock=self.clock,
+            unix_ms=lambda: 1_750_000_001_000,
+            broker="h:1883",
         )
         self.link = ScriptedLink(self.publisher)
 
@@ -345,7 +348,7 @@ def test_a_message_that_the_broker_refuses_is_told_once_and_the_verdict_stays(st
     for mid in (1, 2, 3):
         stage.publisher.on_link_event(Refused(mid, "Not authorized"))
     assert not stage.publisher.drained().wait(0.2)
-    assert caplog.text.count("the broker refuses messages (Not authorized): check its access list") == 1
+    assert caplog.text.count("broker h:1883 refuses messages (Not authorized): check its access list") == 1
     assert stage.spool.waiting == 1
 
 
@@ -357,9 +360,9 @@ def test_an_outage_is_told_once_in_the_log(stage, caplog):
     stage.publish(1)
     assert stage.publisher.drained().wait(WAIT_S)
     stage.down()
-    wait_until(lambda: caplog.text.count("broker: gone") == 2)
+    wait_until(lambda: caplog.text.count("broker h:1883: gone") == 2)
     found = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-    assert found == ["broker: gone; it is tried again, and verdicts are kept"] * 2
+    assert found == ["broker h:1883: gone; it is tried again, and verdicts are kept"] * 2
 
 
 def test_closing_sends_what_is_in_hand_and_then_the_last_state(stage):
