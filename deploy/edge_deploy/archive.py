@@ -17,8 +17,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -59,15 +59,22 @@ class Archive:
         left in the folder then.
         """
         make_folder(folder)
+        self._read_files(lambda name: _new_file(folder / name))
+        with _new_file(folder / MANIFEST) as target:  # last: a folder with a manifest is a whole bundle
+            target.write(self.manifest_bytes)
+
+    def verify(self) -> None:
+        """Read all of it and write nothing. Works once for each opening, and raises BundleError, as `unpack`."""
+        with Path(os.devnull).open("wb") as nowhere:
+            self._read_files(lambda name: nullcontext(nowhere))
+
+    def _read_files(self, open_target: Callable[[str], AbstractContextManager[BinaryIO]]) -> None:
         for name, entry in sorted(self.manifest.files.items()):
             self._expect_header(name, entry.length)
-            make_folder((folder / name).parent)
-            with _new_file(folder / name) as target:
+            with open_target(name) as target:
                 _copy_checked(self._file, target, entry, f"{self.path}: {name} inside", COPY_AGAIN)
             self._expect_zeros(padded(entry.length) - entry.length, f"after {name}")
         self._expect_zeros(len(END), "at its end")
-        with _new_file(folder / MANIFEST) as target:  # last: a folder with a manifest is a whole bundle
-            target.write(self.manifest_bytes)
 
     def _expect_header(self, name: str, length: int) -> None:
         found = self._file.read(BLOCK)
@@ -194,6 +201,7 @@ def _copy_checked(source: BinaryIO, target: BinaryIO, entry: FileEntry, what: st
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[BinaryIO]:
+    make_folder(path.parent)
     with storage_errors(path), path.open("xb") as file:
         yield file
         file.flush()

@@ -130,6 +130,7 @@ class Store:
                 f"is damaged: give the new one its own version, or activate another bundle and remove this one"
             )
         if not self._problem(archive.label):
+            archive.verify()  # nothing of it is needed, but a damaged file would be carried on to other devices
             return Installation.THERE
         # File by file, because it may be the active one: each is swapped in one rename and the good ones stay.
         self._unpack(archive, incoming / archive.label)

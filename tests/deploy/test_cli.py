@@ -52,6 +52,24 @@ def test_a_damaged_bundle_is_listed_with_its_reason_and_an_exit_code(
     assert "golden/0.png is missing" in listed.out
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_damaged_file_is_refused_whether_or_not_its_bundle_is_in_the_store_already(
+    edge_deploy: Run, pack: Callable[..., Path], tmp_path: Path, is_there: bool
+) -> None:
+    file, options = pack("1"), ("--store", tmp_path / "store", "--trust", tmp_path / "keys" / "public.pem")
+    if is_there:
+        edge_deploy("install", file, *options)
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"graph 1", b"graph 2", 1))
+
+    found = edge_deploy("install", file, *options)
+
+    assert (found.code, found.out) == (78, "")
+    assert f"{file}: model.fp32.onnx inside is not what the manifest lists" in found.err
+    if is_there:
+        assert edge_deploy("list", "--store", tmp_path / "store").out.split() == ["screw-1", "whole"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
