@@ -55,6 +55,7 @@ class Bundle:
 
 def open_bundle(folder: Path) -> Bundle:
     """Read the manifest and check every file against it. Raises BundleError."""
+    _require_active(folder)
     folder = folder.resolve()  # `active` of edge-deploy is a link that may point elsewhere while this bundle serves
     manifest = read_manifest(folder)
     _check_files(folder, manifest)
@@ -67,6 +68,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         text = path.read_bytes()
     except FileNotFoundError:
+        _require_active(folder)
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {REBUILD}") from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
@@ -90,6 +92,22 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _require_active(folder: Path) -> None:
+    """Raises BundleError when this is where a store of edge-deploy has its link, and the link is missing or broken."""
+    store, bundles = folder.parent, folder.parent / "bundles"
+    try:
+        if folder.name != "active" or folder.exists() or not bundles.is_dir():
+            return
+        what = f"leads to {folder.readlink()}, which is not there" if folder.is_symlink() else "is missing"
+        installed = ", ".join(sorted(path.name for path in bundles.iterdir() if path.is_dir())) or "none"
+    except OSError:  # told when the manifest is read
+        return
+    raise BundleError(
+        f"{folder}, the link to the active bundle, {what}: `edge-deploy activate NAME-VERSION --store {store}` makes "
+        f"it; installed: {installed}"
+    )
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge_runtime.bundle import Bundle
 from edge_runtime.engine import EngineKind
-from edge_runtime.engine_choice import choose_engine
+from edge_runtime.engine_choice import CALIBRATORS, choose_engine
 from edge_runtime.golden import median_ms, replay_golden
 from edge_runtime.prepare_proof import prove_prepare
 from edge_runtime.records import Precision
@@ -26,6 +26,8 @@ def selftest(
 
     verbose: why an engine was passed over, in full.
     """
+    if kind not in CALIBRATORS:  # these say more about a missing graph
+        bundle.graph(precision)  # raises, before anything is said to be right
     yield f"bundle   {bundle.label}, {precision.value}: every file is as it was built"
     prove_prepare()
     yield "prepare  gives the same pixels as on the host"

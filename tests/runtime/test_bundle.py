@@ -143,3 +143,21 @@ def test_the_hash_of_a_file_larger_than_one_block_is_that_of_its_bytes(tmp_path)
     (tmp_path / "zeros").write_bytes(bytes(3 << 20))
     # sha256sum of three mebibytes of zeros
     assert sha256_of(tmp_path / "zeros") == "bbd05cf6097ac9b1f89ea29d2542c1b7b67ee46848393895f5a9e43fa1f621e5"
+
+
+@pytest.mark.parametrize("leads_to", [None, "history/000002"])
+def test_a_store_without_its_active_link_says_so_and_what_makes_it(tmp_path, leads_to):
+    write_bundle(tmp_path / "bundles/tiny-1.0")
+    active = tmp_path / "active"
+    if leads_to is not None:
+        active.symlink_to(leads_to)
+    what = "is missing" if leads_to is None else "leads to history/000002, which is not there"
+    assert refusal(active) == (
+        f"{active}, the link to the active bundle, {what}: `edge-deploy activate NAME-VERSION --store {tmp_path}` "
+        "makes it; installed: tiny-1.0"
+    )
+    with pytest.raises(BundleError, match="edge-deploy activate"):
+        read_manifest(active)
+    active.unlink(missing_ok=True)
+    active.symlink_to("bundles/tiny-1.0")
+    assert open_bundle(active).label == "tiny-1.0"

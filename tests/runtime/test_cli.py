@@ -171,6 +171,12 @@ def test_check_replays_the_golden_pictures(tmp_path):
     assert f"ok     source folder://{tmp_path}/pictures" in found.stdout
 
 
+def test_selftest_of_a_precision_that_the_bundle_does_not_hold_says_nothing_else(place):
+    found = run("selftest", place / "bundle", "--precision", "int8")
+    assert (found.returncode, found.stdout) == (78, "")
+    assert found.stderr == "edge-daemon: bundle tiny-1.0 has no int8 graph, only fp32: choose one of these\n"
+
+
 def test_a_command_that_does_not_exist_is_a_usage_error():
     found = run("dance")
     assert found.returncode == 2
