@@ -55,17 +55,23 @@ def init(
     dataset: Annotated[Path, typer.Argument(help="A folder of good pictures, or one in MVTec's layout.")],
     detector: Annotated[DetectorName, typer.Option(help="What learns.")] = DetectorName.PATCHCORE,
     size: Annotated[
-        Size | None,
-        typer.Option(
-            parser=Size.parse, metavar="N|HxW", help="The model's input, square or not; default: from the pictures."
-        ),
+        str | None, typer.Option(metavar="N|HxW", help="The model's input, square or not; default: from the pictures.")
     ] = None,
 ) -> None:
     """Look at a folder of pictures and print a commented recipe."""
     from edge_build.recipe_template import recipe_for
 
-    wanted = (size.height, size.width) if size else None
+    wanted = None if size is None else _size(size)
     print(recipe_for(dataset, detector.value, wanted, progress_for_stderr()), end="")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width. typer's own `parser` would put "Value error" before the reason."""
+    try:
+        size = Size.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--size'") from error
+    return size.height, size.width
 
 
 @app.command()

@@ -43,7 +43,7 @@ BACKBONE = (
 )
 WEIGHTS = (
     "checkpoint of the backbone in torchvision's naming, null for the weights of its package; "
-    "allowed: null or a path, as seen from the recipe's own folder"
+    "allowed: null or a path, a relative one as seen from the recipe's own folder"
 )
 FilePath = Annotated[Path | None, Field(strict=False)]
 Stage = Annotated[int, Field(ge=1, le=7)]
@@ -132,12 +132,12 @@ class CprSettings(Settings):
     textures: FilePath = Field(
         default=None,
         description="pictures of surfaces to make up defects from, null for the parts alone; "
-        "allowed: null or a path, as seen from the recipe's own folder",
+        "allowed: null or a path, a relative one as seen from the recipe's own folder",
     )
     defects: FilePath = Field(
         default=None,
         description="a few pictures of real defects to learn from as well, in folders `pictures` and `masks`, null for "
-        "none; allowed: null or a path, as seen from the recipe's own folder",
+        "none; allowed: null or a path, a relative one as seen from the recipe's own folder",
     )
     references: int | None = Field(
         default=None,

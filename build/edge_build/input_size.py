@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+SIDE_STEP, SIDE_MIN, SIDE_MAX = 32, 64, 1024
+
+
+def side_fits(side: int) -> bool:
+    """Whether a model's input can have that height or width."""
+    return SIDE_MIN <= side <= SIDE_MAX and side % SIDE_STEP == 0
+
 
 @dataclass(frozen=True)
 class Size:
@@ -15,11 +22,14 @@ class Size:
 
     @classmethod
     def parse(cls, text: str) -> Size:
-        """Raises ValueError for anything but N and HxW."""
+        """Raises ValueError for anything but N and HxW, and for what no model can have."""
         found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
         if found is None:
             raise ValueError(f"{text!r} is no size: 320, or 512x192 for height x width")
-        return cls(int(found[1]), int(found[2] or found[1]))
+        size = cls(int(found[1]), int(found[2] or found[1]))
+        if not (side_fits(size.height) and side_fits(size.width)):
+            raise ValueError(f"{text!r} does not fit: sides are multiples of {SIDE_STEP}, {SIDE_MIN} to {SIDE_MAX}")
+        return size
 
     def __str__(self) -> str:
         return str(self.height) if self.height == self.width else f"{self.height}x{self.width}"

@@ -102,7 +102,7 @@ def gate_text(precision: Precision, result: GateResult) -> str:
     auroc, pixel_ap = (100 * (change or 0.0) for change in (gate.image_auroc_change, gate.pixel_ap_change))
     return (
         f"{name} keeps the verdicts: on {gate.pictures} held-out pictures, good and with made-up defects, image AUROC "
-        f"{auroc:+.2f}, pixel AP {pixel_ap:+.2f} points, {gate.verdicts_changed} verdicts changed"
+        f"{auroc:+.2f}, pixel AP {pixel_ap:+.2f} points, verdicts changed: {gate.verdicts_changed}"
     )
 
 

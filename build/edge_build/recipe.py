@@ -16,13 +16,11 @@ import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from edge_build.detector_settings import CprSettings, PatchcoreSettings, Settings
+from edge_build.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP, side_fits
 from edge_build.recipe_problems import problems_from_error
 from edge_build.recipe_text import values_from_yaml
 from edge_runtime.errors import ConfigError
 from edge_runtime.yaml_lines import YamlError
-
-SIDE_STEP, SIDE_MIN, SIDE_MAX = 32, 64, 1024
-
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -31,7 +29,7 @@ def _height_and_width(size: object) -> object:
     sides = size if isinstance(size, tuple) else (size, size)
     if len(sides) != 2 or not all(type(side) is int for side in sides):
         raise ValueError("no side or pair of sides")
-    if not all(SIDE_MIN <= side <= SIDE_MAX and side % SIDE_STEP == 0 for side in sides):
+    if not all(side_fits(side) for side in sides):
         raise ValueError("a side that does not fit")
     return sides
 
@@ -135,7 +133,7 @@ class Recipe(Settings):
         description="its version; allowed: 1 to 20 letters, digits, _ . and -, starting with a letter or digit",
     )
     dataset: Annotated[Path, Field(strict=False)] = Field(
-        description="folder of pictures; allowed: a path, as seen from the recipe's own folder"
+        description="folder of pictures; allowed: a path, a relative one as seen from the recipe's own folder"
     )
     detector: DetectorName = Field(
         default="patchcore",

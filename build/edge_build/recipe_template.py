@@ -15,9 +15,10 @@ from pydantic import BaseModel
 
 from edge_build.dataset import Dataset, scan_dataset
 from edge_build.detector_settings import BankSettings
+from edge_build.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP
 from edge_build.pictures import GOOD
 from edge_build.progress import Progress
-from edge_build.recipe import SIDE_MAX, SIDE_MIN, SIDE_STEP, Recipe, ThresholdSettings, recipe_from_yaml, usual_method
+from edge_build.recipe import Recipe, ThresholdSettings, recipe_from_yaml, usual_method
 from edge_build.recipe_problems import allowed, meaning
 from edge_build.splits import calibration_count
 from edge_runtime.unknown_key import settings_of
@@ -32,14 +33,14 @@ def recipe_for(
 ) -> str:
     """A recipe in YAML that `read_recipe` takes, for the pictures in `root`; size is N or (height, width).
 
-    `dataset` is `root` as it was given, so the recipe belongs in the folder that the program runs in.
+    `dataset` is absolute: where the recipe will be kept is not known. The name is that of the folder as it was given.
     Raises DatasetError for pictures that cannot be used, ConfigError for a detector or size that is not allowed.
     """
     dataset = scan_dataset(root, progress)
     model = Recipe.model_construct(
         name=_name(dataset.name),
         version="1",
-        dataset=root,
+        dataset=root.resolve(),
         detector=detector,  # checked at the end, with all else
         size=_suggested_size(dataset) if size is None else (size, size) if isinstance(size, int) else size,
         threshold=ThresholdSettings(method=usual_method(detector)),

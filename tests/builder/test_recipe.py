@@ -155,7 +155,7 @@ patchcore:
         "version: is missing; allowed: 1 to 20 letters, digits, _ . and -, starting with a letter or digit",
         "line 1, name: found the text 'a b'; allowed: 1 to 40 letters, digits, _ and -, "
         "starting with a letter or digit",
-        "line 2, dataset: found nothing; allowed: a path, as seen from the recipe's own folder",
+        "line 2, dataset: found nothing; allowed: a path, a relative one as seen from the recipe's own folder",
         "line 3, dettector: unknown key; did you mean detector?",
         "line 4, size: found 250; allowed: one or two multiples of 32 from 64 to 1024",
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
@@ -184,7 +184,7 @@ patchcore:
         ("detector: cpr-fastest", "the text 'cpr-fastest'; allowed: patchcore, cpr-faster, cpr-fast, cpr"),
         ("cpr: {kind: part}", "the text 'part'; allowed: auto, object, texture"),
         ("cpr: {width: 50}", "50; allowed: a multiple of 12 from 12 to 192"),
-        ("cpr: {textures: 3}", "3; allowed: null or a path, as seen from the recipe's own folder"),
+        ("cpr: {textures: 3}", "3; allowed: null or a path, a relative one as seen from the recipe's own folder"),
         ("size: [64, 70]", "[64, 70]; allowed: one or two multiples of 32"),
         ("size: [64, 64, 64]", "[64, 64, 64]; allowed: one or two multiples of 32"),
         ("size: 2048", "2048; allowed: one or two multiples of 32 from 64 to 1024"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_build.pictures import DatasetError
-from edge_build.recipe import Recipe, ThresholdSettings, recipe_from_yaml
+from edge_build.recipe import Recipe, ThresholdSettings, read_recipe, recipe_from_yaml
 from edge_build.recipe_template import recipe_for
 from edge_runtime.errors import ConfigError
 
@@ -153,6 +153,16 @@ def test_any_folders_name_makes_a_recipe(tmp_path, folder, name):
     write_good(root, 4, 8, 8)
     recipe = read(recipe_for(root))
     assert (recipe.name, recipe.dataset) == (name, root)
+
+
+def test_a_recipe_kept_in_another_folder_still_finds_its_pictures(tmp_path, monkeypatch):
+    write_good(tmp_path / "pictures" / "screws", 4, 8, 8)
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Path("recipes/r.yaml").write_text(recipe_for(Path("pictures/screws")))
+    recipe = read_recipe(Path("recipes/r.yaml"))
+    assert (recipe.name, recipe.dataset) == ("screws", tmp_path / "pictures" / "screws")
+    assert "a relative one as seen from the recipe's own folder" in Path("recipes/r.yaml").read_text()
 
 
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path):

@@ -229,9 +229,10 @@ def test_every_graph_of_a_bundle_compiles_with_nvidias_compiler(made: Made) -> N
 
 def test_init_takes_a_size_that_is_not_square(made: Made) -> None:
     assert "\nsize: [96, 64] " in edge_build("init", made.dataset, "--size", "96x64").stdout
-    refused = edge_build("init", made.dataset, "--size", "96x")
-    assert refused.returncode == 2
-    assert "'96x' is no size" in refused.stderr
+    for size, reason in (("96x", "'96x' is no size"), ("500", "'500' does not fit")):
+        refused = edge_build("init", made.dataset, "--size", size)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"Invalid value for '--size': {reason}" in refused.stderr
 
 
 def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_only_a_score_above_the_threshold_is_nok(score, outcome):
         (
             np.full((10, 10, 3), 3, np.uint8),
             ErrorCode.FRAME_BLACK,
-            "are darker than 3 (limit 4): check light",
+            "at most 1 % of the pixels are brighter than 3 (limit 4, white is 255): check light",
         ),
         (
             np.full((10, 10, 3), 252, np.uint8),
