@@ -8,6 +8,7 @@ from typing import Annotated
 
 import pydantic
 import typer
+from pydantic_core import ErrorDetails
 
 from edge_runtime.bundle import read_manifest
 from edge_runtime.engine import ENGINES, EngineKind
@@ -15,6 +16,7 @@ from edge_runtime.errors import ConfigError, EdgeError
 from edge_runtime.records import Precision
 from edge_runtime.station import MqttSettings, SourceSettings, Station, read_station
 from edge_runtime.station_template import text_from_station
+from edge_runtime.strict_yaml import broken_rule
 
 app = typer.Typer(
     help="Judges every part at the line: pictures in, verdicts on MQTT out.",
@@ -23,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 StationFile = Annotated[Path, typer.Argument(metavar="STATION.yaml", help="what `edge-daemon init` wrote")]
+OPTION_OF_KEY = {"uri": "source", "host": "broker", "port": "broker"}  # where `init` calls a station's key otherwise
 
 
 @app.command()
@@ -66,11 +69,14 @@ def init(
             mqtt=MqttSettings(host=host.strip("[]"), port=int(port)),
         )
     except pydantic.ValidationError as error:
-        problems = "; ".join(
-            f"{d['loc'][-1] if d['loc'] else 'option'} {d['input']!r}: {d['msg']}" for d in error.errors()
-        )
-        raise ConfigError(f"this is no station: {problems}") from error
+        raise ConfigError(f"this is no station: {'; '.join(map(_option_problem, error.errors()))}") from error
     print(text_from_station(station), end="")
+
+
+def _option_problem(detail: ErrorDetails) -> str:
+    """What is wrong with an option of `init`, from what is wrong with the station's key."""
+    key = str(detail["loc"][-1]) if detail["loc"] else ""
+    return f"--{OPTION_OF_KEY.get(key, key)}: {broken_rule(detail)}"
 
 
 @app.command()

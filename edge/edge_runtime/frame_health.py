@@ -75,8 +75,8 @@ def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) ->
     if look.brightness < limits.brightness_low:
         return (
             ErrorCode.FRAME_BLACK,
-            f"at most 1 % of the pixels are brighter than {look.brightness:.0f} (limit {limits.brightness_low:.0f}, white "
-            "is 255): check light, lens cap and exposure",
+            f"at most 1 % of the pixels are brighter than {look.brightness:.0f} (limit "
+            f"{limits.brightness_low:.0f}, white is 255): check light, lens cap and exposure",
         )
     if look.saturated > limits.saturated_high:
         return (

@@ -53,6 +53,11 @@ def _what(detail: ErrorDetails, model: type[pydantic.BaseModel]) -> str:
     if detail["type"] == "missing":
         field = model_at(place[:-1], model).model_fields.get(str(place[-1]))
         return f"missing; {(field.description if field is not None else None) or ''}".rstrip("; ")
+    return broken_rule(detail)
+
+
+def broken_rule(detail: ErrorDetails) -> str:
+    """What was found and what it must be, without pydantic's own words."""
     rule = detail["msg"].removeprefix("Value error, ").replace("Input should", "must")
     if detail["type"] == "value_error":
         return rule

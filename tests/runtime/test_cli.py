@@ -75,12 +75,12 @@ def test_init_says_that_a_folder_is_listed_once(place):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--line", "a/b"), "this is no station: line 'a/b'"),
+        (("--line", "a/b"), "this is no station: --line: found 'a/b': "),
         (("--broker", "localhost"), "--broker 'localhost': must be HOST:PORT"),
-        (("--broker", "localhost:99999"), "port 99999"),
-        (("--mode", "sometimes"), "mode 'sometimes'"),
-        (("--recipe", "10000"), "recipe 10000"),
-        (("--source", "rtsp://camera"), "must be one of folder://, video://"),
+        (("--broker", "localhost:99999"), "--broker: found 99999: must be less than or equal to 65535"),
+        (("--mode", "sometimes"), "--mode: found 'sometimes': must be "),
+        (("--recipe", "10000"), "--recipe: found 10000: must be "),
+        (("--source", "frames"), "this is no station: --source: found 'frames': must be one of folder://, video://"),
     ],
 )
 def test_init_refuses_what_could_not_run(place, more, message):
