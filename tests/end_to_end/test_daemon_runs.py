@@ -139,3 +139,16 @@ def test_a_stop_without_a_broker_keeps_the_verdicts_for_the_next_start(bench, br
     verdicts = [decode_json(p) for t, p, _ in listener.seen if t == "ev1/press/1/verdict/json"]
     assert sorted({v.seq for v in verdicts}) == list(range(1, len(verdicts) + 1))  # each once
     assert [v.source for v in verdicts if v.boot_id == 2] == ["0000.png", "0001.png", "0002.png"]
+
+
+def test_a_station_that_cannot_begin_leaves_the_state_as_it_was(bench, broker, listener):
+    write_pictures(bench.pictures, "o")
+    station = bench.station(broker.port)
+    assert bench.daemon(station, "--once").wait() == 0
+    listener.wait_state("OFFLINE")
+    (bench.folder / "bundle/manifest.json").write_text("{")
+    daemon = bench.daemon(station)
+    assert daemon.wait() == 78
+    assert "manifest.json is not a manifest" in daemon.log
+    listener.send("state", b"the next one", retain=True)
+    assert listener.next_on("state") == b"the next one"  # nothing came between

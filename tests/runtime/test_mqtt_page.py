@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sample_verdict import sample_verdict
 
+from edge_runtime.judge import scaled_score
 from edge_runtime.messages import Command, Reply
 from edge_runtime.records import ErrorCode, Flag
 from edge_runtime.states import State
@@ -100,3 +101,13 @@ def crc32_as_in_structured_text(data: bytes) -> int:
 def test_the_crc_of_the_structured_text_is_the_records():
     payload = encode_binary(sample_verdict())
     assert crc32_as_in_structured_text(payload[:60]) == struct.unpack(">I", payload[60:])[0]
+
+
+@pytest.mark.parametrize(("raw", "threshold"), [(0.0, 3.0), (3.0, 3.0), (7.25, 3.0), (0.1, 40.0)])
+def test_how_the_scaled_score_follows_from_the_raw_one_and_back_is_what_the_code_does(raw, threshold):
+    scaled, back = (
+        next(row for row in rows("The JSON line") if row[0] == f"`{n}score`, `{n}threshold`") for n in ("", "raw_")
+    )
+    names = {"raw_score": raw, "raw_threshold": threshold, "score": scaled_score(raw, threshold)}
+    assert eval(scaled[1].split("`")[1], names.copy()) == names["score"]
+    assert eval(back[1].split("`")[1], names.copy()) == pytest.approx(raw)
