@@ -51,7 +51,7 @@ class Summary(Record):
     kinds: tuple[Detection, ...]  # good first
     missed: tuple[str, ...]  # lowest score first
     false_rejects: tuple[str, ...]  # highest score first
-    errors: tuple[str, ...]  # black or saturated pictures, which a line would not judge
+    errors: tuple[str, ...]  # pictures beyond the limits of frames, which a line would not judge
     latency: Latency | None  # None when nothing was measured
     notes: tuple[str, ...] = Field(default=())
 
@@ -161,7 +161,7 @@ def summary_text(summary: Summary) -> str:
     for title, names in (
         ("missed", summary.missed),
         ("false rejects", summary.false_rejects),
-        ("not judged (black or saturated)", summary.errors),
+        ("not judged (frames beyond the limits of the bundle)", summary.errors),
     ):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
