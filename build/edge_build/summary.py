@@ -73,12 +73,11 @@ def figures(evaluation: Evaluation, metrics: Metrics | None = None) -> Figures:
 
 def outcome(figures: Figures) -> str:
     """What the threshold does to the test pictures, for people: one or two lines."""
-    found = figures.defect - figures.missed_defects
     said = (
-        f"on the test pictures {found} of {figures.defect} defects are found and {figures.false_rejects} of "
-        f"{figures.good} good parts rejected"
+        f"on the test pictures {figures.missed_defects} of {figures.defect} defects pass as OK, and "
+        f"{figures.false_rejects} of {figures.good} good parts are rejected"
     )
-    if 2 * found >= figures.defect:
+    if 2 * figures.missed_defects <= figures.defect:
         return said
     return (
         f"{said}\nmost defects pass: look at the scores in report.html, then try a larger size, more good pictures, "

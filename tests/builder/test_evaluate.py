@@ -141,9 +141,9 @@ def test_what_a_build_says_of_the_test_pictures_warns_when_most_defects_pass(eva
     enough = outcome(measured.model_copy(update={"defect": 10, "missed_defects": 5, "false_rejects": 0, "good": 20}))
 
     assert few.startswith(
-        "on the test pictures 4 of 10 defects are found and 1 of 20 good parts rejected\nmost defects "
+        "on the test pictures 6 of 10 defects pass as OK, and 1 of 20 good parts are rejected\nmost defects "
     )
-    assert enough == "on the test pictures 5 of 10 defects are found and 0 of 20 good parts rejected"
+    assert enough == "on the test pictures 5 of 10 defects pass as OK, and 0 of 20 good parts are rejected"
 
 
 def test_a_score_equal_to_the_threshold_is_ok(dataset: Dataset) -> None:
