@@ -16,6 +16,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from build_stage import Made, changed_recipe, edge_build, write_recipe
+from mqtt_end import end
 from paho.mqtt.enums import CallbackAPIVersion
 from tiny_bundle import write_bundle
 from tiny_dataset import write_dataset
@@ -101,8 +102,7 @@ class Listener:
         return self.next_on("state", lambda payload: payload.split(b";")[0] == state.encode())
 
     def close(self):
-        self.client.disconnect()
-        self.client.loop_stop()
+        end(self.client)
 
 
 class Daemon:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from mqtt_end import end
 from paho.mqtt.enums import CallbackAPIVersion
 from tiny_bundle import write_pictures
 
@@ -131,5 +132,4 @@ def test_a_second_client_with_the_stations_id_is_told_of_after_some_lost_connect
             "edge-press-1 may be connected"
         )
     finally:
-        other.disconnect()
-        other.loop_stop()
+        end(other)

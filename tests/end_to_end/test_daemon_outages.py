@@ -8,6 +8,7 @@ import time
 
 import paho.mqtt.client as paho
 import pytest
+from mqtt_end import end
 from paho.mqtt.enums import CallbackAPIVersion
 from tiny_bundle import write_pictures
 
@@ -53,8 +54,7 @@ class Plc:
                 return found
 
     def close(self):
-        self.client.disconnect()
-        self.client.loop_stop()
+        end(self.client)
 
 
 @pytest.fixture
