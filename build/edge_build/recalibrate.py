@@ -5,7 +5,8 @@ them, and the gate judges on them. From the other half INT8 is calibrated; witho
 a bundle of its own, which says where it comes from.
 
 Pictures that the detector learned from are refused, and so are pictures of which most are NOK by the bundle's own
-threshold: these show another part or another set-up, and a threshold above them would pass everything.
+threshold, or a threshold that passes its golden negative: a single picture of something else can lift the threshold
+above every defect.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from edge_build.exact_engine import exact_engine
 from edge_build.judgement import Judgement, judge_precisions
 from edge_build.learned import read_learned, refuse_learned
 from edge_build.packing import Contents, pack
-from edge_build.pictures import DatasetError, Picture
+from edge_build.pictures import DatasetError, Picture, problem_lines
 from edge_build.precisions import GateResult, PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe import Recipe, ThresholdSettings, recipe_from_yaml
@@ -132,10 +133,28 @@ def _compared(bundle: Bundle, judgement: Judgement) -> str:
             f"threshold above them ({new:.4g}) would pass defects: they show other parts, or light, lens or "
             "fixture have changed. Build a new bundle from such pictures"
         )
-    return (
+    negative = max(golden.score for golden in bundle.manifest.golden)
+    if old < negative <= new:
+        raise DatasetError(
+            f"the new threshold ({new:.4g}; before {old:.4g}) would pass a picture that no part looks like, the golden "
+            f"negative of {bundle.label} ({negative:.4g}): look whether these are good parts, and take away what is "
+            f"not:\n{problem_lines(_highest(judgement))}"
+        )
+    said = (
         f"threshold {old:.4g} before, {new:.4g} now (fp32); by the old one {above} of {len(scores)} held-out pictures "
         "would be NOK"
     )
+    promised = bundle.threshold(Precision.FP32).false_reject_rate_high
+    if above <= promised * len(scores) or above <= 1:
+        return said
+    return (
+        f"{said}, more than the {promised:.1%} that it promised at most: the line has changed, or some of these are no "
+        f"good parts:\n{problem_lines(_highest(judgement))}"
+    )
+
+
+def _highest(judgement: Judgement) -> list[str]:
+    return [f"{high.picture.path}: {high.score:.4g}" for high in judgement.held_out[Precision.FP32].highest]
 
 
 def _origin(bundle: Bundle, dataset: Dataset) -> Recalibration:

@@ -31,6 +31,7 @@ from edge_runtime.status import Status
 from edge_runtime.tally import Tally
 
 log = logging.getLogger(__name__)
+TELL_AGAIN_NS = 60 * 1_000_000_000
 
 
 class Stage(Enum):
@@ -63,6 +64,7 @@ class Answers:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
         self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
         self._clock, self._observe = clock, observe
+        self._error_told_ns: dict[ErrorCode, int] = {}  # when each was told last
         self._told_expired = ErrorCode.NONE  # the last one told: what goes on and on is told when it begins
         self._changed = threading.Condition()
         self._open: dict[int, Order] = {}
@@ -145,6 +147,7 @@ class Answers:
                 self._told_expired = ErrorCode.NONE
             self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
             _tell(verdict)  # last, for it need not make the verdict wait
+            self._tell_error(verdict)
             return verdict
 
     def _verdict(self, order: Order, decision: Decision, source: str) -> Verdict:
@@ -168,6 +171,16 @@ class Answers:
             flags=flags,
             source=source,
         )
+
+    def _tell_error(self, verdict: Verdict) -> None:
+        """Why parts are rejected without being judged: each code when it begins, and again every minute."""
+        code, now_ns = verdict.decision.error, time.monotonic_ns()
+        if code in (ErrorCode.NONE, self._told_expired):  # what expired was told by itself
+            return
+        if now_ns - self._error_told_ns.get(code, -TELL_AGAIN_NS) < TELL_AGAIN_NS:
+            return
+        self._error_told_ns[code] = now_ns
+        log.warning("verdict %d ERROR %03d (%s): %s", verdict.seq, code, verdict.source, verdict.decision.detail)
 
     def _watch(self) -> None:
         try:

@@ -55,7 +55,7 @@ class Metrics:
         self._stages = {stage: stages.labels(line, cell, stage) for stage in STAGES}
         self._latency = Histogram(
             "edge_latency_seconds",
-            "From trigger or exposure to the disk",
+            "From trigger or exposure to the decision, before its commit",
             ("line", "cell"),
             buckets=BUCKETS_S,
             registry=self.registry,

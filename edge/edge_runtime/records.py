@@ -161,8 +161,7 @@ class Verdict:
     """A decision with its number: committed to disk once, published as often as needed, never changed.
 
     seq is unique for the station's life. unix_ms is UTC. recipe, trigger_id and part_id come from the trigger; without
-    a trigger, trigger_id is 0. latency_us counts from the capture (or the trigger) to the commit. boot_id counts the
-    starts of the station.
+    a trigger, trigger_id is 0. latency_us ends before the commit. boot_id counts the starts of the station.
     """
 
     seq: int

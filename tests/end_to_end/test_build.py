@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from build_stage import ONLY_FP32, Made, assert_compilable, edge_build, left_in, needs_compiler, write_recipe
 from tiny_dataset import SIDE, write_dataset
 
@@ -125,17 +126,23 @@ def test_pictures_that_a_bundle_learned_from_do_not_calibrate_it(made: Made, tmp
     assert left_in(tmp_path / "out") == []
 
 
-def test_pictures_of_other_parts_do_not_calibrate_a_bundle(made: Made, tmp_path: Path) -> None:
-    others = tmp_path / "others"
-    others.mkdir()
+@pytest.mark.parametrize(
+    ("good", "said"),
+    [(0, "held-out pictures are NOK by the threshold of parts-1"), (30, "the golden negative of parts-1")],
+)
+def test_pictures_of_other_parts_do_not_calibrate_a_bundle(made: Made, tmp_path: Path, good: int, said: str) -> None:
+    others = tmp_path / "line/train/good"
+    others.mkdir(parents=True)
+    if good:
+        write_dataset(tmp_path / "line", train=good, test=0, first=500)
     for number in range(8):
         noise = np.random.default_rng(number).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
-        cv2.imwrite(str(others / f"{number}.png"), noise)
+        cv2.imwrite(str(others / f"noise{number}.png"), noise)
 
     found = edge_build("calibrate", made.bundle, others, "--version", "2", "--out", tmp_path / "out")
 
     assert found.returncode == 1
-    assert "held-out pictures are NOK by the threshold of parts-1" in found.stderr
+    assert said in found.stderr
     assert left_in(tmp_path / "out") == []
 
 

@@ -116,6 +116,22 @@ def test_a_verdicts_line_and_times_are_told_when_it_is_on_the_disk_whatever_the_
     assert re.fullmatch(rf"verdict 1 NOK: score=0\.\d{{4}} {times} us", told)
 
 
+def test_why_parts_are_not_judged_is_told_when_it_begins_and_not_for_every_part(stage, caplog, monkeypatch):
+    s = stage("triggered")
+
+    def refuse(trigger_id, code):
+        s.answers.give(s.trigger(trigger_id), Decision(Outcome.ERROR, code, detail="too dark"), "7.png")
+
+    black, small = ErrorCode.FRAME_BLACK, ErrorCode.FRAME_WRONG_SIZE
+    for trigger_id, code in enumerate((black, black, small, black), 1):
+        refuse(trigger_id, code)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == ["verdict 1 ERROR 104 (7.png): too dark", "verdict 3 ERROR 110 (7.png): too dark"]
+    monkeypatch.setattr("edge_runtime.answers.TELL_AGAIN_NS", 0)
+    refuse(5, black)
+    assert caplog.records[-1].getMessage() == "verdict 5 ERROR 104 (7.png): too dark"
+
+
 def test_an_answer_that_is_late_on_the_disk_is_flagged_when_it_goes_out(stage):
     s = stage("triggered", deadline_ms=DEADLINE_MS)
     order = s.trigger()
