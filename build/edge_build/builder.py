@@ -28,6 +28,7 @@ from edge_build.facts import facts_of
 from edge_build.good_frames import limits_of_good
 from edge_build.held_out import Graphs
 from edge_build.judgement import Judgement, judge_precisions
+from edge_build.learned import learned_from
 from edge_build.learner import Learner
 from edge_build.packing import Contents, pack
 from edge_build.parity import Parity, golden_pictures, prove_parity
@@ -106,7 +107,7 @@ def build(
     if thorough:
         _check_thorough(recipe)
         recipe_text = f"# built with --thorough\n{recipe_text}"
-    check_place(out, label)
+    check_place(out, label, "raise `version` in the recipe")
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
     dataset = scan_dataset(recipe.dataset, progress)
     defects = _real_defects(recipe, dataset, progress)
@@ -125,6 +126,7 @@ def _build(m: Material, learner: Learner, out: Path, started: float, progress: P
     graph, aside = export_graph(detector, *m.recipe.size), m.shelf.prepared(m.splits.calibration)
     maker = PrecisionMaker(m.recipe.precisions, m.recipe.calibration, graph, aside, m.recipe.seed, progress)
     judgement = _judge(m, learner, graph, maker, progress)
+    judgement.say_to(progress)
     graphs = judgement.accepted(maker.graphs(graph))
     golden = golden_pictures(aside, m.recipe.golden.pictures)
     measured = _measure(m, detector, graphs, judgement, golden, progress)
@@ -135,7 +137,7 @@ def _build(m: Material, learner: Learner, out: Path, started: float, progress: P
         judgement,
         maker,
         m.splits.calibration,
-        learned=(picture.sha256 for picture in (*m.splits.train, *known)),
+        learned=learned_from((*m.splits.train, *known)),
         root=m.dataset.root,
         notes=(*m.dataset.notes, *detector.notes, *judgement.notes),
         parity=measured.parity,

@@ -31,11 +31,11 @@ DEVICE_TOLERANCE = Tolerance(score=0.01, map=0.02)  # TF32 and other orders of s
 MOST_TOLERANCE = 0.5
 
 
-def check_place(out: Path, label: str) -> None:
+def check_place(out: Path, label: str, remedy: str = "choose another version") -> None:
     """Called before the long work, too: raises ConfigError when the bundle is there already, StorageError when nothing
-    can be written to `out`."""
+    can be written to `out`. remedy: how the user gives it another version."""
     if (out / label).exists():
-        raise ConfigError(f"{out / label} exists: raise `version` in the recipe, or move the old bundle away")
+        raise ConfigError(f"{out / label} exists: {remedy}, or move the old bundle away")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{label}.", dir=out):

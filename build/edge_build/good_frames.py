@@ -18,7 +18,14 @@ from edge_runtime.picture_file import read_picture
 
 
 def limits_of_good(pictures: Sequence[Picture], progress: Progress) -> FrameLimits:
-    """Measure all good pictures as they are, before any resize. Raises DatasetError for one that went away."""
+    """Measure all good pictures and say what frames must look like. Raises DatasetError for one that went away."""
+    limits = limits_from_good(looks_of_good(pictures, progress))
+    progress.say(limits_text(limits))
+    return limits
+
+
+def looks_of_good(pictures: Sequence[Picture], progress: Progress) -> list[Look]:
+    """What each looks like as it is, before any resize. Raises DatasetError for one that went away."""
 
     def look(picture: Picture) -> Look:
         return look_at(read_picture(picture.path))
@@ -26,13 +33,15 @@ def limits_of_good(pictures: Sequence[Picture], progress: Progress) -> FrameLimi
     with ThreadPoolExecutor() as pool:
         futures = [pool.submit(look, picture) for picture in pictures]
         try:
-            looks = [future.result() for future in progress.track("frame limits", futures)]
+            return [future.result() for future in progress.track("frame limits", futures)]
         except PictureError as error:
             raise DatasetError(str(error)) from error
-    limits = limits_from_good(looks)
+
+
+def limits_text(limits: FrameLimits) -> str:
+    """In one line."""
     size = f"{sizes_text(limits.sizes) if limits.sizes else f'{limits.width} x {limits.height}'} pixels"
-    progress.say(
+    return (
         f"frames: {size}; at least {limits.brightness_low:.0f} bright, at most {limits.saturated_high:.0%} white, "
         f"sharpness at least {limits.sharpness_low:.3f}"
     )
-    return limits

@@ -36,6 +36,15 @@ class Judgement:
         """The graphs that may serve: FP32, and what passed the gate."""
         return {p: graph for p, graph in graphs.items() if p not in self.results or not self.results[p].failures}
 
+    def say_to(self, progress: Progress) -> None:
+        """The threshold, what it rests on, and the notes: for whoever goes on with this judgement."""
+        threshold, named = self.thresholds[Precision.FP32], self.held_out[Precision.FP32].highest[:NAMED]
+        highest = ", ".join(f"{high.score:.4g} ({high.picture.path.name})" for high in named)
+        progress.say(threshold_text(threshold))
+        progress.say(f"the highest of their scores: {highest}; the report shows whether these are good parts")
+        for note in self.notes:
+            progress.say(note)
+
 
 def judge_precisions(
     splits: Splits,
@@ -47,26 +56,23 @@ def judge_precisions(
     seed: int,
     progress: Progress,
 ) -> Judgement:
-    """Score the folds and draw the conclusions; each is said, too.
+    """Score the folds and draw the conclusions.
 
     graphs_without: the graphs that did not learn from a fold. rate, method: see `threshold_from_good`.
     """
     held_out = score_held_out(splits, graphs_without, shelf.prepared, seed, progress)
     thresholds = {p: threshold_from_good(found.scores, found.maxima, rate, method) for p, found in held_out.items()}
     results = at_the_gate(held_out, thresholds)
-    threshold = thresholds[Precision.FP32]
-    progress.say(
+    return Judgement(held_out, thresholds, results, tuple(_notes(thresholds[Precision.FP32], maker, results)))
+
+
+def threshold_text(threshold: Threshold) -> str:
+    """A threshold and what it will do, in one line."""
+    return (
         f"threshold {threshold.score:.4g} from {threshold.pictures} held-out good pictures: between "
         f"{threshold.false_reject_rate_low:.1%} and {threshold.false_reject_rate_high:.1%} of good parts will be "
         "rejected (95 %)"
     )
-    named = held_out[Precision.FP32].highest[:NAMED]
-    highest = ", ".join(f"{high.score:.4g} ({high.picture.path.name})" for high in named)
-    progress.say(f"the highest of their scores: {highest}; the report shows whether these are good parts")
-    notes = tuple(_notes(threshold, maker, results))
-    for note in notes:
-        progress.say(note)
-    return Judgement(held_out, thresholds, results, notes)
 
 
 def at_the_gate(

@@ -1,4 +1,7 @@
-"""`learned.json` of a bundle: which pictures the detector has seen, so that it is never calibrated on them later."""
+"""`learned.json` of a bundle: which pictures the detector has seen, so that it is never calibrated on them later.
+
+A picture is known again by its file, and by its decoded pixels when it was saved anew without loss.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +16,41 @@ FILE = "learned.json"
 
 
 class Learned(Record):
-    """The SHA-256 of the picture files, sorted."""
+    """Of every picture that the detector learned from or compares with: `Picture.sha256` and `Picture.pixels`, sorted.
 
-    sha256: tuple[Sha256, ...]
+    pixels: empty in bundles that were built before they were kept.
+    """
 
-
-def write_learned(folder: Path, learned: Iterable[str]) -> None:
-    """learned: the SHA-256 of every picture that the detector learned from or compares with."""
-    record = Learned(sha256=tuple(sorted(set(learned))))
-    (folder / FILE).write_text(record.model_dump_json() + "\n", encoding="utf-8")
+    sha256: tuple[Sha256, ...] = ()
+    pixels: tuple[Sha256, ...] = ()
 
 
-def read_learned(bundle: Bundle) -> tuple[str, ...]:
+def learned_from(pictures: Iterable[Picture]) -> Learned:
+    """The record of these pictures."""
+    seen = set(pictures)
+    return Learned(
+        sha256=tuple(sorted({picture.sha256 for picture in seen})),
+        pixels=tuple(sorted({picture.pixels for picture in seen})),
+    )
+
+
+def write_learned(folder: Path, learned: Learned) -> None:
+    """Write it into a bundle's folder."""
+    (folder / FILE).write_text(learned.model_dump_json() + "\n", encoding="utf-8")
+
+
+def read_learned(bundle: Bundle) -> Learned:
     """Likewise; empty for a bundle that has no such list."""
     if FILE not in bundle.manifest.files:
-        return ()
-    return Learned.model_validate_json((bundle.folder / FILE).read_bytes()).sha256
+        return Learned()
+    return Learned.model_validate_json((bundle.folder / FILE).read_bytes())
 
 
 def refuse_learned(bundle: Bundle, pictures: Sequence[Picture]) -> None:
     """Raises DatasetError when the bundle's detector has seen one of the pictures."""
-    known = set(read_learned(bundle))
-    if seen := [str(picture.path) for picture in pictures if picture.sha256 in known]:
+    learned = read_learned(bundle)
+    files, pixels = set(learned.sha256), set(learned.pixels)
+    if seen := [str(p.path) for p in pictures if p.sha256 in files or p.pixels in pixels]:
         raise DatasetError(
             f"{len(seen)} of {len(pictures)} pictures are among those that {bundle.label} learned from, so a threshold "
             f"on them would be too low:\n{problem_lines(seen)}\ngive pictures that the line has taken since"

@@ -5,7 +5,7 @@ pack(out, "screw-1", contents, lambda golden, graphs: Manifest(...))
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from edge_build.bundle_writer import new_bundle, write_golden, write_graphs, wri
 from edge_build.calibration_files import write_calibration
 from edge_build.evaluation import Evaluation
 from edge_build.judgement import Judgement
-from edge_build.learned import write_learned
+from edge_build.learned import Learned, write_learned
 from edge_build.learner import Example
 from edge_build.parity import Parity
 from edge_build.pictures import Picture
@@ -33,8 +33,8 @@ class Contents:
     """What goes into a bundle.
 
     graphs: those that may serve, FP32 first. golden: pictures uint8 (n, H, W, 3), and what every graph measured on
-    them. aside: the pictures that `maker` calibrated on some of. learned: the SHA-256 of all that the detector has
-    seen. root: the dataset's folder. The rest is as in `Story`.
+    them. aside: the pictures that `maker` calibrated on some of. learned: all that the detector has seen.
+    root: the dataset's folder. The rest is as in `Story`.
     """
 
     graphs: Mapping[Precision, bytes]
@@ -43,7 +43,7 @@ class Contents:
     judgement: Judgement
     maker: PrecisionMaker
     aside: Sequence[Picture]
-    learned: Iterable[str]
+    learned: Learned
     root: Path
     notes: tuple[str, ...]
     parity: Parity | None = None

@@ -1,8 +1,8 @@
 """`edge-build calibrate`: FP16 and INT8 of a bundle once more, with new pictures from the line, without learning.
 
 The FP32 graph stays as it is, to the byte. Half of the new pictures are held out: every precision's threshold is set on
-them, and the gate judges on them. From the other half INT8 is calibrated; without INT8 all are held out. The result is
-a bundle of its own, which says where it comes from.
+them, and the gate judges on them. From the other half INT8 is calibrated; without INT8 all are held out. All of them
+set the limits of frames. The result is a bundle of its own, which says where it comes from.
 
 Pictures that the detector learned from are refused, and so are pictures of which most are NOK by the bundle's own
 threshold, or a threshold that passes its golden negative: a single picture of something else can lift the threshold
@@ -24,6 +24,7 @@ from edge_build.dataset import Dataset, fingerprint, scan_dataset
 from edge_build.exact_engine import exact_engine
 from edge_build.judgement import Judgement, judge_precisions
 from edge_build.learned import read_learned, refuse_learned
+from edge_build.line_frames import limits_of_line
 from edge_build.packing import Contents, pack
 from edge_build.pictures import DatasetError, Picture, problem_lines
 from edge_build.precisions import GateResult, PrecisionMaker
@@ -62,11 +63,12 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
         raise ConfigError(f"--version {version!r}: 1 to 20 letters, digits, _ . and -, starting with a letter or digit")
     bundle = open_bundle(folder)
     label = f"{bundle.manifest.name}-{version}"
-    check_place(out, label)
+    check_place(out, label, "give another --version")
     manifest, recipe = bundle.manifest, recipe_from_yaml(bundle.manifest.recipe, folder / "manifest.json: recipe")
     graph = bundle.graph(Precision.FP32).read_bytes()
     dataset = scan_dataset(pictures, progress)
     refuse_learned(bundle, dataset.good)
+    frames, frame_notes = limits_of_line(dataset.good, bundle, progress)
     splits = _duties(dataset.good, recipe)
     shelf = Shelf(dataset.good, (manifest.height, manifest.width), progress)
 
@@ -76,9 +78,11 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
         splits, lambda _: maker.graphs(graph), shelf, maker, rate, "held-out", recipe.seed, progress
     )
     compared = _compared(bundle, judgement)
-    progress.say(compared)
+    judgement.say_to(progress)
+    for said in (compared, *frame_notes):
+        progress.say(said)
     graphs, golden = judgement.accepted(maker.graphs(graph)), _golden_pictures(bundle)
-    notes = (compared, *dataset.notes, *judgement.notes)
+    notes = (compared, *frame_notes, *dataset.notes, *judgement.notes)
     contents = Contents(
         graphs,
         golden,
@@ -96,6 +100,7 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
         "version": version,
         "dataset": manifest.dataset.model_copy(update=duties | untested),
         "figures": {},
+        "frames": frames,
         "recalibration": _origin(bundle, dataset),
     }
     pack(

@@ -66,12 +66,16 @@ def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) ->
     """Why a frame must not be judged, or None."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         return ErrorCode.FRAME_WRONG_FORMAT, f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
-    if problem := size_problem(image.shape[0], image.shape[1], limits):
+    return fault_of_look(look_at(image), limits)
+
+
+def fault_of_look(look: Look, limits: FrameLimits) -> Fault | None:
+    """Why a frame that looks like this must not be judged, or None."""
+    if problem := size_problem(look.height, look.width, limits):
         return (
             ErrorCode.FRAME_WRONG_SIZE,
             f"{problem}: check the camera's region and binning, or set health.size to false",
         )
-    look = look_at(image)
     if look.brightness < limits.brightness_low:
         return (
             ErrorCode.FRAME_BLACK,

@@ -131,10 +131,10 @@ def test_what_ends_the_block_early_passes_through_and_leaves_nothing(
 
 def test_a_bundle_that_exists_is_refused_and_kept(bundle: Bundle) -> None:
     out = bundle.folder.parent
-    message = rf"{bundle.folder} exists: raise `version` in the recipe, or move the old bundle away"
+    message = rf"{bundle.folder} exists: choose another version, or move the old bundle away"
 
-    with pytest.raises(ConfigError, match=message):
-        check_place(out, "parts-1")
+    with pytest.raises(ConfigError, match=rf"{bundle.folder} exists: take another name, or move the old bundle away"):
+        check_place(out, "parts-1", "take another name")
     with pytest.raises(ConfigError, match=message), new_bundle(out, "parts-1"):
         pass
 

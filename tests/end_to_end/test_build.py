@@ -116,10 +116,11 @@ def test_a_bundle_is_calibrated_again_on_pictures_from_the_line(made: Made, tmp_
     assert "<dt>Test</dt>" not in report
 
 
-def test_pictures_that_a_bundle_learned_from_do_not_calibrate_it(made: Made, tmp_path: Path) -> None:
-    found = edge_build(
-        "calibrate", made.bundle, made.dataset / "train/good", "--version", "2", "--out", tmp_path / "out"
-    )
+def test_pictures_that_a_bundle_learned_from_do_not_calibrate_it_in_other_files(made: Made, tmp_path: Path) -> None:
+    for path in (made.dataset / "train/good").iterdir():
+        cv2.imwrite(str(tmp_path / f"{path.stem}.bmp"), cv2.imread(str(path)))
+
+    found = edge_build("calibrate", made.bundle, tmp_path, "--version", "2", "--out", tmp_path / "out")
 
     assert found.returncode == 1
     assert "12 of 12 pictures are among those that parts-1 learned from" in found.stderr
@@ -143,6 +144,7 @@ def test_pictures_of_other_parts_do_not_calibrate_a_bundle(made: Made, tmp_path:
 
     assert found.returncode == 1
     assert said in found.stderr
+    assert "good parts will be rejected" not in found.stderr  # nothing is told of a threshold that nobody gets
     assert left_in(tmp_path / "out") == []
 
 

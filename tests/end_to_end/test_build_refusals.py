@@ -21,6 +21,11 @@ def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_calibrated_bundle_that_exists_is_refused_with_what_names_it_anew(made: Made) -> None:
+    said = refused(["calibrate", made.bundle, made.dataset, "--version", 1, "--out", made.bundle.parent], code=78)
+    assert said == f"edge-build: {made.bundle} exists: give another --version, or move the old bundle away\n"
+
+
 def test_an_existing_bundle_is_refused_at_once_and_kept(made: Made) -> None:
     before = (made.bundle / "manifest.json").read_bytes()
 
