@@ -103,7 +103,8 @@ def check(station_file: StationFile) -> None:
         wrong += finding.rating is Rating.WRONG
         print(f"{finding.rating.value:<6} {finding.text}", flush=True)
     if wrong:
-        raise ConfigError(f"{station_file}: {wrong} of the things checked are wrong, see above")
+        are = "is" if wrong == 1 else "are"
+        raise ConfigError(f"{station_file}: {wrong} of the things checked {are} wrong, see above")
 
 
 @app.command()

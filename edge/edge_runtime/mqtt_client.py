@@ -26,12 +26,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_runtime.connect_reasons import connect_reason, end_reason, refusal_reason
 from edge_runtime.errors import ConfigError
 from edge_runtime.link import Confirmed, Down, LinkEvent, Refused, Up
 from edge_runtime.states import State, StateReport
 from edge_runtime.station import MqttSettings, Station
 from edge_runtime.takeover import TakeoverWatch
-from edge_runtime.tls_reasons import connect_reason, end_reason
 
 KEEPALIVE_S = 10
 RECONNECT_S = (1.0, 5.0)  # the first pause, and the longest; each is shortened by up to a half at random
@@ -160,7 +160,7 @@ class _Connection:
         self, client: paho.Client, userdata: Any, flags: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
     ) -> None:
         if reason.is_failure:
-            self.lost = f"it refused the connection: {reason}"
+            self.lost = refusal_reason(reason)
             return
         client.subscribe([(topic, 1) for topic in self._topics.subscriptions])
 
@@ -269,7 +269,7 @@ def probe_broker(station: Station, timeout_s: float = 5.0) -> str:
             errors.append(text)
 
     def answered(client: paho.Client, userdata: Any, flags: Any, reason: ReasonCode, props: Any) -> None:
-        answers.append(f"it refused the connection: {reason}" if reason.is_failure else "")
+        answers.append(refusal_reason(reason) if reason.is_failure else "")
 
     client = paho_client(mqtt, f"{station.client_id}-check"[:64])
     client.on_connect, client.on_log = answered, logged
@@ -283,7 +283,7 @@ def probe_broker(station: Station, timeout_s: float = 5.0) -> str:
                 return end_reason(" ".join(errors), mqtt.tls) or unknown
             waited += 0.1
     except (OSError, ValueError) as error:
-        return connect_reason(error) if isinstance(error, ssl.SSLError) else str(error)
+        return connect_reason(error)
     finally:
         client.disconnect()
         client.loop(0.1)

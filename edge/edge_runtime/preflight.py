@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from edge_runtime.golden import median_ms, replay_golden
 from edge_runtime.hardware import Hardware
 from edge_runtime.metrics import probe_port
 from edge_runtime.mqtt_client import probe_broker
+from edge_runtime.spool_database import is_spool_in_use
 from edge_runtime.state_folder import SYSTEMD_STATE, probe_state_folder
 from edge_runtime.station import Station
 
@@ -82,14 +84,19 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
 
 
 def check_state_dir(station: Station, units: Path = SYSTEMD_STATE) -> Iterator[Finding]:
-    """It is there or can be made, and can be written. units: where systemd makes it. Raises StorageError."""
+    """It is there or can be made, can be written, and no daemon uses it. units: where systemd makes it. Raises
+    StorageError."""
     folder = station.state_dir
-    if folder.parent == units and not units.exists():
+    if folder.parent == units and not os.path.lexists(units):  # it leads where only root may look
         text = f"state_dir {folder}: {units} is not there yet; the systemd unit makes both, `run` by hand does not"
         yield Finding(text, Rating.DOUBTFUL)
         return
     probe_state_folder(folder)
-    yield Finding(f"state_dir {folder}")
+    if is_spool_in_use(folder):  # by this very station, perhaps
+        text = "a daemon uses it now; right if this station runs, but another needs a folder of its own"
+        yield Finding(f"state_dir {folder}: {text}", Rating.DOUBTFUL)
+    else:
+        yield Finding(f"state_dir {folder}")
 
 
 def check_metrics(station: Station) -> Iterator[Finding]:
@@ -111,7 +118,7 @@ def check_broker(station: Station) -> Iterator[Finding]:
     """It takes the connection. Raises ConfigError."""
     broker = f"broker {station.mqtt.address}"
     if problem := probe_broker(station):
-        raise ConfigError(f"{broker}: {problem}; check mqtt.host, port, tls, user and password_file")
+        raise ConfigError(f"{broker}: {problem}")
     yield Finding(broker)
 
 

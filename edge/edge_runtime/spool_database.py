@@ -5,6 +5,7 @@ Every method but `transaction` may be called from any thread that holds `lock`; 
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,11 +14,31 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import SpoolDamagedError, StorageError
-from edge_runtime.state_folder import make_state_folder
+from edge_runtime.state_folder import make_state_folder, probe_state_folder
 
 FILE = "spool.sqlite3"
 DAMAGED = "spool.damaged"  # a file that says: set this spool aside at the next start
 LOG_BYTES = 4_200_000  # a little more than the 1000 pages after which SQLite empties its log
+SHARED_LOCK = (
+    510,
+    0x40000002,
+)  # length and first of the bytes that SQLite's readers lock (sqlite.org/fileformat2.html)
+
+
+def is_spool_in_use(folder: Path) -> bool:
+    """Whether a daemon owns the spool of this folder now; leaves no trace. Not for the process that owns it: closing
+    the file would take its locks away. Raises StorageError when that cannot be seen."""
+    path = folder / FILE
+    try:
+        with path.open("rb") as file:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, *SHARED_LOCK)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}; be the station's user") from error
+    return False
 
 
 class SpoolDatabase:
@@ -30,7 +51,10 @@ class SpoolDatabase:
         try:
             self._connection = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"state_dir {folder} cannot be used: {error}; check the path and the rights") from error
+            probe_state_folder(folder)  # raises where the folder is at fault
+            raise StorageError(
+                f"{self.path} cannot be opened ({error}): it must be a file that the station's user may read and write"
+            ) from error
         try:
             with self.translated():
                 # EXCLUSIVE: a second daemon with the same state_dir must fail here and not hand out the same numbers.

@@ -5,6 +5,7 @@ Where systemd runs the station, StateDirectory= has made all of it before.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -13,25 +14,40 @@ from edge_runtime.errors import StorageError
 SYSTEMD_STATE = Path("/var/lib/edge-daemon")  # of the unit's StateDirectory=
 
 
-def make_state_folder(folder: Path) -> None:
-    """Make it if it is not there. Raises StorageError when it cannot be made."""
+def make_state_folder(folder: Path) -> bool:
+    """Make it if it is not there; returns whether it was made. Raises StorageError when it cannot be made."""
     try:
-        folder.mkdir(exist_ok=True)
+        if folder.is_dir():
+            return False
+        folder.mkdir()
     except OSError as error:
-        missing = not folder.parent.exists()
-        why = f"its parent {folder.parent} is missing; make that" if missing else f"{error.strerror}; check the rights"
-        raise StorageError(f"state_dir {folder} cannot be used: {why}, or correct state_dir") from error
+        raise _unusable(folder, folder.parent, error) from error
+    return True
 
 
 def probe_state_folder(folder: Path) -> None:
     """Write into it and leave no trace. Raises StorageError."""
-    is_new = not folder.exists()
-    make_state_folder(folder)
+    is_new = make_state_folder(folder)
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise StorageError(f"state_dir {folder} cannot be written: {error.strerror}; check disk and rights") from error
+        raise _unusable(folder, folder, error) from error
     finally:
         if is_new:
             folder.rmdir()
+
+
+def _unusable(folder: Path, place: Path, error: OSError) -> StorageError:
+    """place: the folder that was to take something new."""
+    it = "it" if place == folder else f"its parent {place}"
+    if isinstance(error, PermissionError):
+        user = f"user {os.geteuid()}"
+        why = f"{user} may not write into {it} ({error.strerror}); be the station's user, or give {user} that right"
+    elif (file := next((path for path in (folder, *folder.parents) if path.is_file()), None)) is not None:
+        why = f"{file} is a file and no folder; correct state_dir"
+    elif not place.exists():
+        why = f"{it} is missing; make that, or correct state_dir"
+    else:
+        why = f"{it} takes nothing new ({error.strerror}); choose a folder on a disk that lasts and can be written"
+    return StorageError(f"state_dir {folder} cannot be used: {why}")

@@ -83,7 +83,7 @@ def test_the_password_comes_from_its_file_and_never_shows(bench, guarded):
     assert b"swordfish" not in (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
     refused.terminate()
     assert "swordfish" not in refused.log
-    assert f"broker 127.0.0.1:{guarded.port}: it refused the connection: Not authorized; check mqtt.host" in wrong(
+    assert f"broker 127.0.0.1:{guarded.port}: it refused the connection: Not authorized; check mqtt.user" in wrong(
         station
     )
 

@@ -156,9 +156,21 @@ def test_check_says_everything_that_is_wrong_at_once(place):
     assert len(wrong) == 4
     assert wrong[0].startswith(f"WRONG  {place}/bundle/golden/0.png is missing; build the bundle again")
     assert wrong[1].startswith(f"WRONG  source folder://{place}/nothing: ")
-    assert wrong[2].startswith(f"WRONG  state_dir {place}/file/state cannot be used: Not a directory; check the rights")
-    assert wrong[3].startswith(f"WRONG  broker 127.0.0.1:{port}: [Errno 111] Connection refused; check mqtt.host")
+    assert wrong[2].startswith(
+        f"WRONG  state_dir {place}/file/state cannot be used: {place}/file is a file and no fold"
+    )
+    assert wrong[3] == (
+        f"WRONG  broker 127.0.0.1:{port}: nobody listens there: is the broker running, is mqtt.port right, does a "
+        "firewall refuse?"
+    )
     assert found.stderr == f"edge-daemon: {place}/station.yaml: 4 of the things checked are wrong, see above\n"
+
+
+def test_check_tells_of_a_single_problem_in_the_singular(place):
+    (place / "station.yaml").write_text(init(place).stdout)  # with a port where no broker listens
+    found = run("check", place / "station.yaml")
+    assert found.returncode == 78
+    assert found.stderr == f"edge-daemon: {place}/station.yaml: 1 of the things checked is wrong, see above\n"
 
 
 def test_check_replays_the_golden_pictures(tmp_path):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from rights import without_roots_rights
 from station_stage import ScriptedEngine
 from tiny_bundle import write_bundle
 
@@ -14,6 +18,7 @@ from edge_runtime.errors import ConfigError, StorageError
 from edge_runtime.hardware import Hardware
 from edge_runtime.metrics import Metrics, Sample, serve_metrics
 from edge_runtime.preflight import Rating, check_bundle, check_metrics, check_state_dir, deadline_finding
+from edge_runtime.spool import Spool
 from edge_runtime.states import State
 from edge_runtime.station import MetricsSettings, MqttSettings, SourceSettings, Station
 from edge_runtime.tally import Counters
@@ -54,11 +59,76 @@ def test_a_state_dir_is_tried_and_left_as_it_was(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def refusal(folder, state_dir):
+    with pytest.raises(StorageError) as refused:
+        list(check_state_dir(station(folder, state_dir=state_dir)))
+    return str(refused.value)
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a folder that not even root may write to")
-@pytest.mark.parametrize("folder", [Path("/proc"), Path("/proc/foo")])
-def test_a_state_dir_that_cannot_be_made_or_written_is_wrong_for_root_too(tmp_path, folder):
-    with pytest.raises(StorageError, match=rf"state_dir {folder} cannot be (used|written): No such file"):
-        list(check_state_dir(station(tmp_path, state_dir=folder)))
+@pytest.mark.parametrize(("folder", "it"), [("/proc", "it"), ("/proc/foo", "its parent /proc")])
+def test_a_state_dir_where_nothing_can_be_written_is_wrong_for_root_too(tmp_path, folder, it):
+    assert refusal(tmp_path, Path(folder)) == (
+        f"state_dir {folder} cannot be used: {it} takes nothing new (No such file or directory); choose a folder on a "
+        "disk that lasts and can be written"
+    )
+
+
+@pytest.mark.parametrize("below", [".", "state", "a/state"])
+def test_a_file_in_the_place_of_a_state_dir_is_named(tmp_path, below):
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / below
+    assert refusal(tmp_path, folder) == (
+        f"state_dir {folder} cannot be used: {tmp_path}/file is a file and no folder; correct state_dir"
+    )
+
+
+def test_a_state_dir_without_its_parent_is_not_made(tmp_path):
+    assert refusal(tmp_path, tmp_path / "sate/state") == (
+        f"state_dir {tmp_path}/sate/state cannot be used: its parent {tmp_path}/sate is missing; make that, or correct "
+        "state_dir"
+    )
+
+
+@pytest.mark.parametrize(("mode", "below", "it"), [(0o555, "", "it"), (0o555, "state", "its parent {}"),
+                                                   (0o000, "state", "its parent {}")])  # fmt: skip
+def test_a_state_dir_that_this_user_may_not_write_says_who_that_is(tmp_path, mode, below, it):
+    place = tmp_path / "place"
+    place.mkdir()
+    place.chmod(mode)
+    try:
+        with without_roots_rights():
+            told = refusal(tmp_path, place / below)
+    finally:
+        place.chmod(0o755)
+    user = f"user {os.geteuid()}"
+    assert told == (
+        f"state_dir {place / below} cannot be used: {user} may not write into {it.format(place)} (Permission denied); "
+        f"be the station's user, or give {user} that right"
+    )
+
+
+def test_a_state_dir_that_a_daemon_uses_is_told_and_free_again_after_it(tmp_path):
+    with Spool(tmp_path / "state"):
+        pass
+    owner = [sys.executable, "-c", "import sys, pathlib, edge_runtime.spool as s; "
+             "spool = s.Spool(pathlib.Path(sys.argv[1])); print('owned', flush=True); sys.stdin.read()"]  # fmt: skip
+
+    def found():
+        (finding,) = check_state_dir(station(tmp_path))
+        return finding.text, finding.rating
+
+    free = (f"state_dir {tmp_path}/state", Rating.OK)
+    before = {path.name for path in (tmp_path / "state").iterdir()}
+    assert found() == free
+    assert {path.name for path in (tmp_path / "state").iterdir()} == before
+    with subprocess.Popen([*owner, tmp_path / "state"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdout.readline() == b"owned\n"
+        text, rating = found()
+        assert text.startswith(f"{free[0]}: a daemon uses it now; right if this station runs, but another needs a")
+        assert rating is Rating.DOUBTFUL
+        daemon.stdin.close()
+    assert found() == free
 
 
 def test_a_state_dir_that_the_systemd_unit_will_make_is_doubtful_and_not_wrong(tmp_path):

@@ -1,7 +1,8 @@
-"""Why a connection did not come about, in words that say whose certificate is wrong and what to do."""
+"""Why a connection to the broker did not come about, in words that say what was found and what to do."""
 
 from __future__ import annotations
 
+import socket
 import ssl
 from datetime import datetime, timezone
 
@@ -17,7 +18,21 @@ def connect_reason(error: Exception) -> str:
         )
     if isinstance(error, ssl.SSLError):
         return f"TLS fails: {error.reason or error}; check mqtt.port, and that both sides speak TLS"
-    return "it cannot be reached"
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there: is the broker running, is mqtt.port right, does a firewall refuse?"
+    if isinstance(error, socket.gaierror):
+        return (
+            f"its name is not known here ({error.strerror}): check mqtt.host and this machine's DNS, or give an address"
+        )
+    if isinstance(error, TimeoutError):
+        return "nobody answers there: check mqtt.host and mqtt.port, cable, network and firewall"
+    found = error.strerror if isinstance(error, OSError) else None
+    return f"it cannot be reached ({found or error}): check mqtt.host, cable and network"
+
+
+def refusal_reason(reason: object) -> str:
+    """What a broker's own refusal means. reason: its words."""
+    return f"it refused the connection: {reason}; check mqtt.user, password_file, client_id and protocol"
 
 
 def end_reason(log_line: str, tls: TlsSettings | None, now: datetime | None = None) -> str:
