@@ -16,6 +16,7 @@ from edge_runtime.frame_health import FIXED_LIMITS
 from edge_runtime.golden import Reference, deviation, read_references
 from edge_runtime.gpu_errors import GpuError
 from edge_runtime.judge import Judge
+from edge_runtime.manifest import FrameLimits, Manifest
 from edge_runtime.station import Station
 
 OpenEngine = Callable[[Station, Bundle], Engine]
@@ -55,10 +56,14 @@ def model_without_engine(bundle: Bundle, station: Station, reason: GpuError) -> 
     return Model(bundle, engine, _judge(engine, bundle, station), references, 0.0)
 
 
+def frame_limits(manifest: Manifest, station: Station) -> FrameLimits:
+    """Which frames are judged: the bundle's limits, with the station's own in their places."""
+    return station.health.applied_to(manifest.frames or FIXED_LIMITS)
+
+
 def _judge(engine: Engine, bundle: Bundle, station: Station) -> Judge:
-    limits = station.health.applied_to(bundle.manifest.frames or FIXED_LIMITS)
-    threshold = bundle.threshold(station.precision)
-    return Judge(engine, threshold, bundle.manifest.height, bundle.manifest.width, limits=limits)
+    manifest, threshold = bundle.manifest, bundle.threshold(station.precision)
+    return Judge(engine, threshold, manifest.height, manifest.width, limits=frame_limits(manifest, station))
 
 
 class Loader:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from edge_runtime.bundle import open_bundle
-from edge_runtime.errors import ConfigError, EdgeError
-from edge_runtime.golden import median_ms, replay_golden
+from edge_runtime.bundle import open_bundle, read_manifest
+from edge_runtime.errors import BundleError, ConfigError, EdgeError, SourceError
+from edge_runtime.frame_health import frame_fault
+from edge_runtime.golden import median_ms
 from edge_runtime.hardware import Hardware
+from edge_runtime.judge import Judge
 from edge_runtime.metrics import probe_port
+from edge_runtime.model import frame_limits, load_model
 from edge_runtime.mqtt_client import probe_broker
+from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
 from edge_runtime.spool_database import is_spool_in_use
 from edge_runtime.state_folder import SYSTEMD_STATE, probe_state_folder
 from edge_runtime.station import Station
@@ -55,32 +60,74 @@ def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Fin
 
 
 def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
-    """Lengths, hashes, schema, the graph, the golden pictures, and how long these take. Raises EdgeError."""
+    """Lengths, hashes, schema, the graph, the golden pictures, and how long judging takes. Raises EdgeError."""
     bundle = open_bundle(station.bundle)
-    with hardware.open_engine(station, bundle) as engine:
-        worst = replay_golden(bundle, engine, station.precision)
+    with closing(load_model(bundle, station, hardware.open_engine)) as model:
         yield Finding(
-            f"bundle {bundle.label}, {station.precision.value}: {len(bundle.manifest.golden)} golden pictures "
-            f"reproduced by {engine.name}, largest deviation {worst:.3f} of the tolerance"
+            f"bundle {bundle.label}, {station.precision.value}: {len(model.references)} golden pictures "
+            f"reproduced by {model.engine.name}, largest deviation {model.worst:.3f} of the tolerance"
         )
-        yield deadline_finding(station.deadline_ms, median_ms(bundle, engine, ROUNDS))
+        try:
+            shot = first_shot(station, hardware)
+        except SourceError:  # check_source tells of it
+            shot = None
+        if isinstance(shot, Frame) and frame_fault(shot.image, model.judge.limits) is None:
+            yield judging_finding(station.deadline_ms, model.judge, shot)
+        else:
+            engine_ms = median_ms(bundle, model.engine, ROUNDS)
+            yield deadline_finding(station.deadline_ms, engine_ms, f"the engine alone takes {engine_ms:.1f} ms")
 
 
-def deadline_finding(deadline_ms: int, engine_ms: float) -> Finding:
-    """Whether the deadline leaves room beside the engine for the camera, the preparing and the disk."""
-    text = f"deadline_ms {deadline_ms}: the engine alone takes {engine_ms:.1f} ms a picture"
+def judging_finding(deadline_ms: int, judge: Judge, frame: Frame) -> Finding:
+    """Whether a frame that may be judged gets a verdict, and how long that takes."""
+    decisions = [judge(frame) for _ in range(ROUNDS)]
+    if (error := decisions[0].error) is not ErrorCode.NONE:
+        return Finding(f"{_told_error(frame, error)}: {decisions[0].detail}", Rating.WRONG)
+    times = sorted((d.timings for d in decisions), key=lambda t: t.prepare_us + t.infer_us + t.decide_us)
+    typical = times[ROUNDS // 2]
+    parts_ms = [us / 1000 for us in (typical.prepare_us, typical.infer_us, typical.decide_us)]
+    text = f"judging {frame.name} takes {sum(parts_ms):.1f} ms (" + "prepare {:.1f}, engine {:.1f}, decide {:.1f})"
+    return deadline_finding(deadline_ms, sum(parts_ms), text.format(*parts_ms))
+
+
+def deadline_finding(deadline_ms: int, taken_ms: float, what: str) -> Finding:
+    """Whether the deadline leaves room for the camera, the disk and the network. what: what took so long, in words."""
+    text = f"deadline_ms {deadline_ms}: {what}"
     faster = "raise deadline_ms, or take a faster engine, precision or detector"
-    if engine_ms >= deadline_ms:
+    if taken_ms >= deadline_ms:
         return Finding(f"{text}, so no verdict would be in time; {faster}", Rating.WRONG)
-    if engine_ms > deadline_ms / 2:
-        return Finding(f"{text}, which leaves little for camera, preparing and disk; {faster}", Rating.DOUBTFUL)
+    if taken_ms > deadline_ms / 2:
+        return Finding(f"{text}, which leaves little for all else; {faster}", Rating.DOUBTFUL)
     return Finding(text)
 
 
 def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
-    """It opens. Raises SourceError."""
-    with hardware.open_source(station):
-        yield Finding(f"source {station.source.uri}")
+    """It opens, and its first frame may be judged. Raises SourceError."""
+    shot, source = first_shot(station, hardware), f"source {station.source.uri}"
+    if not isinstance(shot, Frame):
+        lost = shot if isinstance(shot, LostFrame) else LostFrame("", 0, ErrorCode.FRAME_MISSING, "it gives none")
+        yield Finding(f"{source}: {_told_error(lost, lost.error)}: {lost.detail}", Rating.WRONG)
+        return
+    try:
+        limits = frame_limits(read_manifest(station.bundle), station)
+    except BundleError:  # check_bundle tells of it
+        yield Finding(source)
+        return
+    if (fault := frame_fault(shot.image, limits)) is not None:
+        yield Finding(f"{source}: {_told_error(shot, fault[0])}: {fault[1]}", Rating.WRONG)
+    else:
+        height, width = shot.image.shape[:2]
+        yield Finding(f"{source}: the first frame, {shot.name}, is {width} x {height} and may be judged")
+
+
+def first_shot(station: Station, hardware: Hardware) -> Frame | LostFrame | Quiet | None:
+    """What the source gives first. Every source is a recording, to which that does nothing. Raises SourceError."""
+    with hardware.open_source(station) as source:
+        return source.next_frame(wait_s=1.0)
+
+
+def _told_error(shot: Frame | LostFrame, error: ErrorCode) -> str:
+    return f"the first frame, {shot.name}, would be ERROR {error:03d} {error.name}"
 
 
 def check_state_dir(station: Station, units: Path = SYSTEMD_STATE) -> Iterator[Finding]:

@@ -1,34 +1,52 @@
-"""What `edge-daemon check` finds besides the bundle, the source and the broker (test_cli.py, test_daemon_broker.py)."""
+"""What `edge-daemon check` finds; all of it together in test_cli.py, the broker in test_daemon_broker.py."""
 
 from __future__ import annotations
 
 import http.server
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from rights import without_roots_rights
 from station_stage import ScriptedEngine
-from tiny_bundle import write_bundle
+from tiny_bundle import picture, write_bundle, write_pictures
 
-from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.bundle import open_bundle
+from edge_runtime.errors import ConfigError, EngineError, StorageError
 from edge_runtime.hardware import Hardware
 from edge_runtime.metrics import Metrics, Sample, serve_metrics
-from edge_runtime.preflight import Rating, check_bundle, check_metrics, check_state_dir, deadline_finding
+from edge_runtime.model import load_model
+from edge_runtime.preflight import (
+    Finding,
+    Rating,
+    check_bundle,
+    check_metrics,
+    check_source,
+    check_state_dir,
+    deadline_finding,
+    judging_finding,
+)
+from edge_runtime.records import Frame
 from edge_runtime.spool import Spool
 from edge_runtime.states import State
-from edge_runtime.station import MetricsSettings, MqttSettings, SourceSettings, Station
+from edge_runtime.station import HealthSettings, MetricsSettings, MqttSettings, SourceSettings, Station
 from edge_runtime.tally import Counters
 
 
 def station(folder, **settings):
-    return Station(
-        **{"line": "press", "cell": "1", "bundle": folder / "bundle", "source": SourceSettings(uri="folder://x")},
-        **{"mqtt": MqttSettings(host="h"), "state_dir": folder / "state"} | settings,
-    )
+    defaults = {
+        "source": SourceSettings(uri="folder://x"),
+        "mqtt": MqttSettings(host="h"),
+        "state_dir": folder / "state",
+    }
+    return Station(**{"line": "press", "cell": "1", "bundle": folder / "bundle", **defaults, **settings})
 
 
 def slow_engine(takes_s):
@@ -37,20 +55,95 @@ def slow_engine(takes_s):
     return Hardware(open_engine=lambda station, bundle: engine)
 
 
-def test_a_deadline_that_the_engine_alone_uses_up_is_wrong(tmp_path):
-    write_bundle(tmp_path / "bundle")
-    reproduced, deadline = check_bundle(station(tmp_path, deadline_ms=20), slow_engine(0.02))
-    assert (reproduced.rating, deadline.rating) == (Rating.OK, Rating.WRONG)
-    assert deadline.text.startswith("deadline_ms 20: the engine alone takes 2")
-    assert "no verdict would be in time; raise deadline_ms, or take a faster engine" in deadline.text
+def with_pictures(folder, outcomes, **settings):
+    """A station with a bundle and a folder of pictures."""
+    write_bundle(folder / "bundle")
+    write_pictures(folder / "pictures", outcomes)
+    return station(folder, source=SourceSettings(uri=f"folder://{folder}/pictures"), **settings)
+
+
+def test_the_deadline_is_held_against_the_whole_judging_of_the_sources_first_frame(tmp_path):
+    s = with_pictures(tmp_path, "no", deadline_ms=20)
+    hardware = slow_engine(0.02)
+    reproduced, deadline = check_bundle(s, hardware)
+    assert reproduced.rating is Rating.OK
+    assert reproduced.text.startswith("bundle tiny-1.0, fp32: 2 golden pictures reproduced by scripted, largest dev")
+    found = re.fullmatch(
+        r"deadline_ms 20: judging 0000.png takes (\S+) ms \(prepare (\S+), engine (\S+), decide (\S+)\), so no verdict "
+        "would be in time; raise deadline_ms, or take a faster engine, precision or detector",
+        deadline.text,
+    )
+    whole, *parts = map(float, found.groups())
+    assert whole == pytest.approx(sum(parts), abs=0.2)  # each is rounded
+    assert parts[1] >= 20
+    assert deadline.rating is Rating.WRONG
+    assert hardware.open_engine(s, None).closed
+
+
+@pytest.mark.parametrize("outcomes", ["xo", None], ids=["unreadable", "no source"])
+def test_without_a_frame_that_may_be_judged_the_engine_alone_is_held_against_the_deadline(tmp_path, outcomes):
+    s = with_pictures(tmp_path, outcomes or "o", deadline_ms=20)
+    if outcomes is None:
+        shutil.rmtree(tmp_path / "pictures")
+    _, deadline = check_bundle(s, slow_engine(0.02))
+    assert deadline.text.startswith("deadline_ms 20: the engine alone takes ")
+    assert deadline.rating is Rating.WRONG
 
 
 @pytest.mark.parametrize(
-    ("engine_ms", "rating"),
+    ("taken_ms", "rating"),
     [(99.0, Rating.OK), (101.0, Rating.DOUBTFUL), (199.0, Rating.DOUBTFUL), (200.0, Rating.WRONG)],
 )
-def test_a_deadline_must_leave_room_beside_the_engine(engine_ms, rating):
-    assert deadline_finding(200, engine_ms).rating is rating
+def test_a_deadline_must_leave_room_beside_the_judging(taken_ms, rating):
+    assert deadline_finding(200, taken_ms, "judging it").rating is rating
+
+
+def test_an_engine_that_fails_on_the_first_frame_is_wrong(tmp_path):
+    write_bundle(tmp_path / "bundle")
+    engine = ScriptedEngine()
+    with closing(load_model(open_bundle(tmp_path / "bundle"), station(tmp_path), lambda *_: engine)) as model:
+        engine.failure = EngineError("the GPU fell off")
+        finding = judging_finding(1000, model.judge, Frame("folder", 1, 0, picture(False, 1), "a.png"))
+    assert finding == Finding(
+        "the first frame, a.png, would be ERROR 201 ENGINE_FAILED: the GPU fell off", Rating.WRONG
+    )
+
+
+def test_the_sources_first_frame_is_looked_at(tmp_path):
+    s = with_pictures(tmp_path, "ox")
+    assert list(check_source(s, Hardware())) == [
+        Finding(f"source {s.source.uri}: the first frame, 0000.png, is 64 x 64 and may be judged")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "health", "says"),
+    [
+        ("xo", {}, "the first frame, 0000.png, would be ERROR 102 FRAME_UNREADABLE: "),
+        ("oo", {"brightness_low": 200.0},
+         "the first frame, 0000.png, would be ERROR 104 FRAME_BLACK: at most 1 % of the pixels are brighter than"),
+    ],
+)  # fmt: skip
+def test_a_first_frame_that_would_not_be_judged_is_wrong_with_its_code_and_reason(tmp_path, outcomes, health, says):
+    s = with_pictures(tmp_path, outcomes, health=HealthSettings(**health))
+    (finding,) = check_source(s, Hardware())
+    assert finding.text.startswith(f"source {s.source.uri}: {says}")
+    assert finding.rating is Rating.WRONG
+
+
+def test_a_first_frame_is_held_against_the_bundles_own_limits(tmp_path):
+    s = with_pictures(tmp_path, "o")
+    manifest = json.loads((s.bundle / "manifest.json").read_text())
+    manifest["frames"] = {"pictures": 9, "height": 480, "width": 640}
+    (s.bundle / "manifest.json").write_text(json.dumps(manifest))
+    (finding,) = check_source(s, Hardware())
+    assert "the first frame, 0000.png, would be ERROR 110 FRAME_WRONG_SIZE: " in finding.text
+
+
+def test_a_source_is_opened_although_the_bundle_is_none(tmp_path):
+    s = with_pictures(tmp_path, "o")
+    (s.bundle / "manifest.json").unlink()
+    assert list(check_source(s, Hardware())) == [Finding(f"source {s.source.uri}")]
 
 
 def test_a_state_dir_is_tried_and_left_as_it_was(tmp_path):
