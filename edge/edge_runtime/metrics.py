@@ -62,10 +62,12 @@ class Metrics:
         ).labels(line, cell)
 
     def observe_verdict(self, verdict: Verdict) -> None:
-        """A verdict is on the disk."""
+        """A verdict is on the disk. Only stages that took place count: a part that was not judged took no time there,
+        and must not make judging look quick."""
         timings = verdict.decision.timings
         for stage in STAGES[:-1]:  # it is not published yet
-            self._stages[stage].observe(getattr(timings, f"{stage}_us") / 1e6)
+            if taken_us := getattr(timings, f"{stage}_us"):
+                self._stages[stage].observe(taken_us / 1e6)
         self._latency.observe(verdict.latency_us / 1e6)
 
     def observe_publish(self, publish_us: int) -> None:

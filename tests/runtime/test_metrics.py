@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from sample_verdict import sample_verdict
 
 from edge_runtime.errors import ConfigError
 from edge_runtime.messages import Reply
-from edge_runtime.metrics import Metrics, Sample, serve_metrics, temperatures
+from edge_runtime.metrics import STAGES, Metrics, Sample, serve_metrics, temperatures
+from edge_runtime.records import Outcome, Timings
 from edge_runtime.states import State
 from edge_runtime.tally import Counters
 
@@ -50,6 +52,21 @@ def test_each_stage_has_its_histogram(metrics):
         assert value(metrics, "edge_stage_seconds_count", stage=stage) == 1
         assert value(metrics, "edge_stage_seconds_sum", stage=stage) == pytest.approx(microseconds / 1e6)
     assert value(metrics, "edge_latency_seconds_sum") == pytest.approx(0.083456)
+
+
+@pytest.mark.parametrize(
+    ("timings", "took_place"),
+    [
+        (Timings(capture_us=900, commit_us=110), {"capture", "commit"}),  # too dark to be judged
+        (Timings(commit_us=110), {"commit"}),  # the camera delivered nothing
+    ],
+)
+def test_a_part_that_was_not_judged_does_not_count_as_judged_within_no_time(metrics, timings, took_place):
+    verdict = sample_verdict(outcome=Outcome.ERROR)
+    metrics.observe_verdict(replace(verdict, decision=replace(verdict.decision, timings=timings)))
+    counts = {stage: value(metrics, "edge_stage_seconds_count", stage=stage) for stage in STAGES}
+    assert counts == {stage: float(stage in took_place) for stage in STAGES}
+    assert value(metrics, "edge_latency_seconds_count") == 1
 
 
 def test_a_scraper_gets_them_over_http(metrics):
