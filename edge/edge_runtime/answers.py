@@ -13,6 +13,7 @@ with Answers(...) as answers:
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -45,7 +46,7 @@ class Answers:
     """See the module. May be used from any thread; as a context it watches the deadlines in a thread of its own.
 
     settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
-    but the context's end did. observe: told of each verdict, for statistics.
+    but the context's end did.
     """
 
     def __init__(
@@ -59,17 +60,17 @@ class Answers:
         settle: Callable[[Verdict], None],
         on_failure: Callable[[Exception], None],
         clock: Clock,
-        observe: Callable[[Verdict], None] = lambda verdict: None,
     ) -> None:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
         self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
-        self._clock, self._observe = clock, observe
+        self._clock = clock
         self._error_told_ns: dict[ErrorCode, int] = {}  # when each was told last
         self._told_expired = ErrorCode.NONE  # the last one told: what goes on and on is told when it begins
         self._changed = threading.Condition()
         self._open: dict[int, Order] = {}
         self._working: tuple[Order, Stage] | None = None
         self._closing = False
+        self._wakes_ns = math.inf  # when the deadline thread looks again by itself
         self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
 
     def __enter__(self) -> Answers:
@@ -98,7 +99,8 @@ class Answers:
         """From now on the order will be answered, if need be by an ERROR when it expires."""
         with self._changed:
             self._open[id(order)] = order
-            self._changed.notify()
+            if order.expires_ns < self._wakes_ns:  # nearly never: waking a thread costs what judging could use
+                self._changed.notify()
 
     def is_open(self, order: Order) -> bool:
         """Whether it still waits for its answer."""
@@ -142,11 +144,9 @@ class Answers:
             self._tally.count(verdict)
             if order.trigger is not None:
                 self._settle(verdict)
-            self._observe(verdict)
             if verdict.decision.error is ErrorCode.NONE:
                 self._told_expired = ErrorCode.NONE
             self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
-            _tell(verdict)  # last, for it need not make the verdict wait
             self._tell_error(verdict)
             return verdict
 
@@ -187,8 +187,11 @@ class Answers:
             with self._changed:
                 while not self._closing:
                     first = min(self._open.values(), key=lambda order: order.expires_ns, default=None)
-                    left_s = None if first is None else (first.expires_ns - time.monotonic_ns()) / 1e9
-                    if first is None or left_s is None or left_s > 0:
+                    self._wakes_ns = math.inf if first is None else first.expires_ns
+                    left_s = (self._wakes_ns - time.monotonic_ns()) / 1e9
+                    if first is None:
+                        self._changed.wait()
+                    elif left_s > 0:
                         self._changed.wait(left_s)
                     else:
                         self._expire(first)
@@ -211,17 +214,6 @@ class Answers:
             self._status.note(last_error=code)
         else:
             self._status.note(last_error=code, camera_stuck=stage is Stage.CAPTURE, engine_stuck=stage is Stage.JUDGE)
-
-
-def _tell(verdict: Verdict) -> None:
-    """The verdict's line of `--verbose`, whether or not a broker is there. Its publishing has a line of its own."""
-    if log.isEnabledFor(logging.DEBUG):
-        d, t = verdict.decision, verdict.decision.timings
-        log.debug(
-            "verdict %d %s: score=%.4f capture=%d prepare=%d infer=%d decide=%d commit=%d latency=%d us",
-            *(verdict.seq, d.outcome.name if d.error is ErrorCode.NONE else f"{d.outcome.name} {d.error:03d}", d.score),
-            *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, verdict.latency_us),
-        )
 
 
 def _ms(order: Order, now_ns: int) -> int:

@@ -107,6 +107,7 @@ def open_exchange(
         station.mqtt.heartbeat_ms / 1000,
         inbox.put,
         station.duplicate_window_s,
+        on_verdict=metrics.observe_verdict,
         on_live=metrics.observe_publish,
         broker=station.mqtt.address,
     )
@@ -114,7 +115,7 @@ def open_exchange(
     settle = desk.settle if triggered else lambda verdict: None
     answers = Answers(
         *(station.recipe, bundle.manifest, spool, publisher, tally, status),
-        *(settle, inbox.put, clock, metrics.observe_verdict),
+        *(settle, inbox.put, clock),
     )
     if station.metrics.port is not None:
         stack.enter_context(serve_metrics(metrics, station.metrics.host, station.metrics.port))

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.records import Frame, Outcome, Verdict
+from edge_runtime.records import AnomalyMap, Frame, Outcome, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ FREE_BYTES = 64_000_000  # with less room on the disk, pictures give way to verd
 class _Picture:
     name: str
     image: NDArray[np.uint8]
-    scaled_map: NDArray[np.uint16] | None
+    anomaly_map: AnomalyMap | None
 
 
 class Evidence:
@@ -79,11 +79,11 @@ class Evidence:
                 return ""
         return hashlib.sha256(np.ascontiguousarray(frame.image).data).hexdigest()
 
-    def keep(self, verdict: Verdict, frame: Frame, scaled_map: NDArray[np.uint16] | None) -> None:
+    def keep(self, verdict: Verdict, frame: Frame, anomaly_map: AnomalyMap | None) -> None:
         """Write the picture of a verdict that carries its hash. The frame is not changed any more by anyone."""
         name = f"{verdict.seq:010d}-{verdict.decision.outcome.name}"
         try:
-            self._waiting.put_nowait(_Picture(name, frame.image, scaled_map))
+            self._waiting.put_nowait(_Picture(name, frame.image, anomaly_map))
         except queue.Full:
             self.left_out += 1
 
@@ -133,14 +133,15 @@ class Evidence:
         return False
 
     def _write(self, picture: _Picture) -> None:
+        images: dict[str, NDArray[np.uint8] | NDArray[np.uint16]] = {".png": picture.image}
+        if picture.anomaly_map is not None:
+            images = {".map.png": scaled_map(picture.anomaly_map), **images}
         written = 0
-        for suffix, image in ((".map.png", picture.scaled_map), (".png", picture.image)):
-            if image is None:
-                continue
+        for suffix, image in images.items():
             path = self._folder / f"{picture.name}{suffix}"
             _, coded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             unfinished = path.with_name(f"{path.name}.new")
-            unfinished.write_bytes(coded.tobytes())
+            unfinished.write_bytes(coded.data)  # not a copy, for which all other threads would wait
             unfinished.replace(path)
             written += coded.size
         self._kept[picture.name] = written
@@ -152,7 +153,7 @@ class Evidence:
             log.warning("%s", what)
 
 
-def scaled_map(anomaly_map: NDArray[np.float32], map_threshold: float) -> NDArray[np.uint16]:
+def scaled_map(anomaly_map: AnomalyMap) -> NDArray[np.uint16]:
     """A map as it is kept: uint16 (height, width), raw / (raw + threshold) of 65535, so that 32768 is the threshold."""
-    raw = np.maximum(anomaly_map, 0)
-    return np.asarray(raw / (raw + map_threshold) * 65535 + 0.5, np.uint16)
+    raw = np.maximum(anomaly_map.values, 0)
+    return np.asarray(raw / (raw + anomaly_map.threshold) * 65535 + 0.5, np.uint16)

@@ -42,8 +42,9 @@ class FrameHistory:
 
 
 def _is_same(frame: Frame, last: Frame) -> bool:
-    """Bit by bit; two frames of a real sensor differ within the first few pixels that are compared."""
+    """Bit by bit; two frames of a real sensor nearly always differ in their middle row already."""
     one, other = frame.image, last.image
-    if one.shape != other.shape or one.dtype != other.dtype or not np.array_equal(one[::64], other[::64]):
+    if one.shape != other.shape or one.dtype != other.dtype:
         return False
-    return bool(np.array_equal(one, other))
+    middle = len(one) // 2
+    return np.array_equal(one[middle], other[middle]) and np.array_equal(one, other)

@@ -157,9 +157,9 @@ class Inspector:
         frame = shot.frame
         source = frame.name if frame is not None else ""
         picture = self.evidence.digest(decision.outcome, frame) if isinstance(frame, Frame) else ""
-        verdict = self.answers.give(order, replace(decision, scaled_map=None), source, shot.taken_ns, picture)
+        verdict = self.answers.give(order, replace(decision, anomaly_map=None), source, shot.taken_ns, picture)
         if verdict is not None and picture and isinstance(frame, Frame):
-            self.evidence.keep(verdict, frame, decision.scaled_map)
+            self.evidence.keep(verdict, frame, decision.anomaly_map)
         last_error = self.status.conditions.last_error if verdict is None else verdict.decision.error
         self.status.note(judging=False, engine_stuck=False, camera_stuck=False, last_error=last_error)
         return verdict

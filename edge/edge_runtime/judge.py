@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from edge_runtime.engine import Engine
 from edge_runtime.errors import EngineError
-from edge_runtime.evidence import scaled_map
 from edge_runtime.frame_health import FIXED_LIMITS, frame_fault
 from edge_runtime.manifest import FrameLimits, Threshold
 from edge_runtime.prepare import prepare
-from edge_runtime.records import Decision, ErrorCode, Frame, Inspection, Outcome, Region, Timings
+from edge_runtime.records import AnomalyMap, Decision, ErrorCode, Frame, Inspection, Outcome, Region, Timings
 
 MAX_REGIONS = 8
 
@@ -55,7 +54,7 @@ class Judge:
             infer_us=(inferred - prepared) // 1000,
             decide_us=(self.clock_ns() - inferred) // 1000,
         )
-        return replace(decision, timings=timings, scaled_map=scaled_map(inspection.anomaly_map, self.threshold.map))
+        return replace(decision, timings=timings, anomaly_map=AnomalyMap(inspection.anomaly_map, self.threshold.map))
 
 
 def scaled_score(raw: float, raw_threshold: float) -> float:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from edge_runtime.delivery import Delivery, Live
 from edge_runtime.link import Confirmed, Down, Link, LinkEvent, Refused, Up
 from edge_runtime.messages import SeqRange
-from edge_runtime.records import Verdict
+from edge_runtime.records import ErrorCode, Verdict
 from edge_runtime.spool import Spool
 from edge_runtime.states import StateReport
 from edge_runtime.tally import Counters, Tally
@@ -60,7 +60,7 @@ class Publisher:
     """See the module. on_failure is told what ended the thread, if anything but `close` did.
 
     keep_triggered_s: how long an acknowledged answer to a trigger stays in the spool, for the same trigger may come
-    again. on_live: see Delivery. broker: HOST:PORT, for the log.
+    again. on_verdict: told of each new verdict, for statistics. on_live: see Delivery. broker: HOST:PORT, for the log.
     """
 
     def __init__(
@@ -73,13 +73,14 @@ class Publisher:
         keep_triggered_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_verdict: Callable[[Verdict], None] = lambda verdict: None,
         on_live: Callable[[int], None] = lambda publish_us: None,
         broker: str = "",
     ) -> None:
         self._topics, self._spool, self._tally = topics, spool, tally
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
         self._on_beat: Callable[[], None] = lambda: None
-        self._keep_triggered_ms, self._unix_ms = round(keep_triggered_s * 1000), unix_ms
+        self._on_verdict, self._keep_triggered_ms, self._unix_ms = on_verdict, round(keep_triggered_s * 1000), unix_ms
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._delivery = Delivery(topics, spool, clock, on_live)
         self._up = self._outage_told = False
@@ -169,6 +170,8 @@ class Publisher:
         match event:
             case Live():
                 self._delivery.add(event)
+                self._on_verdict(event.verdict)
+                _tell(event.verdict)
             case Confirmed(mid):
                 self._delivery.confirmed(mid)
             case Refused(mid, reason):
@@ -266,3 +269,14 @@ class Publisher:
             if isinstance(event, Confirmed | Down):
                 self._handle(link, event)
         self._spool.flush()
+
+
+def _tell(verdict: Verdict) -> None:
+    """The verdict's line of `--verbose`, whether or not a broker is there. Its publishing has a line of its own."""
+    if log.isEnabledFor(logging.DEBUG):
+        d, t = verdict.decision, verdict.decision.timings
+        log.debug(
+            "verdict %d %s: score=%.4f capture=%d prepare=%d infer=%d decide=%d commit=%d latency=%d us",
+            *(verdict.seq, d.outcome.name if d.error is ErrorCode.NONE else f"{d.outcome.name} {d.error:03d}", d.score),
+            *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, verdict.latency_us),
+        )

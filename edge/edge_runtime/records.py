@@ -100,6 +100,14 @@ class Inspection:
 
 
 @dataclass(frozen=True)
+class AnomalyMap:
+    """A detector's raw float32 map (height, width), and the raw threshold of its values."""
+
+    values: NDArray[np.float32]
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Region:
     """A connected area of the map above its threshold: box and area in pixels of the frame, peak as a scaled score."""
 
@@ -141,7 +149,7 @@ class Decision:
     regions: tuple[Region, ...] = ()
     timings: Timings = Timings()
     detail: str = ""  # for people: what was found and what to do; never decides anything
-    scaled_map: NDArray[np.uint16] | None = field(default=None, compare=False, repr=False)  # see evidence.py; not kept
+    anomaly_map: AnomalyMap | None = field(default=None, compare=False, repr=False)  # for the evidence; not kept
 
 
 class Flag(IntEnum):

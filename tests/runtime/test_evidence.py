@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sample_verdict import sample_verdict
 
-from edge_runtime.evidence import FOLDER, Evidence, scaled_map
-from edge_runtime.records import Frame, Outcome
+from edge_runtime.evidence import FOLDER, Evidence
+from edge_runtime.records import AnomalyMap, Frame, Outcome
 
 
 def frame(seed=0, size=64):
@@ -21,7 +21,7 @@ def keep(evidence, seq, outcome=Outcome.NOK, shot=None):
     shot = shot or frame(seq)
     digest = evidence.digest(outcome, shot)
     if digest:
-        anomaly_map = scaled_map(np.full((8, 8), 3, np.float32), 3.0)
+        anomaly_map = AnomalyMap(np.full((8, 8), 3, np.float32), 3.0)
         evidence.keep(replace(sample_verdict(seq=seq, outcome=outcome), picture=digest), shot, anomaly_map)
     return digest
 

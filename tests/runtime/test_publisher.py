@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from dataclasses import replace
@@ -13,7 +14,7 @@ from edge_runtime.errors import StorageError
 from edge_runtime.link import Confirmed, Down, Refused, Up
 from edge_runtime.messages import SeqRange
 from edge_runtime.publisher import Publisher
-from edge_runtime.records import ErrorCode, Flag
+from edge_runtime.records import ErrorCode, Flag, Verdict
 from edge_runtime.spool import Spool
 from edge_runtime.states import State, StateReport
 from edge_runtime.tally import Tally
@@ -85,10 +86,12 @@ class Stage:
         self.spool = Spool(folder)
         self.failures: queue.Queue[Exception] = queue.Queue()
         self.tally = Tally()
+        self.observed: list[Verdict] = []
         self.publisher = Publisher(
             *(TOPICS, self.spool, self.tally, 0.05, self.failures.put),
             clock=self.clock,
             unix_ms=lambda: 1_750_000_001_000,
+            on_verdict=self.observed.append,
             broker="h:1883",
         )
         self.link = ScriptedLink(self.publisher)
@@ -386,3 +389,14 @@ def test_a_failing_disk_ends_the_thread_and_is_told(stage):
     assert isinstance(failure, StorageError)
     assert "readonly" in str(failure)
     stage.spool._db.execute("PRAGMA query_only = 0")
+
+
+def test_a_verdicts_line_and_times_are_told_whatever_the_broker_does(stage, caplog):
+    caplog.set_level("DEBUG")
+    stage.start()  # and nobody is there
+    stage.publish()
+    stage.publisher.close(OFFLINE)
+    assert [verdict.seq for verdict in stage.observed] == [1]
+    (told,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("verdict ")]
+    times = " ".join(rf"{name}=\d+" for name in ("capture", "prepare", "infer", "decide", "commit", "latency"))
+    assert re.fullmatch(rf"verdict 1 NOK: score=0\.\d{{4}} {times} us", told)
