@@ -113,16 +113,32 @@ def build(
 @app.command()
 def calibrate(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder; it stays as it is.")],
-    pictures: Annotated[Path, typer.Argument(help="Good pictures from the line that it did not learn from.")],
     version: Annotated[str, typer.Option(help="Version of the new bundle.")],
     out: Annotated[Path, typer.Option(help="Folder of bundles; the new one is OUT/<name>-<version>.")],
+    pictures: Annotated[
+        Path | None,
+        typer.Argument(help="Good pictures from the line, not learned from; without them only the rate changes."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--false-reject", min=1e-4, max=0.5, help="Share of good parts that may be rejected; default: the bundle's."
+        ),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
 ) -> None:
-    """Calibrate INT8 and set all thresholds once more, on new pictures, without learning."""
+    """Without learning: calibrate INT8, set thresholds and limits of frames on new pictures, or another rate."""
     from edge_build.evaluation import write_at_once
+    from edge_build.other_rate import set_rate
     from edge_build.recalibrate import recalibrate
 
-    made = recalibrate(bundle, pictures, version, out, progress_for_stderr())
+    progress = progress_for_stderr()
+    if pictures is not None:
+        made = recalibrate(bundle, pictures, version, out, progress, rate)
+    elif rate is not None:
+        made = set_rate(bundle, rate, version, out, progress)
+    else:
+        raise typer.BadParameter("give pictures, another rate (--false-reject), or both", param_hint="'PICTURES'")
     if json_file is not None:
         write_at_once(json_file, (made.model_dump_json(indent=2) + "\n").encode())
     print(made.folder)

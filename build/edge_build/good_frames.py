@@ -20,7 +20,7 @@ from edge_runtime.picture_file import read_picture
 def limits_of_good(pictures: Sequence[Picture], progress: Progress) -> FrameLimits:
     """Measure all good pictures and say what frames must look like. Raises DatasetError for one that went away."""
     limits = limits_from_good(looks_of_good(pictures, progress))
-    progress.say(limits_text(limits))
+    progress.say(f"frames: {limits_text(limits)}")
     return limits
 
 
@@ -39,9 +39,9 @@ def looks_of_good(pictures: Sequence[Picture], progress: Progress) -> list[Look]
 
 
 def limits_text(limits: FrameLimits) -> str:
-    """In one line."""
+    """In words."""
     size = f"{sizes_text(limits.sizes) if limits.sizes else f'{limits.width} x {limits.height}'} pixels"
     return (
-        f"frames: {size}; at least {limits.brightness_low:.0f} bright, at most {limits.saturated_high:.0%} white, "
+        f"{size}; at least {limits.brightness_low:.0f} bright, at most {limits.saturated_high:.0%} white, "
         f"sharpness at least {limits.sharpness_low:.3f}"
     )

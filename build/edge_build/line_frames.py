@@ -32,7 +32,7 @@ def limits_of_line(
     if before is not None:
         _refuse_other_shapes(pictures, looks, before, bundle.label)
         notes = _beyond(pictures, looks, before, bundle.label)
-    progress.say(limits_text(limits))
+    progress.say(f"frames: {limits_text(limits)}")
     return limits, notes
 
 

@@ -16,12 +16,13 @@ from edge_build.bundle_writer import new_bundle, write_golden, write_graphs, wri
 from edge_build.calibration_files import write_calibration
 from edge_build.evaluation import Evaluation
 from edge_build.judgement import Judgement
+from edge_build.kept_scores import write_scores
 from edge_build.learned import Learned, write_learned
 from edge_build.learner import Example
 from edge_build.parity import Parity
 from edge_build.pictures import Picture
 from edge_build.precisions import PrecisionMaker
-from edge_build.report import Story, write_report
+from edge_build.report import REPORT, Story, write_report
 from edge_runtime.manifest import Golden, GraphEntry, Manifest
 from edge_runtime.records import Inspection, Precision
 
@@ -50,6 +51,7 @@ class Contents:
     evaluations: Mapping[Precision, Evaluation] | None = None
     examples: tuple[Example, ...] = ()
     real_defects: int = 0
+    before: Manifest | None = None
 
 
 def pack(out: Path, label: str, contents: Contents, describe: Describe) -> Manifest:
@@ -64,8 +66,9 @@ def pack(out: Path, label: str, contents: Contents, describe: Describe) -> Manif
         if c.maker.plan is not None:
             write_calibration(folder, c.maker, [c.aside[row] for row in c.maker.calibrated_on], c.root)
         write_learned(folder, c.learned)
+        write_scores(folder, {precision: c.judgement.held_out[precision] for precision in c.graphs})
         manifest = describe(golden, graphs)
-        write_report(folder / "report.html", _story(manifest, contents))
+        write_report(folder / REPORT, _story(manifest, contents))
         write_manifest(folder, manifest)
     return manifest
 
@@ -83,4 +86,5 @@ def _story(manifest: Manifest, c: Contents) -> Story:
         highest=c.judgement.held_out[Precision.FP32].highest,
         examples=c.examples,
         real_defects=c.real_defects,
+        before=c.before,
     )

@@ -11,7 +11,6 @@ above every defect.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,51 +18,36 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.bundle_writer import check_place
-from edge_build.dataset import Dataset, fingerprint, scan_dataset
+from edge_build.dataset import scan_dataset
+from edge_build.derived import Recalibrated, change_text, open_parent, passed_negative, recalibration_of
 from edge_build.exact_engine import exact_engine
 from edge_build.judgement import Judgement, judge_precisions
 from edge_build.learned import read_learned, refuse_learned
 from edge_build.line_frames import limits_of_line
 from edge_build.packing import Contents, pack
 from edge_build.pictures import DatasetError, Picture, problem_lines
-from edge_build.precisions import GateResult, PrecisionMaker
+from edge_build.precisions import PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe import Recipe, ThresholdSettings, recipe_from_yaml
 from edge_build.shelf import Shelf
 from edge_build.splits import Splits, split
-from edge_runtime.bundle import MANIFEST, Bundle, open_bundle, sha256_of
-from edge_runtime.errors import ConfigError
-from edge_runtime.manifest import Manifest, Recalibration, Record, Threshold
+from edge_runtime.bundle import Bundle
+from edge_runtime.manifest import Manifest
 from edge_runtime.records import Inspection, Precision
 
-VERSION = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,19}"  # as in the manifest
 HELD_OUT = ThresholdSettings(method="held-out", share=0.5)
 MOST_NOK = 0.5  # of the new good pictures, by the old threshold
 
 
-class Recalibrated(Record):
-    """`edge-build calibrate --json`: the new bundle, and what it holds."""
-
-    folder: str
-    bundle: str
-    precisions: tuple[Precision, ...]
-    thresholds: dict[Precision, Threshold]
-    results: dict[Precision, GateResult]
-    notes: tuple[str, ...]
-
-
-def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress: Progress) -> Recalibrated:
+def recalibrate(
+    folder: Path, pictures: Path, version: str, out: Path, progress: Progress, rate: float | None = None
+) -> Recalibrated:
     """Make the bundle `out/<name>-<version>` from the one in `folder` and good pictures it has not learned from.
 
-    What the recipe says of calibration, precisions and the false reject rate holds. Raises an EdgeError that says what
-    to do.
+    What the recipe says of calibration and precisions holds. rate: the share of good parts that may be rejected; None
+    for the one of the bundle. Raises an EdgeError that says what to do.
     """
-    if not re.fullmatch(VERSION, version):
-        raise ConfigError(f"--version {version!r}: 1 to 20 letters, digits, _ . and -, starting with a letter or digit")
-    bundle = open_bundle(folder)
-    label = f"{bundle.manifest.name}-{version}"
-    check_place(out, label, "give another --version")
+    bundle, label = open_parent(folder, version, out)
     manifest, recipe = bundle.manifest, recipe_from_yaml(bundle.manifest.recipe, folder / "manifest.json: recipe")
     graph = bundle.graph(Precision.FP32).read_bytes()
     dataset = scan_dataset(pictures, progress)
@@ -72,10 +56,10 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
     splits = _duties(dataset.good, recipe)
     shelf = Shelf(dataset.good, (manifest.height, manifest.width), progress)
 
-    aside, rate = shelf.prepared(splits.train), recipe.threshold.false_reject_rate
+    aside, wanted = shelf.prepared(splits.train), rate or bundle.threshold(Precision.FP32).false_reject_rate
     maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, recipe.seed, progress)
     judgement = judge_precisions(
-        splits, lambda _: maker.graphs(graph), shelf, maker, rate, "held-out", recipe.seed, progress
+        splits, lambda _: maker.graphs(graph), shelf, maker, wanted, "held-out", recipe.seed, progress
     )
     compared = _compared(bundle, judgement)
     judgement.say_to(progress)
@@ -93,6 +77,7 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
         learned=read_learned(bundle),
         root=dataset.root,
         notes=notes,
+        before=manifest,
     )
     duties = {"calibration": len(maker.calibrated_on), "threshold": sum(map(len, splits.folds))}
     untested = {"test_good": 0, "test_defect": 0}  # the figures belong to other thresholds
@@ -101,7 +86,7 @@ def recalibrate(folder: Path, pictures: Path, version: str, out: Path, progress:
         "dataset": manifest.dataset.model_copy(update=duties | untested),
         "figures": {},
         "frames": frames,
-        "recalibration": _origin(bundle, dataset),
+        "recalibration": recalibration_of(bundle, dataset),
     }
     pack(
         out,
@@ -130,26 +115,22 @@ def _duties(good: Sequence[Picture], recipe: Recipe) -> Splits:
 def _compared(bundle: Bundle, judgement: Judgement) -> str:
     """The old and the new threshold, in words. Raises DatasetError when the pictures cannot be of the same parts."""
     scores = judgement.held_out[Precision.FP32].scores
-    old, new = bundle.threshold(Precision.FP32).score, judgement.thresholds[Precision.FP32].score
-    above = int((scores > old).sum())
-    if above > MOST_NOK * len(scores):
+    old, new = bundle.threshold(Precision.FP32), judgement.thresholds[Precision.FP32]
+    above = int((scores > old.score).sum())
+    if above > max(MOST_NOK, old.false_reject_rate_high) * len(scores):
         raise DatasetError(
-            f"{above} of {len(scores)} held-out pictures are NOK by the threshold of {bundle.label} ({old:.4g}), and a "
-            f"threshold above them ({new:.4g}) would pass defects: they show other parts, or light, lens or "
-            "fixture have changed. Build a new bundle from such pictures"
+            f"{above} of {len(scores)} held-out pictures are NOK by the threshold of {bundle.label} "
+            f"({old.score:.4g}), and a threshold above them ({new.score:.4g}) would pass defects: they show other "
+            "parts, or light, lens or fixture have changed. Build a new bundle from such pictures"
         )
-    negative = max(golden.score for golden in bundle.manifest.golden)
-    if old < negative <= new:
+    if (negative := passed_negative(bundle, new)) is not None:
         raise DatasetError(
-            f"the new threshold ({new:.4g}; before {old:.4g}) would pass a picture that no part looks like, the golden "
-            f"negative of {bundle.label} ({negative:.4g}): look whether these are good parts, and take away what is "
-            f"not:\n{problem_lines(_highest(judgement))}"
+            f"the new threshold ({new.score:.4g}; before {old.score:.4g}) would pass a picture that no part looks "
+            f"like, the golden negative of {bundle.label} ({negative:.4g}): look whether these are good parts, and "
+            f"take away what is not:\n{problem_lines(_highest(judgement))}"
         )
-    said = (
-        f"threshold {old:.4g} before, {new:.4g} now (fp32); by the old one {above} of {len(scores)} held-out pictures "
-        "would be NOK"
-    )
-    promised = bundle.threshold(Precision.FP32).false_reject_rate_high
+    said = f"{change_text(old, new)}; by the old one {above} of {len(scores)} held-out pictures would be NOK"
+    promised = old.false_reject_rate_high
     if above <= promised * len(scores) or above <= 1:
         return said
     return (
@@ -160,16 +141,6 @@ def _compared(bundle: Bundle, judgement: Judgement) -> str:
 
 def _highest(judgement: Judgement) -> list[str]:
     return [f"{high.picture.path}: {high.score:.4g}" for high in judgement.held_out[Precision.FP32].highest]
-
-
-def _origin(bundle: Bundle, dataset: Dataset) -> Recalibration:
-    return Recalibration(
-        bundle=bundle.label,
-        manifest=sha256_of(bundle.folder / MANIFEST),
-        dataset=dataset.name,
-        pictures=len(dataset.good),
-        fingerprint=fingerprint(dataset),
-    )
 
 
 def _measured(graphs: Mapping[Precision, bytes], golden: NDArray[np.uint8]) -> dict[Precision, list[Inspection]]:

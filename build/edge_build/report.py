@@ -23,12 +23,14 @@ from edge_build.parity import Parity
 from edge_build.precisions import GateResult
 from edge_build.report_gallery import Wall, colour_scale, contact_sheet, gallery, highest_held_out
 from edge_build.report_histogram import Histogram, Series, histogram
+from edge_build.report_origin import origin_of
 from edge_build.summary import share_interval, summarize
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.threshold import shortage
 from edge_runtime.manifest import Manifest, Threshold
 from edge_runtime.records import Precision
 
+REPORT = "report.html"
 TEMPLATES = Path(__file__).parent
 
 
@@ -41,7 +43,7 @@ class Story:
     when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
     INT8 is made of. root: the dataset's folder. headline: the precision that is told of first. examples: of the made-up
     defects that were learned from, if any. real_defects: how many pictures of real ones were. highest: the held-out
-    good pictures with the highest scores.
+    good pictures with the highest scores. before: the manifest of the bundle that this one was calibrated from.
     """
 
     manifest: Manifest
@@ -56,6 +58,7 @@ class Story:
     examples: tuple[Example, ...] = ()
     real_defects: int = 0
     highest: tuple[HighScore, ...] = ()
+    before: Manifest | None = None
 
 
 def write_report(path: Path, story: Story) -> None:
@@ -97,6 +100,7 @@ def report_html(story: Story) -> str:
         plan=story.plan,
         notes=story.notes,
         shortage=shortage(threshold),
+        origin=origin_of(manifest, story.before, story.held_out[Precision.FP32]) if story.before else None,
     )
 
 

@@ -103,7 +103,7 @@ def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: P
         cards.append(_pair(name_in(root, high.picture), GOOD, outcome, ratio, False, image, overlay))
     text = (
         "The highest scores among the held-out good ones. One that is no good part, or no good picture, costs defects: "
-        "take it away and build again."
+        "take it away and make the bundle again."
     )
     return (Wall("The good pictures that set the threshold", text, tuple(cards)),) if cards else ()
 

@@ -81,7 +81,7 @@ def outcome(figures: Figures) -> str:
         return said
     return (
         f"{said}\nmost defects pass: look at the scores in report.html, then try a larger size, more good pictures, "
-        "another detector, or a higher threshold.false_reject_rate"
+        "another detector, or a higher rate (`edge-build calibrate --false-reject` learns nothing anew)"
     )
 
 

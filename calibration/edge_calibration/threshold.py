@@ -56,7 +56,7 @@ def threshold_from_good(
     if score <= 0 or peak <= 0:
         raise EdgeError(
             f"the threshold would be zero: {rank} of {count} held-out good pictures score 0, as copies of training "
-            f"pictures do; remove duplicate pictures and build again"
+            f"pictures do; remove duplicate pictures and run again"
         )
     low, high = _quantile_interval(ordered, 1 - false_reject_rate)
     tail = (1 - CONFIDENCE) / 2

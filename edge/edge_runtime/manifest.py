@@ -41,7 +41,7 @@ class Threshold(Record):
     score_low: float
     score_high: float | None  # None: so few pictures do not bound it
     map: Annotated[float, Field(gt=0)]  # the same quantile of the maps' maxima: what a region must exceed
-    false_reject_rate: Share  # asked for by the recipe
+    false_reject_rate: Share  # asked for
     false_reject_rate_guaranteed: Share  # what the conformal quantile guarantees on average
     false_reject_rate_low: Share
     false_reject_rate_high: Share
@@ -99,7 +99,10 @@ class GraphEntry(Record):
 
 
 class Dataset(Record):
-    """What the detector learned from. The fingerprint is the SHA-256 over the sorted hashes of all pictures used."""
+    """What the detector learned from. The fingerprint is the SHA-256 over the sorted hashes of all pictures used.
+
+    calibration, threshold: how many pictures had these duties, those of the last recalibration if there was one.
+    """
 
     name: str
     fingerprint: Sha256
@@ -111,17 +114,19 @@ class Dataset(Record):
 
 
 class Recalibration(Record):
-    """Thresholds and precisions were made anew by `edge-build calibrate`, on pictures from the line.
+    """Thresholds were set anew by `edge-build calibrate`, on pictures from the line or for another false-reject rate.
 
     bundle: the label of the one that it started from. manifest: the SHA-256 of that one's manifest. pictures: how many
-    of the folder `dataset` there were. fingerprint: theirs, as in Dataset.
+    of the folder `dataset` there were. fingerprint: theirs, as in Dataset. None and 0 when only the rate is another, on
+    the same held-out scores. parent: likewise of the bundle that it started from, if that one was not built itself.
     """
 
     bundle: str
     manifest: Sha256
-    dataset: str
-    pictures: int
-    fingerprint: Sha256
+    dataset: str | None = None
+    pictures: int = 0
+    fingerprint: Sha256 | None = None
+    parent: Recalibration | None = None
 
 
 class Figures(Record):

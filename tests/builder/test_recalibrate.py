@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import pytest
-from tiny_bundle import THRESHOLD, picture, write_bundle, write_pictures
+from tiny_bundle import THRESHOLD, picture, write_pictures
+from tiny_line import calibrated, tiny_bundle
 
 from edge_build.pictures import DatasetError
 from edge_build.progress import PlainProgress
 from edge_build.recalibrate import recalibrate
-from edge_runtime.bundle import Bundle, open_bundle
+from edge_runtime.bundle import Bundle
 from edge_runtime.records import Precision
-
-RECIPE = "name: tiny\nversion: '1.0'\ndataset: pictures\nprecisions: [fp32]\nthreshold: {false_reject_rate: 0.1}\n"
-FRAMES = {"pictures": 9, "height": 64, "width": 64, "brightness_low": 20, "saturated_high": 0.5, "sharpness_low": 0}
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    folder = write_bundle(tmp_path / "tiny-1.0")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"recipe": RECIPE, "frames": FRAMES}))
-    return open_bundle(folder)
-
-
-def calibrated(bundle: Bundle, pictures: Path) -> tuple[Bundle, str]:
-    """The new bundle, and what was said."""
-    said: list[str] = []
-    made = recalibrate(bundle.folder, pictures, "1.1", pictures.parent / "out", PlainProgress(said.append))
-    return open_bundle(Path(made.folder)), "".join(said)
+    return tiny_bundle(tmp_path / "tiny-1.0")
 
 
 def test_the_new_pictures_set_the_threshold_and_the_limits_of_frames(bundle: Bundle, tmp_path: Path) -> None:
@@ -46,6 +33,35 @@ def test_the_new_pictures_set_the_threshold_and_the_limits_of_frames(bundle: Bun
     assert "10 of 10 pictures are beyond the limits of frames of tiny-1.0 (ERROR 110)" in said
     assert "10 of 10 pictures are beyond the limits of frames of tiny-1.0" in (after.folder / "report.html").read_text()
     assert f"threshold {THRESHOLD:.4g} before, {threshold.score:.4g} now" in said
+
+
+def test_the_report_tells_its_own_story_first(bundle: Bundle, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "line", "o" * 12)
+
+    after, _ = calibrated(bundle, tmp_path / "line")
+
+    report = " ".join((after.folder / "report.html").read_text().split())
+    top, rest = report.split("<h2>Scores</h2>")
+    score = after.threshold(Precision.FP32).score
+    assert "It judges as <strong>tiny-1.0</strong> was taught, with a threshold of its own from" in top
+    assert "<strong>12 of 12</strong> good pictures of <strong>line</strong>" in top
+    for row in (
+        'tiny-1.0, before</th><th scope="col">tiny-1.1, now',
+        f"Threshold, raw score</th><td>{THRESHOLD:.4g}</td><td>{score:.4g}</td>",
+        "asked for</th><td>10.00 %</td><td>10.00 %</td>",
+        "average</th><td>1.00 %</td><td>7.69 %</td>",
+        "Set on</th><td>100 good pictures</td><td>12 good pictures</td>",
+        "NOK of the 12 held-out good pictures</th><td>0</td><td>0</td>",
+        "Frames that are judged</dt><dd>64 x 64 pixels; at least ",
+        "; before: 64 x 64 pixels; at least 20 bright",
+        "tiny-1.0: built, learned from 1 good pictures of made<br>tiny-1.1: calibrated on 12 good pictures of line",
+    ):
+        assert row in top
+    assert f"<code>{after.manifest.recalibration.fingerprint}</code>" in rest.split("What tiny-1.0 learned from")[0]
+    assert "<dt>tiny-1.0 was built by</dt><dd>tests</dd>" in rest
+    assert "<h3>Recipe of tiny-1.0</h3>" in rest
+    for said_of_builds in ("There were no test pictures", "<dt>Threshold</dt>", "take it away and build again"):
+        assert said_of_builds not in report
 
 
 def test_what_is_refused_says_nothing_of_a_threshold_and_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:

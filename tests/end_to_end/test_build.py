@@ -23,6 +23,7 @@ def test_a_bundle_has_its_files_and_opens(made: Made) -> None:
 
     assert files == {
         "manifest.json", "model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx", "report.html", "learned.json",
+        "held_out.json",
         "calibration/pictures.json", "calibration/int8.json", "calibration/entropy2.cache", "calibration/minmax.cache",
         *(f"golden/{n}{kind}" for n in ("00", "01") for kind in (".png", ".npy", ".fp16.npy", ".int8.npy")),
     }  # fmt: skip
@@ -114,6 +115,23 @@ def test_a_bundle_is_calibrated_again_on_pictures_from_the_line(made: Made, tmp_
     report = (after.folder / "report.html").read_text()
     assert "parts-1 (manifest" in report
     assert "<dt>Test</dt>" not in report
+
+
+def test_another_rate_needs_no_pictures_and_every_precision_gets_its_threshold(made: Made, tmp_path: Path) -> None:
+    found = edge_build("calibrate", made.bundle, "--false-reject", 0.3, "--version", "1-30", "--out", tmp_path)
+
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == f"{tmp_path}/parts-1-30\n"
+    assert "false-reject rate 1.00% before, 30.00% now" in found.stderr
+    before, after = open_bundle(made.bundle), open_bundle(tmp_path / "parts-1-30")
+    assert list(after.manifest.graphs) == list(Precision)
+    for precision in Precision:
+        assert after.graph(precision).read_bytes() == before.graph(precision).read_bytes()
+        assert after.threshold(precision).score < before.threshold(precision).score
+        assert after.threshold(precision).false_reject_rate_guaranteed == pytest.approx(3 / 12)
+        with exact_engine(after.graph(precision), threads=1) as engine:
+            assert replay_golden(after, engine, precision) < 0.01
+    assert (after.manifest.figures, after.manifest.frames) == ({}, before.manifest.frames)
 
 
 def test_pictures_that_a_bundle_learned_from_do_not_calibrate_it_in_other_files(made: Made, tmp_path: Path) -> None:

@@ -21,6 +21,18 @@ def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ([], "Invalid value for 'PICTURES': give pictures, another rate (--false-reject), or both"),
+        (["--false-reject", "5"], "Invalid value for '--false-reject': "),
+    ],
+)
+def test_a_calibration_of_nothing_or_to_no_rate_is_wrong_use(made: Made, options: list[str], reason: str) -> None:
+    said = refused(["calibrate", made.bundle, "--version", 2, "--out", made.bundle.parent, *options], code=2)
+    assert reason in " ".join(said.replace("│", " ").split())
+
+
 def test_a_calibrated_bundle_that_exists_is_refused_with_what_names_it_anew(made: Made) -> None:
     said = refused(["calibrate", made.bundle, made.dataset, "--version", 1, "--out", made.bundle.parent], code=78)
     assert said == f"edge-build: {made.bundle} exists: give another --version, or move the old bundle away\n"
