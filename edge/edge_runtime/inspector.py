@@ -98,8 +98,7 @@ class Inspector:
                 case Loaded(model):
                     self._switch_to(model)
                 case NotLoaded(reason):
-                    result = f"FAILED;{self.model.bundle.label} goes on: {without_folders(reason)}"
-                    self._reply(Command.RELOAD, result)
+                    self._say(Command.RELOAD, self._not_reloaded(without_folders(reason)))
                 case Stop():
                     pass
                 case None if c.stopping:
@@ -268,11 +267,18 @@ class Inspector:
         )
 
     def _not_loaded(self, error: Exception) -> None:
-        """In the loader's thread."""
-        log.error("RELOAD: %s", error, exc_info=None if isinstance(error, EdgeError) else error)
+        """In the loader's thread. Told here in full, with the traceback of a bug; the reply has less room."""
+        result = self._not_reloaded(str(error))
+        log.error("command RELOAD: %s", result, exc_info=None if isinstance(error, EdgeError) else error)
         self.inbox.put(NotLoaded(str(error)))
+
+    def _not_reloaded(self, reason: str) -> str:
+        return f"FAILED;{self.model.bundle.label} goes on: {reason}"
 
     def _reply(self, command: Command, result: str) -> None:
         log.info("command %s: %s", command.value, result)
+        self._say(command, result)
+
+    def _say(self, command: Command, result: str) -> None:
         text = f"{command.value};{result}".encode("ascii", "replace")[:REPLY_LENGTH]
         self.publisher.say(self.station.topics.command_ack, text)

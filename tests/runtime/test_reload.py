@@ -52,13 +52,17 @@ def test_the_new_model_serves_from_the_next_picture_on_and_the_old_engine_is_fre
 
 
 def test_a_model_that_fails_its_self_test_leaves_the_old_one_serving_and_says_so(stage, caplog):
+    caplog.set_level("INFO")
     put_in_place(stage.station.bundle, "2.0", golden_score=10.0)
     reload_and_wait(stage)
     assert stage.step().bundle_version == "1.0"
     (said,) = stage.publisher.said
     assert said.startswith(b"RELOAD;FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
     assert len(said) == 80
-    assert "where the bundle tiny-2.0 says 10" in caplog.text  # in full
+    (told,) = [record for record in caplog.records if "self-test failed" in record.getMessage()]  # once, and in full
+    assert told.levelname == "ERROR"
+    assert told.getMessage().startswith("command RELOAD: FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
+    assert "where the bundle tiny-2.0 says 10" in told.getMessage()
     assert stage.engine.closed
     assert stage.publisher.states == [State.READY]
 
@@ -69,7 +73,7 @@ def test_a_bundle_that_is_damaged_leaves_the_old_one_serving(stage, caplog):
     assert stage.step().bundle_version == "1.0"
     said = f"RELOAD;FAILED;tiny-1.0 goes on: model.fp32.onnx has 1 bytes, the manifest says {len(tiny_graph())}; build"
     assert stage.publisher.said == [said.encode()[:80]]  # without its folder there is room for what is wrong
-    assert f"RELOAD: {stage.station.bundle}/model.fp32.onnx has 1 bytes" in caplog.text
+    assert f"command RELOAD: FAILED;tiny-1.0 goes on: {stage.station.bundle}/model.fp32.onnx has 1 bytes" in caplog.text
 
 
 def test_while_one_model_is_being_loaded_another_reload_is_refused(stage):
