@@ -27,19 +27,20 @@ from edge_runtime.manifest import Manifest
 from edge_runtime.orders import Order
 from edge_runtime.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
+from edge_runtime.seldom import Seldom
 from edge_runtime.spool import Spool
 from edge_runtime.status import Status
 from edge_runtime.tally import Tally
 
 log = logging.getLogger(__name__)
-TELL_AGAIN_NS = 60 * 1_000_000_000
+FASTER = "raise deadline_ms, or take a faster engine, precision or detector"
 
 
 class Stage(Enum):
     """What the serving thread is doing with the order in hand."""
 
-    CAPTURE = "the camera has not delivered"
-    JUDGE = "the engine has not answered"
+    CAPTURE = "capture"
+    JUDGE = "judge"
 
 
 class Answers:
@@ -64,8 +65,7 @@ class Answers:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
         self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
         self._clock = clock
-        self._error_told_ns: dict[ErrorCode, int] = {}  # when each was told last
-        self._told_expired = ErrorCode.NONE  # the last one told: what goes on and on is told when it begins
+        self._seldom = Seldom()
         self._changed = threading.Condition()
         self._open: dict[int, Order] = {}
         self._working: tuple[Order, Stage] | None = None
@@ -144,17 +144,16 @@ class Answers:
             self._tally.count(verdict)
             if order.trigger is not None:
                 self._settle(verdict)
-            if verdict.decision.error is ErrorCode.NONE:
-                self._told_expired = ErrorCode.NONE
             self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
-            self._tell_error(verdict)
+            self._tell_trouble(order, verdict, done_ns)
             return verdict
 
     def _verdict(self, order: Order, decision: Decision, source: str) -> Verdict:
         now_ns, trigger = time.monotonic_ns(), order.trigger
         late = now_ns > order.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
         if late and order.is_binding and decision.outcome is not Outcome.ERROR:
-            detail = f"{decision.outcome.name} came after {_ms(order, now_ns)} ms: too slow for the deadline"
+            waited = f"{_ms(order, now_ns)} ms (deadline_ms {order.deadline_ms})"
+            detail = f"{decision.outcome.name} came after {waited}: {FASTER}"
             decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
         flags = (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
         return Verdict(
@@ -172,15 +171,19 @@ class Answers:
             source=source,
         )
 
-    def _tell_error(self, verdict: Verdict) -> None:
-        """Why parts are rejected without being judged: each code when it begins, and again every minute."""
-        code, now_ns = verdict.decision.error, time.monotonic_ns()
-        if code in (ErrorCode.NONE, self._told_expired):  # what expired was told by itself
-            return
-        if now_ns - self._error_told_ns.get(code, -TELL_AGAIN_NS) < TELL_AGAIN_NS:
-            return
-        self._error_told_ns[code] = now_ns
-        log.warning("verdict %d ERROR %03d (%s): %s", verdict.seq, code, verdict.source, verdict.decision.detail)
+    def _tell_trouble(self, order: Order, verdict: Verdict, done_ns: int) -> None:
+        """Why parts are rejected without being judged, or judged too late: each when it begins, and every minute."""
+        decision, of = verdict.decision, verdict.source or _name(order)
+        if decision.error is not ErrorCode.NONE:
+            if self._seldom.is_due(decision.error):
+                log.warning("verdict %d ERROR %03d (%s): %s", verdict.seq, decision.error, of, decision.detail)
+        elif verdict.flags & Flag.LATE and self._seldom.is_due(Flag.LATE):
+            decided_ms, done_ms = verdict.latency_us // 1000, _ms(order, done_ns)
+            log.warning(
+                "verdict %d %s (%s) is late: decided after %d ms, on the disk after %d ms (deadline_ms %d): %s",
+                *(verdict.seq, decision.outcome.name, of, decided_ms, done_ms, order.deadline_ms),
+                "check the disk" if decided_ms < order.deadline_ms else FASTER,
+            )
 
     def _watch(self) -> None:
         try:
@@ -200,20 +203,29 @@ class Answers:
 
     def _expire(self, order: Order) -> None:
         """An order has waited for too long: it gets ERROR, and what the station waits for shows in its state."""
-        working, waited_ms = self._working, _ms(order, time.monotonic_ns())
+        working = self._working
         stage = working[1] if working is not None and working[0] is order else None
         code = ErrorCode.DEADLINE_MISSED if order.is_binding else ErrorCode.ENGINE_HUNG
         if stage is Stage.CAPTURE:
             code = ErrorCode.FRAME_MISSING
-        what = "an earlier part was still in hand" if stage is None else stage.value
-        level = logging.DEBUG if code is self._told_expired else logging.ERROR
-        log.log(level, "%s: %s within %d ms: it is ERROR %d", _name(order), what, waited_ms, code)
-        self._told_expired = code
-        self.give(order, Decision(Outcome.ERROR, code, detail=f"{what} within {waited_ms} ms"))
+        detail = _why_expired(order, stage, _ms(order, time.monotonic_ns()))
+        self.give(order, Decision(Outcome.ERROR, code, detail=detail))
         if stage is None:
             self._status.note(last_error=code)
         else:
             self._status.note(last_error=code, camera_stuck=stage is Stage.CAPTURE, engine_stuck=stage is Stage.JUDGE)
+
+
+def _why_expired(order: Order, stage: Stage | None, waited_ms: int) -> str:
+    """What an order waited for, and what to do. stage: what was done with it; None: nothing yet."""
+    within = f"within {waited_ms} ms (deadline_ms {order.deadline_ms})"
+    if stage is Stage.CAPTURE:
+        return f"the camera has not delivered {within}: check camera, cable and trigger"
+    if not order.is_binding:
+        return f"the engine has not answered {within}, it hangs: check the GPU and its driver"
+    if stage is Stage.JUDGE:
+        return f"the engine has not answered {within}: {FASTER}"
+    return f"an earlier part was still in hand, so this one was not begun {within}: trigger less often, or {FASTER}"
 
 
 def _ms(order: Order, now_ns: int) -> int:

@@ -8,6 +8,7 @@ from edge_runtime.messages import Trigger
 from edge_runtime.records import Frame, LostFrame
 
 EXPIRES_BEFORE_NS = 20_000_000  # an ERROR needs a moment to reach the disk and the broker by the deadline
+HANGS_AFTER_NS = 10_000_000_000  # no engine is that late; soon enough to be told before systemd's watchdog ends all
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Order:
     shot: Shot | None = None
 
     @property
+    def deadline_ms(self) -> int:
+        """As in the station's file."""
+        return (self.deadline_ns - self.arrived_ns) // 1_000_000
+
+    @property
     def is_binding(self) -> bool:
         """Whether a late answer is ERROR. A free-running frame keeps its outcome, flagged late."""
         return self.expires_ns <= self.deadline_ns
@@ -47,6 +53,6 @@ def order_by_deadline(trigger: Trigger | None, arrived_ns: int, deadline_ms: int
 
 
 def order_without_haste(arrived_ns: int, deadline_ms: int, shot: Shot) -> Order:
-    """A free-running frame: late answers are only flagged. One that takes five deadlines is taken for hung."""
-    deadline_ns = deadline_ms * 1_000_000
-    return Order(None, arrived_ns, arrived_ns + deadline_ns, arrived_ns + 5 * deadline_ns, shot)
+    """A free-running frame: a late answer is only flagged. One that is late by HANGS_AFTER_NS is taken for hung."""
+    deadline_ns = arrived_ns + deadline_ms * 1_000_000
+    return Order(None, arrived_ns, deadline_ns, deadline_ns + HANGS_AFTER_NS, shot)

@@ -197,7 +197,8 @@ class Station(_Part):
     )
     deadline_ms: Annotated[int, Field(ge=1, le=600_000)] = Field(
         default=1000,
-        description="what is not judged by then is ERROR; a later free-running verdict is flagged late",
+        description="what is not judged by then is ERROR; in free-running mode a late verdict is only flagged late, "
+        "and ERROR after 10 s more, when the engine hangs",
     )
     duplicate_window_s: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=10, description="the same trigger again within this time gets the same verdict again"

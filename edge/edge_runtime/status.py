@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from edge_runtime.records import ErrorCode
+from edge_runtime.seldom import Seldom
 from edge_runtime.states import Conditions, State, StateReport, report_from
 from edge_runtime.trigger_desk import TriggerDesk
 
 log = logging.getLogger(__name__)
-
-_EVERYDAY = {State.READY, State.BUSY, State.DEGRADED}  # they may change with each part
 
 
 class Status:
     """Keeps the conditions, opens and closes the desk by them, and shows each new state.
 
     takes_triggers: whether the station's mode does; otherwise the desk stays closed.
+
+    The log has each change, but little of what may change with each part: BUSY never; from READY to DEGRADED once a
+    minute at most, and the way back only if that was told.
     """
 
-    def __init__(self, show: Callable[[StateReport], None], desk: TriggerDesk, takes_triggers: bool) -> None:
+    def __init__(
+        self,
+        show: Callable[[StateReport], None],
+        desk: TriggerDesk,
+        takes_triggers: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._show, self._desk, self._takes_triggers = show, desk, takes_triggers
         self._lock = threading.Lock()
         self._conditions = Conditions()
         self._shown = report_from(self._conditions)
+        self._told, self._seldom = self._shown.state, Seldom(clock)
 
     @property
     def conditions(self) -> Conditions:
@@ -47,5 +57,14 @@ class Status:
             before, self._shown = self._shown, report
             if report != before:
                 self._show(report)
-            if report.state is not before.state and not {report.state, before.state} <= _EVERYDAY:
-                log.info("state %s", report.payload().decode("ascii"))
+            self._tell(report)
+
+    def _tell(self, report: StateReport) -> None:
+        if report.state in (self._told, State.BUSY):
+            return
+        begins_again = report.state is State.DEGRADED and self._told is State.READY
+        if begins_again and not self._seldom.is_due(State.DEGRADED):
+            return
+        self._told = report.state
+        level = logging.ERROR if report.state is State.FAULT else logging.INFO
+        log.log(level, "state %s", report.payload().decode("ascii"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -11,7 +12,7 @@ from station_stage import WAIT_S, frame
 from edge_runtime.errors import StorageError
 from edge_runtime.inbox import Stop
 from edge_runtime.messages import Trigger
-from edge_runtime.orders import order_by_deadline
+from edge_runtime.orders import Order, Shot, order_by_deadline, order_without_haste
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome
 from edge_runtime.states import State
 
@@ -32,7 +33,11 @@ def test_a_hung_engine_is_error_by_the_deadline_and_its_late_result_is_discarded
         s.publisher.wait_for(lambda: State.FAULT in s.publisher.states)
         assert outcomes(s) == [(7, Outcome.ERROR, ErrorCode.DEADLINE_MISSED)]
         assert s.publisher.verdicts[0].flags == Flag.LATE
-        assert s.publisher.verdicts[0].decision.detail.startswith("the engine has not answered within ")
+        assert re.fullmatch(
+            r"the engine has not answered within \d+ ms \(deadline_ms 100\): raise deadline_ms, or take a faster "
+            r"engine, precision or detector",
+            s.publisher.verdicts[0].decision.detail,
+        )
         assert s.status.report.payload() == b"FAULT;205;the engine does not answer"
         assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
         # when the engine comes back, its result is discarded, and the station goes on
@@ -60,6 +65,9 @@ def test_a_cameras_driver_that_hangs_is_error_by_the_deadline(stage):
         s.publisher.wait_for(lambda: State.FAULT in s.publisher.states)
         assert outcomes(s) == [(7, Outcome.ERROR, ErrorCode.FRAME_MISSING)]
         assert s.status.report.payload() == b"FAULT;101;the camera's driver does not answer"
+        assert s.publisher.verdicts[0].decision.detail.endswith(
+            " ms (deadline_ms 100): check camera, cable and trigger"
+        )
         back.set()
         s.publisher.wait_for(lambda: s.publisher.states[-1] is State.DEGRADED)
         s.inbox.stop()
@@ -75,7 +83,9 @@ def test_triggers_that_wait_behind_a_hung_one_are_answered_by_their_own_deadline
         thread = s.run()
         s.publisher.wait_for(lambda: len(s.publisher.verdicts) == 3)
         assert outcomes(s) == [(t, Outcome.ERROR, ErrorCode.DEADLINE_MISSED) for t in (7, 8, 9)]
-        assert s.publisher.verdicts[1].decision.detail.startswith("an earlier part was still in hand")
+        detail = s.publisher.verdicts[1].decision.detail
+        assert detail.startswith("an earlier part was still in hand, so this one was not begun within ")
+        assert " ms (deadline_ms 100): trigger less often, or raise deadline_ms, or take a faster engine" in detail
         s.engine.hangs.set()
         s.inbox.stop()
         thread.join(WAIT_S)
@@ -83,16 +93,50 @@ def test_triggers_that_wait_behind_a_hung_one_are_answered_by_their_own_deadline
     assert len(s.publisher.verdicts) == 3
 
 
-def test_a_free_running_frame_on_which_the_engine_hangs_is_error_too(stage):
-    s = stage("free-running", frame(), deadline_ms=20)
+def told(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_free_running_frame_on_which_the_engine_hangs_is_error_too(stage, caplog):
+    s = stage("free-running")
     s.engine.hangs = threading.Event()
+    now_ns, shot = time.monotonic_ns(), frame()()
+    order = Order(None, now_ns, now_ns + 20_000_000, now_ns + 100_000_000, Shot(shot, now_ns))  # sooner than in earnest
     with s.answers:
+        s.answers.expect(order)
+        s.inbox.put(order)
         thread = s.run()
         s.publisher.wait_for(lambda: State.FAULT in s.publisher.states)
         assert outcomes(s) == [(0, Outcome.ERROR, ErrorCode.ENGINE_HUNG)]
+        assert re.fullmatch(
+            r"verdict 1 ERROR 205 \(a frame\): the engine has not answered within \d+ ms \(deadline_ms 20\), it hangs: "
+            r"check the GPU and its driver",
+            told(caplog)[0],
+        )
         s.engine.hangs.set()
         s.inbox.stop()
         thread.join(WAIT_S)
+
+
+def test_a_free_running_engine_that_is_slower_than_the_deadline_hangs_only_after_ten_seconds(stage):
+    order = order_without_haste(arrived_ns=5, deadline_ms=6, shot=Shot(None, 5))
+    assert (order.deadline_ms, order.is_binding) == (6, False)
+    assert order.expires_ns - order.deadline_ns == 10_000_000_000
+
+
+def test_a_free_running_station_that_is_always_late_keeps_its_outcomes_and_its_state_and_tells_it_once(stage, caplog):
+    s = stage("free-running", *[frame(seed=n, name=f"{n}.png") for n in range(10)], deadline_ms=1)
+    s.engine.takes_s = 0.01
+    with s.answers:
+        verdicts = [s.step() for _ in range(10)]
+    assert {(v.decision.outcome, v.flags) for v in verdicts} == {(Outcome.OK, Flag.LATE)}
+    assert s.publisher.states == [State.READY]
+    (line,) = told(caplog)
+    assert re.fullmatch(
+        r"verdict 1 OK \(0.png\) is late: decided after \d+ ms, on the disk after \d+ ms \(deadline_ms 1\): raise "
+        r"deadline_ms, or take a faster engine, precision or detector",
+        line,
+    )
 
 
 def test_an_order_is_answered_once_by_whoever_comes_first(stage):
@@ -105,7 +149,7 @@ def test_an_order_is_answered_once_by_whoever_comes_first(stage):
     assert s.tally.sample(0).discarded == 1
 
 
-def test_why_parts_are_not_judged_is_told_when_it_begins_and_not_for_every_part(stage, caplog, monkeypatch):
+def test_why_parts_are_not_judged_is_told_when_it_begins_and_not_for_every_part(stage, caplog):
     s = stage("triggered")
 
     def refuse(trigger_id, code):
@@ -114,14 +158,22 @@ def test_why_parts_are_not_judged_is_told_when_it_begins_and_not_for_every_part(
     black, small = ErrorCode.FRAME_BLACK, ErrorCode.FRAME_WRONG_SIZE
     for trigger_id, code in enumerate((black, black, small, black), 1):
         refuse(trigger_id, code)
-    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert told == ["verdict 1 ERROR 104 (7.png): too dark", "verdict 3 ERROR 110 (7.png): too dark"]
-    monkeypatch.setattr("edge_runtime.answers.TELL_AGAIN_NS", 0)
-    refuse(5, black)
-    assert caplog.records[-1].getMessage() == "verdict 5 ERROR 104 (7.png): too dark"
+    assert told(caplog) == ["verdict 1 ERROR 104 (7.png): too dark", "verdict 3 ERROR 110 (7.png): too dark"]
 
 
-def test_an_answer_that_is_late_on_the_disk_is_flagged_when_it_goes_out(stage):
+def test_what_expires_is_told_in_the_same_way(stage, caplog):
+    s = stage("triggered", deadline_ms=1, queue_depth=3)
+    with s.answers:
+        for trigger_id in (7, 8, 9):
+            s.trigger(trigger_id)
+        s.publisher.wait_for(lambda: len(s.publisher.verdicts) == 3)
+    (line,) = told(caplog)
+    assert line.startswith(
+        "verdict 1 ERROR 301 (trigger 7): an earlier part was still in hand, so this one was not beg"
+    )
+
+
+def test_an_answer_that_is_late_on_the_disk_is_flagged_when_it_goes_out(stage, caplog):
     s = stage("triggered", deadline_ms=DEADLINE_MS)
     order = s.trigger()
     commit = s.spool.commit
@@ -132,8 +184,12 @@ def test_an_answer_that_is_late_on_the_disk_is_flagged_when_it_goes_out(stage):
 
     s.spool.commit = slow_commit
     found = s.answers.give(order, Decision(Outcome.OK))
-    assert (found.decision.outcome, found.flags) == (Outcome.OK, Flag.LATE) or found.decision.error == 301
     assert s.tally.sample(0).late == 1
+    if found.decision.error is ErrorCode.NONE:  # otherwise this machine was too slow to decide in time
+        assert found.flags == Flag.LATE
+        assert told(caplog)[0].endswith(" ms (deadline_ms 100): check the disk")
+    else:
+        assert found.decision.error is ErrorCode.DEADLINE_MISSED
 
 
 def test_a_disk_that_fails_while_an_order_expires_ends_the_serving_thread(stage):

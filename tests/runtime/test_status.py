@@ -1,0 +1,70 @@
+"""Which states the log tells of; which state holds is in test_states.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_runtime.records import ErrorCode
+from edge_runtime.status import Status
+from edge_runtime.trigger_desk import TriggerDesk
+
+READY, DEGRADED = "state READY;000;", "state DEGRADED;104;the last verdict was ERROR"
+
+
+class Line:
+    """A station that is ready, on a scripted clock."""
+
+    def __init__(self):
+        self.now_s, self.shown = 0.0, []
+        desk = TriggerDesk(12, 10, lambda: self.now_s)
+        self.status = Status(self.shown.append, desk, True, lambda: self.now_s)
+        self.status.note(started=True, self_test_passed=True)
+
+    def parts(self, outcomes, every_s=1.0):
+        """`o` is judged, `e` is ERROR."""
+        for outcome in outcomes:
+            self.status.note(judging=True)
+            error = ErrorCode.NONE if outcome == "o" else ErrorCode.FRAME_BLACK
+            self.status.note(judging=False, last_error=error)
+            self.now_s += every_s
+
+
+@pytest.fixture
+def line(caplog):
+    caplog.set_level("INFO", "edge_runtime.status")
+    return Line()
+
+
+def test_a_station_that_gets_worse_and_well_again_is_told_and_each_part_is_not(line, caplog):
+    line.parts("ooeeeoo")
+    assert caplog.messages == [DEGRADED, READY]
+
+
+def test_a_station_that_gets_worse_again_and_again_is_told_once_a_minute(line, caplog):
+    line.parts("eo" * 40)  # 80 s
+    assert caplog.messages == [DEGRADED, READY] * 2
+    assert [report.state.value for report in line.shown].count("DEGRADED") == 40  # the broker sees each
+
+
+def test_a_station_that_stays_worse_is_told_although_it_was_well_for_a_moment(line, caplog):
+    line.parts("eoe")
+    assert caplog.messages == [DEGRADED, READY]
+    line.parts("e" * 60)
+    assert caplog.messages == [DEGRADED, READY, DEGRADED]
+
+
+def test_a_state_that_calls_for_somebody_is_told_each_time(line, caplog):
+    for _ in range(2):
+        line.status.note(paused=True)
+        line.status.note(paused=False)
+    assert caplog.messages == ["state NOTREADY;000;paused", READY] * 2
+
+
+def test_the_end_of_a_fault_is_told_although_the_station_was_worse_just_now(line, caplog):
+    line.parts("eo")
+    line.status.note(camera_stuck=True)
+    line.status.note(camera_stuck=False, last_error=ErrorCode.FRAME_MISSING)
+    assert [record.levelname for record in caplog.records[2:]] == ["ERROR", "INFO"]
+    assert caplog.messages[2:] == [
+        "state FAULT;101;the camera's driver does not answer", "state DEGRADED;101;the last verdict was ERROR"
+    ]  # fmt: skip
