@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_build.good_frames import limits_text, looks_of_good
+from edge_build.good_frames import looks_of_good
 from edge_build.pictures import DatasetError, Picture, problem_lines
 from edge_build.progress import Progress
 from edge_runtime.bundle import Bundle
@@ -32,7 +32,6 @@ def limits_of_line(
     if before is not None:
         _refuse_other_shapes(pictures, looks, before, bundle.label)
         notes = _beyond(pictures, looks, before, bundle.label)
-    progress.say(f"frames: {limits_text(limits)}")
     return limits, notes
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edge_build.dataset import scan_dataset
 from edge_build.derived import Recalibrated, change_text, open_parent, passed_negative, recalibration_of
 from edge_build.exact_engine import exact_engine
+from edge_build.good_frames import limits_text
 from edge_build.judgement import Judgement, judge_precisions
 from edge_build.learned import read_learned, refuse_learned
 from edge_build.line_frames import limits_of_line
@@ -63,7 +64,7 @@ def recalibrate(
     )
     compared = _compared(bundle, judgement)
     judgement.say_to(progress)
-    for said in (compared, *frame_notes):
+    for said in (compared, f"frames: {limits_text(frames)}", *frame_notes):
         progress.say(said)
     graphs, golden = judgement.accepted(maker.graphs(graph)), _golden_pictures(bundle)
     notes = (compared, *frame_notes, *dataset.notes, *judgement.notes)

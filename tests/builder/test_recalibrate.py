@@ -30,6 +30,7 @@ def test_the_new_pictures_set_the_threshold_and_the_limits_of_frames(bundle: Bun
     assert threshold.pictures == 10
     assert 60 < threshold.score < THRESHOLD
     assert (frames.pictures, frames.height, frames.width) == (10, 128, 128)
+    assert "\nframes: 128 x 128 pixels; at least " in said
     assert "10 of 10 pictures are beyond the limits of frames of tiny-1.0 (ERROR 110)" in said
     assert "10 of 10 pictures are beyond the limits of frames of tiny-1.0" in (after.folder / "report.html").read_text()
     assert f"threshold {THRESHOLD:.4g} before, {threshold.score:.4g} now" in said
@@ -72,6 +73,7 @@ def test_what_is_refused_says_nothing_of_a_threshold_and_leaves_nothing(bundle: 
         recalibrate(bundle.folder, tmp_path / "line", "1.1", tmp_path / "out", PlainProgress(said.append))
 
     assert "threshold" not in "".join(said)
+    assert "frames: " not in "".join(said)
     assert list((tmp_path / "out").iterdir()) == []
 
 
