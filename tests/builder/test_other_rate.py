@@ -12,6 +12,7 @@ from calibrated_bundle import write_calibrated_bundle
 from tiny_bundle import THRESHOLD, write_pictures
 from tiny_line import calibrated, tiny_bundle
 
+from edge_build.kept_scores import read_scores
 from edge_build.other_rate import set_rate
 from edge_build.pictures import DatasetError
 from edge_build.progress import PlainProgress, SilentProgress
@@ -63,6 +64,17 @@ def test_later_pictures_keep_the_rate(bundle: Bundle, tmp_path: Path) -> None:
     again = recalibrate(Path(made.folder), tmp_path / "line", "1.3", tmp_path / "out", SilentProgress())
 
     assert again.thresholds[Precision.FP32].false_reject_rate == 0.3
+
+
+def test_where_half_may_be_rejected_a_few_more_do_not_mean_other_parts(bundle: Bundle, tmp_path: Path) -> None:
+    made = set_rate(bundle.folder, 0.5, "1.2", tmp_path / "out", SilentProgress())
+    by_score = np.argsort(read_scores(bundle)[Precision.FP32].scores)  # in name order, as the pictures are
+    for number in by_score[:6]:
+        (tmp_path / "line" / f"{number:04d}.png").unlink()
+
+    again = recalibrate(Path(made.folder), tmp_path / "line", "1.3", tmp_path / "out", SilentProgress())
+
+    assert "by the old one 8 of 14 held-out pictures would be NOK" in again.notes[0]
 
 
 def test_a_rate_that_changes_nothing_is_refused(bundle: Bundle, tmp_path: Path) -> None:
