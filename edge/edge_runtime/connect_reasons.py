@@ -19,7 +19,7 @@ def connect_reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS fails: {error.reason or error}; check mqtt.port, and that both sides speak TLS"
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens there: is the broker running, is mqtt.port right, does a firewall refuse?"
+        return "nobody listens there: check that the broker runs, mqtt.port, and that no firewall refuses"
     if isinstance(error, socket.gaierror):
         return (
             f"its name is not known here ({error.strerror}): check mqtt.host and this machine's DNS, or give an address"

@@ -27,7 +27,8 @@ class FrameHistory:
         if early_ms > 0:
             return ErrorCode.FRAME_STALE, f"the frame was taken {early_ms:.1f} ms before its trigger: another part's"
         if age_ms > self._max_age_ms:
-            return ErrorCode.FRAME_STALE, f"the frame is {age_ms:.0f} ms old (limit {self._max_age_ms}): check buffers"
+            limit = f"health.max_age_ms or deadline_ms: {self._max_age_ms}"
+            return ErrorCode.FRAME_STALE, f"the frame is {age_ms:.0f} ms old ({limit}): check the camera's buffers"
         if last is None or not self._frozen:
             return None
         if frame.camera_ns and frame.camera_ns == last.camera_ns:

@@ -119,7 +119,7 @@ def test_without_a_broker_verdicts_are_kept_and_go_out_when_it_comes(bench, brok
     write_pictures(bench.pictures, "onx")
     broker.stop()
     daemon = bench.daemon(bench.station(broker.port), "--once", "--verbose")
-    daemon.read_until(f"broker 127.0.0.1:{broker.port}: nobody listens there: is the broker running")
+    daemon.read_until(f"broker 127.0.0.1:{broker.port}: nobody listens there: check that the broker runs")
     broker.start()
     assert daemon.wait() == 0, daemon.log
     assert f"broker 127.0.0.1:{broker.port} is there; 3 verdicts wait for it" in daemon.log

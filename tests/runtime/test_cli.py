@@ -160,8 +160,8 @@ def test_check_says_everything_that_is_wrong_at_once(place):
         f"WRONG  state_dir {place}/file/state cannot be used: {place}/file is a file and no fold"
     )
     assert wrong[3] == (
-        f"WRONG  broker 127.0.0.1:{port}: nobody listens there: is the broker running, is mqtt.port right, does a "
-        "firewall refuse?"
+        f"WRONG  broker 127.0.0.1:{port}: nobody listens there: check that the broker runs, mqtt.port, and that "
+        "no firewall refuses"
     )
     assert found.stderr == f"edge-daemon: {place}/station.yaml: 4 of the things checked are wrong, see above\n"
 

@@ -25,7 +25,7 @@ def test_a_port_where_nobody_listens(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
         assert told(tmp_path, "127.0.0.1", unused.getsockname()[1]) == (
-            "nobody listens there: is the broker running, is mqtt.port right, does a firewall refuse?"
+            "nobody listens there: check that the broker runs, mqtt.port, and that no firewall refuses"
         )
 
 

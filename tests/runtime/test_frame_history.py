@@ -63,6 +63,11 @@ def test_a_frame_that_waited_too_long_is_stale(age_ms, expected):
     assert codes(FrameHistory(500), frame(1), taken_ms=1000 + age_ms) == [expected]
 
 
+def test_a_stale_frame_names_its_age_its_limit_and_the_key():
+    _, text = FrameHistory(500).fault(frame(1), 1000 * MS, 1501 * MS)
+    assert text == "the frame is 501 ms old (health.max_age_ms or deadline_ms: 500): check the camera's buffers"
+
+
 def test_a_stale_frame_is_remembered_too():
     assert codes(FrameHistory(500), frame(1), frame(2, captured_ms=1), frame(2)) == [
         None,

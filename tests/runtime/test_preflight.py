@@ -13,6 +13,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import pytest
 from rights import without_roots_rights
 from station_stage import ScriptedEngine
@@ -113,6 +114,18 @@ def test_the_sources_first_frame_is_looked_at(tmp_path):
     s = with_pictures(tmp_path, "ox")
     assert list(check_source(s, Hardware())) == [
         Finding(f"source {s.source.uri}: the first frame, 0000.png, is 64 x 64 and may be judged")
+    ]
+
+
+def test_the_first_frame_of_a_video_is_looked_at(tmp_path):
+    write_bundle(tmp_path / "bundle")
+    path = tmp_path / "parts.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 64))
+    writer.write(picture(False, 1))
+    writer.release()
+    s = station(tmp_path, source=SourceSettings(uri=f"video://{path}"))
+    assert [f.text for f in check_source(s, Hardware())] == [
+        f"source video://{path}: the first frame, parts.avi#1, is 64 x 64 and may be judged"
     ]
 
 
