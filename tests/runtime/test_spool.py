@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -109,6 +110,17 @@ def test_what_the_broker_confirmed_is_not_sent_again_after_a_restart(tmp_path):
         assert spool.waiting == 1
         assert seqs(spool.undelivered(1, ALL, 10)) == [4]
         assert seqs(spool.between(2, 3, 10)) == [2, 3]
+
+
+def test_a_confirmation_does_not_wait_for_a_commit_that_the_disk_keeps_waiting(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 1)
+        confirming = threading.Thread(target=spool.mark_delivered, args=(1,))
+        with spool._lock:  # as a commit holds it
+            confirming.start()
+            confirming.join(5)
+            assert not confirming.is_alive()
+        assert spool.waiting == 0
 
 
 def test_marking_twice_counts_once(tmp_path):
