@@ -128,7 +128,7 @@ class Answers:
                 self._tally.count_discarded()
                 log.debug("%s: %s came too late and is discarded", _name(order), decision.outcome.name)
                 return None
-            verdict = replace(self._verdict(order, decision, source), picture=picture)
+            verdict = self._verdict(order, decision, source, picture)
             began_ns = time.monotonic_ns()
             try:
                 self._spool.commit(verdict)
@@ -148,7 +148,7 @@ class Answers:
             self._tell_trouble(order, verdict, done_ns)
             return verdict
 
-    def _verdict(self, order: Order, decision: Decision, source: str) -> Verdict:
+    def _verdict(self, order: Order, decision: Decision, source: str, picture: str) -> Verdict:
         now_ns, trigger = time.monotonic_ns(), order.trigger
         late = now_ns > order.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
         if late and order.is_binding and decision.outcome is not Outcome.ERROR:
@@ -169,6 +169,7 @@ class Answers:
             part_id=trigger.part_id if trigger is not None else "",
             flags=flags,
             source=source,
+            picture=picture,
         )
 
     def _tell_trouble(self, order: Order, verdict: Verdict, done_ns: int) -> None:

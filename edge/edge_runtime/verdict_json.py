@@ -8,7 +8,6 @@ No white space between tokens, no key that comes and goes; numbers in full preci
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated, Literal
 
 import pydantic
@@ -49,7 +48,7 @@ def encode_json(verdict: Verdict) -> bytes:
         "decide_us": timings.decide_us,
         "commit_us": timings.commit_us,
         "publish_us": timings.publish_us,
-        "regions": [asdict(region) for region in decision.regions],
+        "regions": [vars(region) for region in decision.regions],
         "source": verdict.source[-TEXT_LENGTH:],
         "detail": decision.detail[:TEXT_LENGTH],
         "picture": verdict.picture,
