@@ -131,7 +131,7 @@ class Stage:
         self.inspector = Inspector(
             self.station, model, self.source, open_pace(self.station, self.source, self.tally), self.spool,
             self.publisher, self.desk, self.tally, self.status, self.answers, self.inbox, Loader(self.load),
-            Watchdog(1000.0, self.notified.append), FrameHistory(deadline_ms, self.station.health.frozen),
+            Watchdog(1000.0, self.notified.append), FrameHistory(60_000, self.station.health.frozen),
             Evidence(folder, 0, 0),
         )  # fmt: skip
 

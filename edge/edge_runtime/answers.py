@@ -24,7 +24,7 @@ from types import TracebackType
 from edge_runtime.clock import Clock
 from edge_runtime.errors import StorageError
 from edge_runtime.manifest import Manifest
-from edge_runtime.orders import Order
+from edge_runtime.orders import FASTER, Order
 from edge_runtime.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
 from edge_runtime.seldom import Seldom
@@ -33,7 +33,6 @@ from edge_runtime.status import Status
 from edge_runtime.tally import Tally
 
 log = logging.getLogger(__name__)
-FASTER = "raise deadline_ms, or take a faster engine, precision or detector"
 
 
 class Stage(Enum):

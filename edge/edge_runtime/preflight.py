@@ -19,12 +19,14 @@ from edge_runtime.judge import Judge
 from edge_runtime.metrics import probe_port
 from edge_runtime.model import frame_limits, load_model
 from edge_runtime.mqtt_client import probe_broker
+from edge_runtime.orders import FASTER
 from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
 from edge_runtime.spool_database import is_spool_in_use
 from edge_runtime.state_folder import SYSTEMD_STATE, probe_state_folder
 from edge_runtime.station import Station
 
 ROUNDS = 5
+FIRST_FRAME_S = 1.0
 
 
 class Rating(Enum):
@@ -81,32 +83,33 @@ def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
 def judging_finding(deadline_ms: int, judge: Judge, frame: Frame) -> Finding:
     """Whether a frame that may be judged gets a verdict, and how long that takes."""
     decisions = [judge(frame) for _ in range(ROUNDS)]
-    if (error := decisions[0].error) is not ErrorCode.NONE:
-        return Finding(f"{_told_error(frame, error)}: {decisions[0].detail}", Rating.WRONG)
+    if failed := next((d for d in decisions if d.error is not ErrorCode.NONE), None):
+        return Finding(f"{_told_error(frame, failed.error)}: {failed.detail}", Rating.WRONG)
     times = sorted((d.timings for d in decisions), key=lambda t: t.prepare_us + t.infer_us + t.decide_us)
     typical = times[ROUNDS // 2]
     parts_ms = [us / 1000 for us in (typical.prepare_us, typical.infer_us, typical.decide_us)]
-    text = f"judging {frame.name} takes {sum(parts_ms):.1f} ms (" + "prepare {:.1f}, engine {:.1f}, decide {:.1f})"
-    return deadline_finding(deadline_ms, sum(parts_ms), text.format(*parts_ms))
+    parts = "prepare {:.1f}, engine {:.1f}, decide {:.1f}".format(*parts_ms)
+    return deadline_finding(deadline_ms, sum(parts_ms), f"judging {frame.name} takes {sum(parts_ms):.1f} ms ({parts})")
 
 
 def deadline_finding(deadline_ms: int, taken_ms: float, what: str) -> Finding:
     """Whether the deadline leaves room for the camera, the disk and the network. what: what took so long, in words."""
     text = f"deadline_ms {deadline_ms}: {what}"
-    faster = "raise deadline_ms, or take a faster engine, precision or detector"
     if taken_ms >= deadline_ms:
-        return Finding(f"{text}, so no verdict would be in time; {faster}", Rating.WRONG)
+        return Finding(f"{text}, so no verdict would be in time; {FASTER}", Rating.WRONG)
     if taken_ms > deadline_ms / 2:
-        return Finding(f"{text}, which leaves little for all else; {faster}", Rating.DOUBTFUL)
+        return Finding(f"{text}, which leaves little for all else; {FASTER}", Rating.DOUBTFUL)
     return Finding(text)
 
 
 def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """It opens, and its first frame may be judged. Raises SourceError."""
     shot, source = first_shot(station, hardware), f"source {station.source.uri}"
-    if not isinstance(shot, Frame):
-        lost = shot if isinstance(shot, LostFrame) else LostFrame("", 0, ErrorCode.FRAME_MISSING, "it gives none")
-        yield Finding(f"{source}: {_told_error(lost, lost.error)}: {lost.detail}", Rating.WRONG)
+    if shot is None or isinstance(shot, Quiet):
+        yield Finding(f"{source}: it gives no frame within {FIRST_FRAME_S:.0f} s", Rating.WRONG)
+        return
+    if isinstance(shot, LostFrame):
+        yield Finding(f"{source}: {_told_error(shot, shot.error)}: {shot.detail}", Rating.WRONG)
         return
     try:
         limits = frame_limits(read_manifest(station.bundle), station)
@@ -123,7 +126,7 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
 def first_shot(station: Station, hardware: Hardware) -> Frame | LostFrame | Quiet | None:
     """What the source gives first. Every source is a recording, to which that does nothing. Raises SourceError."""
     with hardware.open_source(station) as source:
-        return source.next_frame(wait_s=1.0)
+        return source.next_frame(FIRST_FRAME_S)
 
 
 def _told_error(shot: Frame | LostFrame, error: ErrorCode) -> str:

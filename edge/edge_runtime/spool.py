@@ -43,14 +43,16 @@ class Salvaged:
 
 
 class Spool:
-    """Verdicts on disk, in `folder`/spool.sqlite3. May be used from any thread; one process at a time owns it.
+    """Verdicts on disk, in `folder`/spool.sqlite3. One process at a time owns it.
+
+    Any thread may commit, accept and read; one alone, the publisher's, marks, flushes and lets verdicts leave.
 
     Raises StorageError, and SpoolDamagedError when the file is not what was written.
     """
 
     def __init__(self, folder: Path, retention: Retention | None = None, salvaged: Salvaged | None = None) -> None:
         self._retention = retention or Retention()
-        self._delivered: set[int] = set()  # confirmed, not yet written; needs no lock, for each use is one operation
+        self._delivered: set[int] = set()  # confirmed, not yet written; only the publisher's thread uses it
         self.overfull = False  # others than those that need not be kept had to leave
         self._db = SpoolDatabase(folder)
         self._lock = self._db.lock
@@ -110,7 +112,8 @@ class Spool:
 
     def mark_delivered(self, seq: int) -> None:
         """The broker confirmed a verdict; written by the next `flush`. Never waits for the disk."""
-        self._delivered.add(seq)
+        if seq > self._acknowledged:  # otherwise it waits for nobody any more
+            self._delivered.add(seq)
 
     def flush(self) -> None:
         """Write which verdicts were delivered."""
@@ -166,7 +169,7 @@ class Spool:
     def undelivered(self, first: int, last: int, limit: int) -> list[Verdict]:
         """Verdicts that nobody confirmed or acknowledged, from first to last, in order, at most `limit`."""
         with self._lock:
-            if any(first <= seq <= last for seq in tuple(self._delivered)):
+            if any(first <= seq <= last for seq in self._delivered):
                 self._write_delivered()
         first = max(first, self._acknowledged + 1)
         return self._verdicts("seq BETWEEN ? AND ? AND delivered = 0 ORDER BY seq LIMIT ?", first, last, limit)
@@ -199,14 +202,13 @@ class Spool:
     # All below here are called with the lock held, but `_verdicts`.
 
     def _write_delivered(self) -> None:
-        written = tuple(self._delivered)
-        if not written:
+        if not self._delivered:
             return
-        marks = [(seq,) for seq in written]
+        marks = [(seq,) for seq in self._delivered]
         with self._db.transaction() as connection:
             changed = connection.executemany("UPDATE verdict SET delivered = 1 WHERE seq = ? AND delivered = 0", marks)
         self._waiting -= max(0, changed.rowcount)
-        self._delivered.difference_update(written)
+        self._delivered.clear()
 
     def _drop_acknowledged(self, keep_triggered_ms: int) -> int:
         return self._drop("seq <= ? AND (trigger_id = 0 OR unix_ms < ?)", self._acknowledged, keep_triggered_ms)

@@ -19,10 +19,8 @@ from edge_runtime.state_folder import make_state_folder, probe_state_folder
 FILE = "spool.sqlite3"
 DAMAGED = "spool.damaged"  # a file that says: set this spool aside at the next start
 LOG_BYTES = 4_200_000  # a little more than the 1000 pages after which SQLite empties its log
-SHARED_LOCK = (
-    510,
-    0x40000002,
-)  # length and first of the bytes that SQLite's readers lock (sqlite.org/fileformat2.html)
+# Length and first of the bytes that SQLite's readers lock (sqlite.org/fileformat2.html).
+SHARED_LOCK = (510, 0x40000002)
 
 
 def is_spool_in_use(folder: Path) -> bool:

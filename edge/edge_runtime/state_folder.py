@@ -46,6 +46,8 @@ def _unusable(folder: Path, place: Path, error: OSError) -> StorageError:
         why = f"{user} may not write into {it} ({error.strerror}); be the station's user, or give {user} that right"
     elif (file := next((path for path in (folder, *folder.parents) if path.is_file()), None)) is not None:
         why = f"{file} is a file and no folder; correct state_dir"
+    elif folder.is_symlink():
+        why = f"it is a link to {folder.readlink()}, which is not there; is its disk mounted?"
     elif not place.exists():
         why = f"{it} is missing; make that, or correct state_dir"
     else:

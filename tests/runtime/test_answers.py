@@ -149,6 +149,16 @@ def test_an_order_is_answered_once_by_whoever_comes_first(stage):
     assert s.tally.sample(0).discarded == 1
 
 
+def test_an_order_that_expires_before_the_one_that_is_slept_for_is_answered_in_time(stage):
+    s = stage("triggered")
+    with s.answers:
+        now_ns = time.monotonic_ns()
+        s.answers.expect(order_by_deadline(None, now_ns, 60_000))
+        time.sleep(0.2)  # now it is slept for
+        s.answers.expect(order_by_deadline(None, now_ns, 250))
+        s.publisher.wait_for(lambda: len(s.publisher.verdicts) == 1)
+
+
 def test_why_parts_are_not_judged_is_told_when_it_begins_and_not_for_every_part(stage, caplog):
     s = stage("triggered")
 

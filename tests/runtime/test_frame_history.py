@@ -68,6 +68,11 @@ def test_a_stale_frame_names_its_age_its_limit_and_the_key():
     assert text == "the frame is 501 ms old (health.max_age_ms or deadline_ms: 500): check the camera's buffers"
 
 
+def test_frames_without_pixels_are_compared_like_others():
+    empty = replace(frame(1), image=np.zeros((0, 640, 3), np.uint8))
+    assert codes(FrameHistory(500), empty, empty) == [None, ErrorCode.FRAME_FROZEN]
+
+
 def test_a_stale_frame_is_remembered_too():
     assert codes(FrameHistory(500), frame(1), frame(2, captured_ms=1), frame(2)) == [
         None,

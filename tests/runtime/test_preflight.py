@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import cv2
 import pytest
 from rights import without_roots_rights
-from station_stage import ScriptedEngine
+from station_stage import ScriptedEngine, ScriptedSource
 from tiny_bundle import picture, write_bundle, write_pictures
 
 from edge_runtime.bundle import open_bundle
@@ -34,7 +34,7 @@ from edge_runtime.preflight import (
     deadline_finding,
     judging_finding,
 )
-from edge_runtime.records import Frame
+from edge_runtime.records import Frame, Quiet
 from edge_runtime.spool import Spool
 from edge_runtime.states import State
 from edge_runtime.station import HealthSettings, MetricsSettings, MqttSettings, SourceSettings, Station
@@ -99,15 +99,46 @@ def test_a_deadline_must_leave_room_beside_the_judging(taken_ms, rating):
     assert deadline_finding(200, taken_ms, "judging it").rating is rating
 
 
-def test_an_engine_that_fails_on_the_first_frame_is_wrong(tmp_path):
+class FailingEngine(ScriptedEngine):
+    """It fails after so many pictures."""
+
+    def __init__(self):
+        super().__init__()
+        self.good_for = 1000
+
+    def infer(self, image):
+        self.good_for -= 1
+        if self.good_for < 0:
+            raise EngineError("the GPU fell off")
+        return super().infer(image)
+
+
+@pytest.mark.parametrize("good_for", [0, 4])
+def test_an_engine_that_fails_on_the_first_frame_even_once_is_wrong(tmp_path, good_for):
     write_bundle(tmp_path / "bundle")
-    engine = ScriptedEngine()
+    engine = FailingEngine()
     with closing(load_model(open_bundle(tmp_path / "bundle"), station(tmp_path), lambda *_: engine)) as model:
-        engine.failure = EngineError("the GPU fell off")
+        engine.good_for = good_for
         finding = judging_finding(1000, model.judge, Frame("folder", 1, 0, picture(False, 1), "a.png"))
     assert finding == Finding(
         "the first frame, a.png, would be ERROR 201 ENGINE_FAILED: the GPU fell off", Rating.WRONG
     )
+
+
+def test_a_frames_name_may_have_braces(tmp_path):
+    write_bundle(tmp_path / "bundle")
+    with closing(load_model(open_bundle(tmp_path / "bundle"), station(tmp_path), lambda *_: ScriptedEngine())) as model:
+        finding = judging_finding(60_000, model.judge, Frame("folder", 1, 0, picture(False, 1), "part{7}.png"))
+    assert finding.text.startswith("deadline_ms 60000: judging part{7}.png takes ")
+
+
+@pytest.mark.parametrize("shot", [None, Quiet()])
+def test_a_source_that_gives_no_frame_is_wrong(tmp_path, shot):
+    source = nullcontext(ScriptedSource(shot))
+    s = station(tmp_path)
+    assert list(check_source(s, Hardware(open_source=lambda station: source))) == [
+        Finding("source folder://x: it gives no frame within 1 s", Rating.WRONG)
+    ]
 
 
 def test_the_sources_first_frame_is_looked_at(tmp_path):

@@ -132,6 +132,17 @@ def test_marking_twice_counts_once(tmp_path):
         assert spool.waiting == 1
 
 
+def test_a_confirmation_after_the_acknowledgement_counts_nothing_twice(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 2)  # of triggers: they stay for a while
+        spool.acknowledge(2, keep_triggered_ms=0)
+        for seq in (1, 2):
+            spool.mark_delivered(seq)
+        assert spool.waiting == 0
+        spool.flush()
+        assert spool.waiting == 0
+
+
 def test_an_acknowledgement_lets_verdicts_leave_delivered_or_not(tmp_path):
     with Spool(tmp_path) as spool:
         fill(spool, 5, trigger_id=0)
