@@ -23,13 +23,19 @@ VERDICTS_BELOW = 0.005  # share of the pictures
 def measure_gate(reference: HeldOut, reference_threshold: Threshold, tested: HeldOut, threshold: Threshold) -> Gate:
     """Compare a precision with FP32 on the same pictures."""
     before, after = _metrics(reference), _metrics(tested)
-    changed = (reference.trial_scores > reference_threshold.score) != (tested.trial_scores > threshold.score)
     return Gate(
-        pictures=len(changed),
+        pictures=len(tested.trial_scores),
         image_auroc_change=_change(before.image_auroc, after.image_auroc),
         pixel_ap_change=_change(before.pixel_ap, after.pixel_ap),
-        verdicts_changed=int(changed.sum()),
+        verdicts_changed=verdicts_changed(reference.trial_scores, reference_threshold, tested.trial_scores, threshold),
     )
+
+
+def verdicts_changed(
+    reference: NDArray[np.floating], reference_threshold: Threshold, tested: NDArray[np.floating], threshold: Threshold
+) -> int:
+    """How many verdicts differ. reference, tested: (pictures,), raw scores of the same pictures."""
+    return int(((reference > reference_threshold.score) != (tested > threshold.score)).sum())
 
 
 def failures(gate: Gate) -> tuple[str, ...]:

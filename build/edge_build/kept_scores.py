@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from pydantic import Field, model_validator
 
 from edge_build.held_out import HeldOut
-from edge_runtime.bundle import Bundle
+from edge_runtime.bundle import REBUILD, Bundle
 from edge_runtime.errors import BundleError
 from edge_runtime.manifest import Record
 from edge_runtime.records import Precision
 
 FILE = "held_out.json"
+Scores = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 
 
 class KeptScores(Record):
     """What one precision of the bundle measured, raw: `scores`, `maxima` and `trial_scores` of `HeldOut`."""
 
-    scores: tuple[float, ...]
-    maxima: tuple[float, ...]
+    scores: Scores
+    maxima: Scores
     trial_scores: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _of_the_same_pictures(self) -> KeptScores:
+        if len(self.scores) != len(self.maxima):
+            raise ValueError(f"{len(self.scores)} scores and {len(self.maxima)} maxima are not of the same pictures")
+        return self
 
 
 class Kept(Record):
     """The whole file."""
 
     precisions: dict[Precision, KeptScores]
+
+    @model_validator(mode="after")
+    def _of_the_same_pictures(self) -> Kept:
+        if len({(len(kept.scores), len(kept.trial_scores)) for kept in self.precisions.values()}) > 1:
+            raise ValueError("the precisions have scores of different numbers of pictures")
+        return self
 
 
 def write_scores(folder: Path, held_out: Mapping[Precision, HeldOut]) -> None:
@@ -42,10 +59,18 @@ def write_scores(folder: Path, held_out: Mapping[Precision, HeldOut]) -> None:
 
 
 def read_scores(bundle: Bundle) -> dict[Precision, KeptScores]:
-    """Of every precision in the bundle. Raises BundleError for a bundle that was built before they were kept."""
+    """Of every precision in the bundle. Raises BundleError when they were not kept, or the file does not fit it."""
     if FILE not in bundle.manifest.files:
         raise BundleError(
             f"bundle {bundle.label} has no {FILE}, the scores that its threshold was set on: an earlier version built "
             "it. Give good pictures as well, or build it again"
         )
-    return Kept.model_validate_json((bundle.folder / FILE).read_bytes()).precisions
+    path = bundle.folder / FILE
+    try:
+        kept = Kept.model_validate_json(path.read_bytes()).precisions
+    except pydantic.ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
+        raise BundleError(f"{path} does not hold the scores of held-out pictures: {places}; {REBUILD}") from error
+    if missing := [precision.value for precision in bundle.manifest.graphs if precision not in kept]:
+        raise BundleError(f"{path} has no scores of {', '.join(missing)}, which {bundle.label} has; {REBUILD}")
+    return {precision: kept[precision] for precision in bundle.manifest.graphs}

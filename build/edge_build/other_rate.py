@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_build.bundle_writer import new_bundle, tolerance_from, write_manifest
 from edge_build.derived import Recalibrated, change_text, open_parent, passed_negative, recalibration_of
-from edge_build.gate import failures
+from edge_build.gate import failures, verdicts_changed
 from edge_build.judgement import threshold_text
 from edge_build.kept_scores import KeptScores, read_scores
 from edge_build.pictures import DatasetError
@@ -36,7 +36,7 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
     Raises an EdgeError that says what to do.
     """
     bundle, label = open_parent(folder, version, out)
-    kept = {precision: read_scores(bundle)[precision] for precision in bundle.manifest.graphs}
+    kept = read_scores(bundle)
     thresholds = {
         precision: threshold_from_good(
             np.array(scores.scores), np.array(scores.maxima), rate, bundle.threshold(precision).method
@@ -90,11 +90,12 @@ def _at_the_gate(
 ) -> dict[Precision, GateResult]:
     """How every precision but FP32 does now: other thresholds may change other verdicts, and nothing else."""
     results = {}
-    reference = np.array(kept[Precision.FP32].trial_scores) > thresholds[Precision.FP32].score
+    trials = {precision: np.array(scores.trial_scores) for precision, scores in kept.items()}
+    reference = trials[Precision.FP32], thresholds[Precision.FP32]
     for precision, entry in bundle.manifest.graphs.items():
         if entry.gate is not None:
-            nok = np.array(kept[precision].trial_scores) > thresholds[precision].score
-            gate = entry.gate.model_copy(update={"verdicts_changed": int((nok != reference).sum())})
+            changed = verdicts_changed(*reference, trials[precision], thresholds[precision])
+            gate = entry.gate.model_copy(update={"verdicts_changed": changed})
             results[precision] = GateResult(gate=gate, failures=failures(gate))
     return results
 

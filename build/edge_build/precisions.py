@@ -28,7 +28,8 @@ REHEARSED = 2  # good pictures that the plan's errors are measured on, and as ma
 TRIES = 20  # of the making-up
 WHAT_TO_TRY = {
     Precision.FP16: "use fp32, or collect more good pictures, which make a threshold steadier",
-    Precision.INT8: "lower calibration.budget (more layers stay in FP16), raise calibration.pictures, or use fp16",
+    Precision.INT8: "more good pictures, which make a threshold steadier, a new build with a lower calibration.budget "
+    "(more layers stay in FP16) or more calibration.pictures in its recipe, or fp16",
 }
 
 
@@ -110,5 +111,5 @@ def nothing_to_quantise(plan: Int8Plan) -> str:
     """Why there is no INT8 graph to bring to the gate."""
     return (
         "INT8 is not in the bundle: with any convolution in INT8 the map error exceeds the budget of "
-        f"{plan.budget:.2%} (calibration.budget). Try: a larger budget, or use fp16"
+        f"{plan.budget:.2%} (calibration.budget). Try: a new build with a larger budget, or fp16"
     )

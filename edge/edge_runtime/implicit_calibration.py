@@ -2,7 +2,8 @@
 
 The engine is one of the FP32 graph, with ranges from an entropy or minmax calibrator. It stands in for the INT8 graph,
 with that graph's threshold and golden values; so there is none for a bundle whose INT8 the precision gate kept out. Its
-name differs from that of the INT8 graph's engine, and changes with the bundle's calibration.
+name differs from that of the INT8 graph's engine, and changes with the bundle's calibration, and with the threshold and
+the golden scores that `require_same_verdicts` held it against.
 
     files.read(implicit_key(nvidia, bundle, Calibrator.ENTROPY))
 """
@@ -48,5 +49,6 @@ def implicit_key(nvidia: Nvidia, bundle: Bundle, calibrator: Calibrator) -> Engi
             f"bundle {bundle.label} has no {', '.join(missing)}: build it again, or run edge-build calibrate"
         )
     hashes = "".join(bundle.manifest.files[name].sha256 for name in files)
-    calibration = f"{calibrator.value}-{hashlib.sha256(hashes.encode()).hexdigest()[:8]}"
+    verdicts = bundle.threshold(Precision.INT8).score, [g.score for g in bundle.manifest.golden_of(Precision.INT8)]
+    calibration = f"{calibrator.value}-{hashlib.sha256(f'{hashes}{verdicts}'.encode()).hexdigest()[:8]}"
     return EngineKey.of(nvidia, bundle.graph_sha256(Precision.FP32), Precision.INT8, calibration)

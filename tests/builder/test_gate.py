@@ -83,5 +83,6 @@ def test_a_failure_says_which_figure_by_how_much_and_what_to_try():
     gate = Gate(pictures=400, image_auroc_change=-0.01, pixel_ap_change=0.0, verdicts_changed=0)
     said = gate_text(Precision.INT8, GateResult(gate=gate, failures=failures(gate)))
     assert said.startswith(
-        "INT8 is not in the bundle: image AUROC changes by -1.00 points, 0.3 allowed. Try: lower cal"
+        "INT8 is not in the bundle: image AUROC changes by -1.00 points, 0.3 allowed. Try: more good"
     )
+    assert "a new build with a lower calibration.budget" in said  # a calibration cannot change it

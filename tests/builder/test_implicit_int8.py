@@ -173,6 +173,27 @@ def test_a_bundle_that_was_calibrated_again_does_not_get_the_engine_before(
         )
 
 
+@pytest.mark.parametrize(
+    "changed", [{"threshold": {"score": 100.0}}, {"golden": [{"score": 90.0}, {}]}], ids=["threshold", "golden score"]
+)
+def test_verdicts_that_no_engine_was_held_against_need_an_engine_of_their_own(
+    tmp_path: Path, bundle: Bundle, files: EngineFiles, changed: dict
+) -> None:
+    """`edge-build calibrate --false-reject` copies graphs and calibration to the byte."""
+    compiled(FakeDevice("10.3"), bundle, files)
+    manifest = bundle.manifest.model_dump()
+    int8 = manifest["graphs"][Precision.INT8]
+    int8["threshold"] |= changed.get("threshold", {})
+    int8["golden"] = [one | new for one, new in zip(int8["golden"], changed.get("golden", [{}, {}]), strict=True)]
+    other = Bundle(bundle.folder, type(bundle.manifest).model_validate(manifest))
+    device = FakeDevice("10.3")
+
+    with pytest.raises(EngineAbsentError):
+        choose_engine(
+            *(EngineKind.TENSORRT_ENTROPY, other, Precision.INT8, files.folder, 1, device.nvidia), lambda: HERE
+        )
+
+
 def test_version_11_cannot_calibrate_and_says_what_to_do(bundle: Bundle, files: EngineFiles) -> None:
     with pytest.raises(WrongVersionError, match=r"TensorRT 11.* has no IInt8EntropyCalibrator2 any more.*INT8 graph"):
         compiled(FakeDevice("11.4"), bundle, files)

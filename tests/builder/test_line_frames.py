@@ -34,8 +34,12 @@ def scanned(folder: Path, *images: np.ndarray) -> tuple[Picture, ...]:
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
     """Its pictures were 128 x 96, sharp and bright."""
-    limits = limits_of_good(scanned(tmp_path / "learned", *(part(seed) for seed in range(6))), SilentProgress())
-    folder = write_bundle(tmp_path / "bundle")
+    return bundle_of(tmp_path / "bundle", scanned(tmp_path / "learned", *(part(seed) for seed in range(6))))
+
+
+def bundle_of(folder: Path, learned: tuple[Picture, ...]) -> Bundle:
+    limits = limits_of_good(learned, SilentProgress())
+    write_bundle(folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"frames": limits.model_dump()}))
     return open_bundle(folder)
@@ -88,6 +92,19 @@ def test_pictures_of_another_shape_are_refused(bundle: Bundle, tmp_path: Path) -
 
     assert "0.png: 128 x 128 pixels, width / height 1.000" in str(error.value)
     assert "(width / height 1.267 to 1.400)" in str(error.value)
+
+
+def test_pictures_of_another_shape_than_several_sizes_are_refused(tmp_path: Path) -> None:
+    sizes = [part(seed, height=96 + 12 * seed, width=128 + 16 * seed) for seed in range(4)]
+    bundle = bundle_of(tmp_path / "bundle", scanned(tmp_path / "learned", *sizes))
+    good = [part(10 + seed, height=108, width=144) for seed in range(3)]
+    line = scanned(tmp_path / "line", *good, part(20, height=108, width=108))
+
+    with pytest.raises(DatasetError, match=r"1 of 4 pictures have another shape than those that tiny-1\.0") as error:
+        limits_of_line(line, bundle, SilentProgress())
+
+    assert "3.png: 108 x 108 pixels" in str(error.value)
+    assert "0.png" not in str(error.value)
 
 
 def test_a_bundle_without_limits_gets_those_of_the_new_pictures(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,7 @@ def test_a_precision_stays_while_it_keeps_the_verdicts_at_the_new_threshold(
 ) -> None:
     """A made-up picture lies above FP32's threshold and below that of INT8 for 20 %, and above both for 50 %."""
     folder = write_calibrated_bundle(tmp_path / "bundle")
+    change(folder, lambda manifest: manifest["dataset"].update(test_good=7, test_defect=5))
     scores = np.linspace(10, 100, 10)
     keep(folder, {"fp32": (scores, scores, [95.0, 20.0]), "int8": (scores + 1, scores, [90.0, 20.0])})
 
@@ -111,12 +113,80 @@ def test_a_precision_stays_while_it_keeps_the_verdicts_at_the_new_threshold(
     after = open_bundle(Path(made.folder))
     assert (Precision.INT8 in after.manifest.graphs) is kept
     assert ("model.int8.onnx" in after.manifest.files) is kept
+    dataset = after.manifest.dataset
+    assert (dataset.test_good, dataset.test_defect) == (0, 0)  # they belong to another threshold
     if kept:
         entry = after.manifest.graphs[Precision.INT8]
         assert entry.threshold.score == after.threshold(Precision.FP32).score + 1 < THRESHOLD
         assert entry.gate.verdicts_changed == 0
     else:
         assert any("INT8 is not in the bundle: 1 of 2 verdicts change" in note for note in made.notes)
+
+
+def test_an_engine_may_be_off_as_far_as_int8_is_at_the_new_threshold(tmp_path: Path) -> None:
+    """INT8 has 85 for the golden good picture, FP32 79 or so."""
+    folder = write_calibrated_bundle(tmp_path / "bundle", golden_score=85.0)
+    scores = np.linspace(10, 100, 10)
+    keep(folder, {"fp32": (scores, scores, [95.0, 20.0]), "int8": (scores, scores, [95.0, 20.0])})
+
+    after = open_bundle(Path(set_rate(folder, 0.5, "2", tmp_path / "out", SilentProgress()).folder)).manifest
+
+    off = 85 - after.golden[0].score
+    assert after.tolerance_of(Precision.INT8).score == pytest.approx(off / after.graphs[Precision.INT8].threshold.score)
+
+
+def test_a_cross_fitted_threshold_stays_one(tmp_path: Path) -> None:
+    folder = write_calibrated_bundle(tmp_path / "bundle")
+    scores = np.linspace(10, 100, 10)
+    keep(folder, {"fp32": (scores, scores, [95.0, 20.0]), "int8": (scores, scores, [95.0, 20.0])})
+    change(folder, lambda manifest: manifest["graphs"]["fp32"]["threshold"].update(method="cross-fitted"))
+
+    after = open_bundle(Path(set_rate(folder, 0.5, "2", tmp_path / "out", SilentProgress()).folder))
+
+    assert after.threshold(Precision.FP32).method == "cross-fitted"
+    assert after.threshold(Precision.INT8).method == "held-out"
+
+
+def test_a_bundle_that_passes_its_golden_negative_already_may_go_on_doing_so(tmp_path: Path) -> None:
+    folder = write_calibrated_bundle(tmp_path / "bundle")
+    scores = np.linspace(205, 250, 10)
+    keep(folder, {"fp32": (scores, scores, [255.0, 20.0]), "int8": (scores, scores, [255.0, 20.0])})
+    change(folder, lambda manifest: manifest["graphs"]["fp32"]["threshold"].update(score=250.0))
+
+    after = open_bundle(Path(set_rate(folder, 0.3, "2", tmp_path / "out", SilentProgress()).folder))
+
+    assert max(golden.score for golden in after.manifest.golden) < after.threshold(Precision.FP32).score < 250
+
+
+TEN, NINE = [1.0] * 10, [1.0] * 9
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (
+            {"fp32": (TEN, TEN, TEN)},
+            r"held_out\.json has no scores of int8, which tiny-1\.0 has; build the bundle again",
+        ),
+        ({"fp32": (TEN, NINE, TEN), "int8": (TEN, TEN, TEN)}, "fp32: .*10 scores and 9 maxima are not of the same"),
+        ({"fp32": (TEN, TEN, TEN), "int8": (TEN, TEN, NINE)}, "scores of different numbers of pictures; build the"),
+        ({"fp32": (["high"], [1.0], []), "int8": (TEN, TEN, TEN)}, r"precisions\.fp32\.scores\.0: Input should be a v"),
+        ({"fp32": ([-1.0], [1.0], []), "int8": (TEN, TEN, TEN)}, r"precisions\.fp32\.scores\.0: Input should be great"),
+        ({"fp32": ([], [], TEN), "int8": ([], [], TEN)}, r"precisions\.fp32\.scores: Tuple should have at least 1"),
+    ],
+)
+def test_scores_that_do_not_fit_the_bundle_are_told(tmp_path: Path, scores: dict, said: str) -> None:
+    folder = write_calibrated_bundle(tmp_path / "bundle")
+    keep(folder, scores)
+
+    with pytest.raises(BundleError, match=said):
+        set_rate(folder, 0.3, "2", tmp_path / "out", SilentProgress())
+
+
+def change(folder: Path, edit: Callable[[dict], None]) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    edit(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def keep(folder: Path, scores: dict) -> None:

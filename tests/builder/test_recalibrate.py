@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -75,6 +76,17 @@ def test_what_is_refused_says_nothing_of_a_threshold_and_leaves_nothing(bundle: 
     assert "threshold" not in "".join(said)
     assert "frames: " not in "".join(said)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_few_pictures_behind_the_threshold_do_not_let_other_parts_in(bundle: Bundle, tmp_path: Path) -> None:
+    """Four pictures promise no more than 60 % of rejects; what was asked for is 10 %."""
+    manifest = json.loads((bundle.folder / "manifest.json").read_text())
+    manifest["graphs"]["fp32"]["threshold"] |= {"false_reject_rate_high": 0.6, "pictures": 4}
+    (bundle.folder / "manifest.json").write_text(json.dumps(manifest))
+    write_pictures(tmp_path / "line", "oooonnnnnn")
+
+    with pytest.raises(DatasetError, match="6 of 10 held-out pictures are NOK by the threshold of tiny-1"):
+        calibrated(bundle, tmp_path / "line")
 
 
 def test_a_black_picture_among_good_ones_is_refused(bundle: Bundle, tmp_path: Path) -> None:
