@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from edge_build.learner import Learner
 from edge_build.packing import Contents, pack
 from edge_build.parity import Parity, golden_pictures, prove_parity
 from edge_build.patchcore_training import PatchcoreLearner
-from edge_build.pictures import GOOD
+from edge_build.pictures import GOOD, DatasetError
 from edge_build.precisions import GateResult, PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.real_defects import RealDefects, load_defects
@@ -109,7 +109,7 @@ def build(
         recipe_text = f"# built with --thorough\n{recipe_text}"
     check_place(out, label, "raise `version` in the recipe")
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
-    dataset = scan_dataset(recipe.dataset, progress)
+    dataset = _dataset(recipe.dataset, progress)
     defects = _real_defects(recipe, dataset, progress)
     facts = facts_of(recipe, thorough, dataset, builder)
     with open_unfinished(out / f"{label}.unfinished", facts, resume, progress) as work:
@@ -251,6 +251,18 @@ def _learner(m: Material, work: Unfinished, thorough: bool, progress: Progress) 
     return CprLearner(
         pictures, recipe.cpr, dimensions, recipe.seed, progress, work=work, thorough=thorough, defects=m.defects
     )
+
+
+def _dataset(root: Path, progress: Progress) -> Dataset:
+    """The pictures, if a detector can learn from them; what was left out of them is said."""
+    dataset = scan_dataset(root, progress)
+    shapes = dataset.shapes
+    if shapes is not None and shapes.refuse:
+        raise DatasetError(shapes.text)
+    dataset = dataset if shapes is None else replace(dataset, notes=(*dataset.notes, f"warning: {shapes.text}"))
+    for note in dataset.notes:
+        progress.say(note)
+    return dataset
 
 
 def _real_defects(recipe: Recipe, dataset: Dataset, progress: Progress) -> RealDefects | None:

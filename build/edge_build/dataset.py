@@ -20,6 +20,7 @@ from pathlib import Path
 from edge_build.copies import check_leaks, without_copies
 from edge_build.pictures import GOOD, DatasetError, Look, Picture, look_at_all, problem_lines
 from edge_build.progress import Progress, SilentProgress
+from edge_build.shapes import ShapeProblem, problem_of_shapes
 from edge_runtime.errors import PictureError
 from edge_runtime.picture_file import PICTURE_SUFFIXES, list_pictures
 
@@ -47,6 +48,7 @@ class Dataset:
     sizes: tuple[NativeSize, ...]  # the commonest first
     grey: bool  # no picture has colour
     notes: tuple[str, ...] = ()
+    shapes: ShapeProblem | None = None  # of the good pictures
 
     @property
     def has_masks(self) -> bool:
@@ -87,6 +89,7 @@ def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
         sizes=tuple(NativeSize(height, width, n) for (height, width), n in counts.most_common()),
         grey=all(look.grey for look in found),
         notes=notes,
+        shapes=problem_of_shapes(kept),
     )
 
 

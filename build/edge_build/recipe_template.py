@@ -37,6 +37,8 @@ def recipe_for(
     Raises DatasetError for pictures that cannot be used, ConfigError for a detector or size that is not allowed.
     """
     dataset = scan_dataset(root, progress)
+    if progress is not None and (problem := _shapes(dataset)):
+        progress.say(problem)
     model = Recipe.model_construct(
         name=_name(dataset.name),
         version="1",
@@ -72,7 +74,16 @@ def _found(dataset: Dataset, recipe: Recipe) -> list[str]:
     else:
         lines.append("  no test pictures: nothing will be measured, but a threshold needs none")
     lines += [f"  {line}" for note in dataset.notes for line in note.splitlines()]
+    if problem := _shapes(dataset):
+        lines += ["", *problem.splitlines()]
     return [*lines, "", *_advice(dataset, recipe)]
+
+
+def _shapes(dataset: Dataset) -> str | None:
+    """What is wrong with the shapes of the good pictures, and what a build says to that."""
+    if dataset.shapes is None:
+        return None
+    return f"{'`edge-build build` refuses this' if dataset.shapes.refuse else 'warning'}: {dataset.shapes.text}"
 
 
 def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:

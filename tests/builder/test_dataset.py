@@ -283,3 +283,33 @@ def test_a_picture_that_vanished_since_the_scan_is_refused(mvtec):
     good[2].path.unlink()
     with pytest.raises(DatasetError, match=r"2\.png is gone or never existed"):
         load_prepared(good, 8, 8, SilentProgress())
+
+
+def test_a_turned_picture_is_of_another_shape_than_the_others(mvtec):
+    write(mvtec / "train/good/turned.png", picture(50, 16, 12))
+    shapes = scan_dataset(mvtec).shapes
+    assert shapes.refuse
+    assert shapes.text.startswith(
+        "1 of 7 good pictures have another shape than the others, which are usually 16 x 12 pixels, width / height "
+        f"1.333:\n  {mvtec}/train/good/turned.png: 12 x 16 pixels, width / height 0.750\n"
+    )
+    assert "take them out of the folder, or turn or crop them" in shapes.text
+
+
+def test_sizes_that_vary_a_little_or_in_scale_are_no_other_shape(mvtec):
+    write(mvtec / "train/good/scaled.png", picture(50, 120, 160))
+    write(mvtec / "train/good/cut.png", picture(51, 12, 19))  # 1.19 times as wide
+    assert scan_dataset(mvtec).shapes is None
+
+
+def test_without_a_usual_shape_nothing_is_refused(mvtec):
+    for n in range(6):
+        write(mvtec / "train/good" / f"high{n}.png", picture(50 + n, 16, 12))
+    shapes = scan_dataset(mvtec).shapes
+    assert not shapes.refuse
+    assert shapes.text.startswith("the good pictures have no usual shape (width / height 0.750 to 1.333)")
+
+
+def test_the_shapes_of_test_pictures_do_not_count(mvtec):
+    write(mvtec / "test/good/turned.png", picture(50, 16, 12))
+    assert scan_dataset(mvtec).shapes is None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge_build.pictures import DatasetError
+from edge_build.progress import PlainProgress
 from edge_build.recipe import Recipe, ThresholdSettings, read_recipe, recipe_from_yaml
 from edge_build.recipe_template import recipe_for
 from edge_runtime.errors import ConfigError
@@ -168,3 +169,13 @@ def test_a_recipe_kept_in_another_folder_still_finds_its_pictures(tmp_path, monk
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="has no good pictures"):
         recipe_for(tmp_path)
+
+
+def test_a_picture_that_a_build_will_refuse_for_its_shape_is_told(tmp_path):
+    write_good(tmp_path, 8, 30, 60)
+    write(tmp_path / "turned.png", 90, 60, 30)
+    said = []
+    text = recipe_for(tmp_path, progress=PlainProgress(said.append))
+    assert "# `edge-build build` refuses this: 1 of 9 good pictures have another shape than the others" in text
+    assert f"#   {tmp_path}/turned.png: 30 x 60 pixels, width / height 0.500\n" in text
+    assert any(line.startswith("`edge-build build` refuses this: 1 of 9") for line in said)

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 from build_stage import PROGRAM, Made, edge_build, left_in, refused, write_recipe
 from small_disk import small_disk
-from tiny_dataset import write_dataset
+from tiny_dataset import part, write_dataset
 
 
 def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made, tmp_path: Path) -> None:
@@ -98,6 +99,19 @@ def test_a_corrupt_picture_is_named(made: Made, tmp_path: Path) -> None:
 
     assert "edge-build: 1 of 18 pictures cannot be used:" in said
     assert str(picture) in said
+
+
+def test_a_good_picture_of_another_shape_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "parts", test=0)
+    cut = dataset / "train/good/003.png"
+    cv2.imwrite(str(cut), part(3)[0][:, :40])
+    recipe = write_recipe(dataset)
+
+    said = refused(["build", recipe, "--out", tmp_path / "out"])
+
+    assert "edge-build: 1 of 12 good pictures have another shape than the others, which are usually 64 x 64" in said
+    assert f"{cut}: 40 x 64 pixels, width / height 0.625" in said
+    assert left_in(tmp_path / "out") == []
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
