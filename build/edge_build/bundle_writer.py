@@ -25,6 +25,7 @@ from edge_build.precisions import GateResult
 from edge_runtime.bundle import MANIFEST, sha256_of
 from edge_runtime.errors import ConfigError, StorageError
 from edge_runtime.manifest import FileEntry, Golden, GoldenValue, GraphEntry, Manifest, Threshold, Tolerance
+from edge_runtime.manifest_digest import with_digest
 from edge_runtime.records import Inspection, Precision
 
 DEVICE_TOLERANCE = Tolerance(score=0.01, map=0.02)  # TF32 and other orders of summing, far below what moves a verdict
@@ -132,8 +133,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` with the length and hash of every file in the folder; all of it is on the disk then."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {p.relative_to(folder).as_posix(): FileEntry(length=p.stat().st_size, sha256=sha256_of(p)) for p in files}
-    complete = manifest.model_copy(update={"files": entries})
-    (folder / MANIFEST).write_bytes(complete.model_dump_json(indent=2).encode() + b"\n")
+    complete = manifest.model_copy(update={"files": entries, "digest": ""})
+    (folder / MANIFEST).write_bytes(with_digest(complete.model_dump_json(indent=2).encode() + b"\n"))
     for path in [*files, folder / MANIFEST]:
         with path.open("rb") as file:
             os.fsync(file.fileno())

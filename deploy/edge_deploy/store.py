@@ -26,6 +26,7 @@ from edge_deploy.durable import make_folder, storage_errors, sync_folder
 from edge_deploy.keys import TrustedKey
 from edge_runtime.bundle import MANIFEST, open_bundle, sha256_of
 from edge_runtime.errors import BundleError, StorageError
+from edge_runtime.manifest_digest import is_damaged
 
 INCOMING = "incoming"
 
@@ -123,8 +124,7 @@ class Store:
             return [Entry(label, self._role(label, history), self._problem(label)) for label in labels]
 
     def _install_again(self, archive: Archive, target: Path, incoming: Path) -> Installation:
-        manifest = target / MANIFEST
-        if not manifest.is_file() or manifest.read_bytes() != archive.manifest_bytes:
+        if _is_another(target, archive):
             raise BundleError(
                 f"{target} is another bundle than {archive.path} under the same name and version, or its {MANIFEST} "
                 f"is damaged: give the new one its own version, or activate another bundle and remove this one"
@@ -139,6 +139,8 @@ class Store:
                 make_folder((target / name).parent)
                 (incoming / archive.label / name).replace(target / name)
                 sync_folder((target / name).parent)
+        (incoming / archive.label / MANIFEST).replace(target / MANIFEST)
+        sync_folder(target)
         open_bundle(target)
         return Installation.REPAIRED
 
@@ -210,3 +212,11 @@ class Store:
                 shutil.rmtree(incoming, ignore_errors=True)
         finally:
             os.close(lock)
+
+
+def _is_another(target: Path, archive: Archive) -> bool:
+    """Whether the bundle in the store is another than the archive's, and not the same one with a damaged manifest."""
+    if not (target / MANIFEST).is_file():
+        return False
+    manifest = (target / MANIFEST).read_bytes()
+    return manifest != archive.manifest_bytes and not is_damaged(manifest)

@@ -14,11 +14,12 @@ import pydantic
 
 from edge_runtime.errors import BundleError
 from edge_runtime.manifest import GraphEntry, Manifest, Threshold
+from edge_runtime.manifest_digest import digest_of
 from edge_runtime.prepare import PREPROCESSING
 from edge_runtime.records import Precision
 
 MANIFEST = "manifest.json"
-REBUILD = "build the bundle again or copy it again from where it was built"
+REBUILD = "build the bundle again or copy it again from where it was built (into a store: `edge-deploy install`)"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def read_manifest(folder: Path) -> Manifest:
     except pydantic.ValidationError as error:
         places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
         raise BundleError(f"{path} is not a manifest of schema version 1: {places}; {REBUILD}") from error
+    if manifest.digest not in (None, digest_of(text)):
+        raise BundleError(f"{path} is not the file that was built: its digest differs; {REBUILD}")
     if manifest.preprocessing != PREPROCESSING:
         raise BundleError(
             f"{path}: the bundle was built with preprocessing {manifest.preprocessing!r}, this device has "

@@ -169,7 +169,10 @@ class FrameLimits(Record):
 
 
 class Manifest(Record):
-    """The whole of `manifest.json`. `files` names every other file of the bundle."""
+    """The whole of `manifest.json`.
+
+    files: every other file of the bundle. digest: the manifest's own, see manifest_digest.py; None: built before that.
+    """
 
     schema_version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
@@ -190,6 +193,7 @@ class Manifest(Record):
     frames: FrameLimits | None = None  # None: built before there were any
     recalibration: Recalibration | None = None
     files: dict[FileName, FileEntry]
+    digest: Sha256 | None = None
 
     @model_validator(mode="after")
     def _golden_values_for_all(self) -> Manifest:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_deploy.keys import TrustedKey
+from edge_deploy.archive import pack_bundle
+from edge_deploy.keys import SigningKey, TrustedKey
 from edge_deploy.store import Entry, Installation, Role, Store
 from edge_runtime.bundle import open_bundle
 from edge_runtime.errors import BundleError, StorageError
+from edge_runtime.manifest_digest import with_digest
 
 Pack = Callable[..., Path]
 
@@ -84,6 +86,28 @@ def test_installing_again_repairs_what_is_damaged_even_in_the_active_bundle(
     assert store.install(file, trusted) == ("screw-1", Installation.REPAIRED)
 
     assert store.entries() == [Entry("screw-1", Role.ACTIVE, "")]
+
+
+@pytest.mark.parametrize("damage", ["another threshold", "no manifest"])
+def test_installing_again_repairs_a_damaged_manifest(
+    store: Store, make_bundle: Callable[..., Path], signing: SigningKey, trusted: TrustedKey, damage: str
+) -> None:
+    built = make_bundle("1", digest="")
+    (built / "manifest.json").write_bytes(with_digest((built / "manifest.json").read_bytes()))
+    file = built.with_suffix(".edgebundle")
+    pack_bundle(built, signing, file)
+    store.install(file, trusted)
+    manifest = store.folder / "bundles" / "screw-1" / "manifest.json"
+    if damage == "no manifest":
+        manifest.unlink()
+    else:
+        manifest.write_bytes(manifest.read_bytes().replace(b'"score_high": ', b'"score_high": 9', 1))
+    assert manifest.parent.name in store.entries()[0].problem
+
+    assert store.install(file, trusted) == ("screw-1", Installation.REPAIRED)
+
+    assert manifest.read_bytes() == (built / "manifest.json").read_bytes()
+    assert store.entries()[0].problem == ""
 
 
 def test_another_bundle_under_the_same_name_and_version_is_refused(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 
 import pytest
 from rights import without_roots_rights
@@ -9,6 +10,7 @@ from tiny_bundle import write_bundle
 
 from edge_runtime.bundle import open_bundle, read_manifest, sha256_of
 from edge_runtime.errors import BundleError
+from edge_runtime.manifest_digest import digest_of, with_digest
 from edge_runtime.records import Precision
 
 
@@ -54,6 +56,33 @@ def test_a_manifest_that_cannot_be_read_is_refused(folder):
     (folder / "manifest.json").unlink()
     (folder / "manifest.json").mkdir()
     assert "manifest.json cannot be read: Is a directory; check the disk and the rights" in refusal(folder)
+
+
+def test_no_flipped_bit_of_a_manifest_with_a_digest_is_read(folder):
+    path = folder / "manifest.json"
+    whole = with_digest(json.dumps(json.loads(path.read_text()) | {"digest": ""}, indent=2).encode())
+    path.write_bytes(whole)
+    assert open_bundle(folder).manifest.digest == digest_of(whole)
+    for place in range(0, len(whole), 3):  # a prime step meets every kind of place
+        for bit in range(8):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            with pytest.raises(BundleError):
+                read_manifest(folder)
+
+
+def test_the_digest_is_what_sed_and_sha256sum_say(folder):
+    path = folder / "manifest.json"
+    path.write_bytes(with_digest(json.dumps(json.loads(path.read_text()) | {"digest": "0"}, indent=2).encode()))
+    script = f"""sed 's/"digest": "[0-9a-f]*"/"digest": ""/' {path} | sha256sum"""
+    found = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert found.split()[0] == read_manifest(folder).digest
+
+
+def test_a_threshold_that_was_changed_is_found(folder):
+    path = folder / "manifest.json"
+    path.write_bytes(with_digest(json.dumps(json.loads(path.read_text()) | {"digest": ""}, indent=2).encode()))
+    path.write_text(path.read_text().replace('"score": 128', '"score": 928', 1))
+    assert f"{path} is not the file that was built: its digest differs; build the bundle again" in refusal(folder)
 
 
 @pytest.mark.parametrize("name", ["model.fp32.onnx", "golden/0.png", "golden/1.npy"])
