@@ -1,6 +1,7 @@
 """Where messages for the station arrive: answers triggers at once, and passes everything else on.
 
 Runs in the network thread: nothing here raises, or blocks for longer than it takes to write a trigger to the disk.
+Why triggers are refused is logged when it begins and every minute, and at DEBUG each time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edge_runtime.messages import (
 )
 from edge_runtime.orders import order_by_deadline
 from edge_runtime.publisher import Publisher
+from edge_runtime.seldom import Seldom
 from edge_runtime.spool import Spool
 from edge_runtime.tally import Tally
 from edge_runtime.topics import Topics
@@ -48,6 +50,7 @@ class Reception:
         self._topics, self._desk, self._spool, self._inbox = topics, desk, spool, inbox
         self._publisher, self._tally, self._clock_ns = publisher, tally, clock_ns
         self._deadline_ms, self._answers = deadline_ms, answers
+        self._seldom = Seldom(lambda: clock_ns() / 1e9)
 
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
         """Handle one message."""
@@ -76,9 +79,11 @@ class Reception:
         arrived_ns = self._clock_ns()
         try:
             trigger = trigger_from_payload(payload)
-        except RecordError:
-            self._reply(trigger_id_of(payload), Reply.BADREQUEST)
-            raise
+        except RecordError as error:
+            trigger_id = trigger_id_of(payload)
+            self._reply(trigger_id, Reply.BADREQUEST)
+            self._tell_refusal(trigger_id, Reply.BADREQUEST, str(error), "malformed")
+            return
         answer = self._desk.offer(trigger)
         if answer.reply is Reply.ACCEPTED:
             self._spool.accept(trigger)  # whatever happens now, it gets a verdict, after a restart at the latest
@@ -89,10 +94,14 @@ class Reception:
             self._inbox.put(order)
         elif answer.verdict is not None:
             self._publisher.publish_again(answer.verdict)
-        elif answer.reply is Reply.BADREQUEST:
-            log.warning("trigger %d is refused: %s", trigger.trigger_id, answer.why)
+        elif answer.why:
+            self._tell_refusal(trigger.trigger_id, answer.reply, answer.why, answer.why)
 
     def _reply(self, trigger_id: int, reply: Reply) -> None:
         if reply is not Reply.ACCEPTED:
             self._tally.count_refused(reply)
         self._publisher.say(self._topics.trigger_ack, f"{trigger_id};{reply.value}".encode("ascii"))
+
+    def _tell_refusal(self, trigger_id: int, reply: Reply, why: str, kind: str) -> None:
+        level = logging.WARNING if self._seldom.is_due((reply, kind)) else logging.DEBUG
+        log.log(level, "trigger %d is answered %s: %s", trigger_id, reply.value, why)

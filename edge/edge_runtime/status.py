@@ -53,11 +53,16 @@ class Status:
         with self._lock:
             self._conditions = replace(self._conditions, **changes)  # type: ignore[arg-type]  # mypy cannot see names
             report = report_from(self._conditions)
-            self._desk.open(report.accepts_triggers and self._takes_triggers)
+            self._desk.open(report.accepts_triggers and self._takes_triggers, self._why_closed(report))
             before, self._shown = self._shown, report
             if report != before:
                 self._show(report)
             self._tell(report)
+
+    def _why_closed(self, report: StateReport) -> str:
+        if not self._takes_triggers:
+            return "the station's mode takes none; mode: triggered does"
+        return f"the state is {report.payload().decode('ascii')}"
 
     def _tell(self, report: StateReport) -> None:
         if report.state in (self._told, State.BUSY):

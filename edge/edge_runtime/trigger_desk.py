@@ -17,7 +17,7 @@ from edge_runtime.records import Verdict
 class Answer:
     """What to reply. For a duplicate, `verdict` is to be sent again; None while it is still being judged.
 
-    why: of a BADREQUEST, for the log.
+    why: of a refusal, for the log.
     """
 
     reply: Reply
@@ -50,14 +50,14 @@ class TriggerDesk:
     ) -> None:
         self._recipe, self._window_s, self._clock, self._depth = recipe, window_s, clock, depth
         self._lock = threading.Lock()
-        self._open = False
+        self._open, self._why_closed = False, "the station is starting"
         self._in_hand: set[int] = set()
         self._known = {v.trigger_id: _Known(_trigger_of(v), clock(), v) for v in remembered}
 
-    def open(self, accepts: bool) -> None:
-        """Whether new triggers are taken from now on."""
+    def open(self, accepts: bool, why_not: str = "") -> None:
+        """Whether new triggers are taken from now on, and if not, why."""
         with self._lock:
-            self._open = accepts
+            self._open, self._why_closed = accepts, why_not
 
     @property
     def has_one_in_hand(self) -> bool:
@@ -86,9 +86,11 @@ class TriggerDesk:
                     Reply.BADREQUEST, why=f"it names recipe {trigger.recipe}, this station has {self._recipe}"
                 )
             if not self._open:
-                return Answer(Reply.NOTREADY)
+                return Answer(Reply.NOTREADY, why=self._why_closed)
             if len(self._in_hand) >= self._depth:
-                return Answer(Reply.BUSY)
+                return Answer(
+                    Reply.BUSY, why=f"queue_depth {self._depth} is reached: wait for a verdict, or raise queue_depth"
+                )
             self._in_hand.add(trigger.trigger_id)
             self._known[trigger.trigger_id] = _Known(trigger, now)
             return Answer(Reply.ACCEPTED)

@@ -9,6 +9,7 @@ from edge_runtime.errors import StorageError
 from edge_runtime.inbox import Inbox
 from edge_runtime.messages import Command, Reply, SeqRange, Trigger
 from edge_runtime.reception import Reception
+from edge_runtime.status import Status
 from edge_runtime.tally import Tally
 from edge_runtime.topics import Topics
 from edge_runtime.trigger_desk import TriggerDesk
@@ -56,7 +57,7 @@ class Stage:
     def __init__(self):
         self.publisher, self.inbox, self.tally = RecordingPublisher(), Inbox(), Tally()
         self.spool, self.answers = RecordingSpool(self.publisher), RecordingAnswers()
-        self.desk = TriggerDesk(12, 10, clock=lambda: 0.0)
+        self.desk, self.now_ns = TriggerDesk(12, 10, clock=lambda: 0.0), 5
         self.reception = Reception(
             TOPICS,
             self.desk,
@@ -66,7 +67,7 @@ class Stage:
             self.tally,
             200,
             self.answers,
-            clock_ns=lambda: 5,
+            clock_ns=lambda: self.now_ns,
         )
 
     def receive(self, topic, payload, retained=False):
@@ -120,6 +121,46 @@ def test_a_bad_trigger_is_answered_too(stage, payload, answer):
     assert stage.inbox.take(0) is None
     assert stage.tally.refused()[Reply.BADREQUEST] == 1
     assert stage.tally.sample(0).missed == 0  # the PLC's fault, not the station's lack of time
+
+
+def test_why_triggers_are_refused_is_told_when_it_begins_and_every_minute_and_each_time_at_debug(stage, caplog):
+    caplog.set_level("DEBUG")
+    busy = "is answered BUSY: queue_depth 1 is reached: wait for a verdict, or raise queue_depth"
+    stage.receive(TOPICS.trigger, b"7;12;PART-7")
+    stage.receive(TOPICS.trigger, b"8;12;PART-8")
+    stage.receive(TOPICS.trigger, b"9;12;PART-9")
+    stage.receive(TOPICS.trigger, b"10;13;p")  # another kind
+    stage.receive(TOPICS.trigger, b"11;x")
+    stage.receive(TOPICS.trigger, b"12;y")
+    stage.now_ns += 60_000_000_000
+    stage.receive(TOPICS.trigger, b"13;12;PART-13")
+    assert [(record.levelname, record.getMessage().partition(" with a ")[0]) for record in caplog.records] == [
+        ("WARNING", f"trigger 8 {busy}"),
+        ("DEBUG", f"trigger 9 {busy}"),
+        ("WARNING", "trigger 10 is answered BADREQUEST: it names recipe 13, this station has 12"),
+        ("WARNING", "trigger 11 is answered BADREQUEST: b'11;x' is no trigger: `trigger_id;recipe;part_id`"),
+        ("DEBUG", "trigger 12 is answered BADREQUEST: b'12;y' is no trigger: `trigger_id;recipe;part_id`"),
+        ("WARNING", f"trigger 13 {busy}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("triggered", "changes", "why"),
+    [
+        (True, {}, "the station is starting"),
+        (True, {"started": True}, "the state is NOTREADY;203;the self-test failed"),
+        (True, {"started": True, "self_test_passed": True, "paused": True}, "the state is NOTREADY;000;paused"),
+        (False, {"started": True, "self_test_passed": True}, "the station's mode takes none; mode: triggered does"),
+    ],
+)
+def test_a_trigger_that_comes_when_none_is_taken_is_told_with_the_stations_reason(caplog, triggered, changes, why):
+    stage = Stage()
+    if changes:
+        Status(lambda report: None, stage.desk, triggered).note(**changes)
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;NOTREADY")]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"trigger 7 is answered NOTREADY: {why}"
+    ]
 
 
 def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
