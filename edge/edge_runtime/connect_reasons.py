@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 
 from edge_runtime.station import TlsSettings
 
+CLOSED = "it closed the connection before it answered: is this an MQTT port, with or without TLS?"
+
 
 def connect_reason(error: Exception) -> str:
     """What an error of connecting means."""
@@ -16,6 +18,8 @@ def connect_reason(error: Exception) -> str:
             f"the broker's certificate is refused: {error.verify_message}; check mqtt.tls.ca, "
             "the certificate's dates and names, and this machine's clock"
         )
+    if isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError):
+        return CLOSED  # it was there, and wanted no TLS
     if isinstance(error, ssl.SSLError):
         return f"TLS fails: {error.reason or error}; check mqtt.port, and that both sides speak TLS"
     if isinstance(error, ConnectionRefusedError):

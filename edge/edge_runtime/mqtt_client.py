@@ -26,7 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_runtime.connect_reasons import connect_reason, end_reason, refusal_reason
+from edge_runtime.connect_reasons import CLOSED, connect_reason, end_reason, refusal_reason
 from edge_runtime.errors import ConfigError
 from edge_runtime.link import Confirmed, Down, LinkEvent, Refused, Up
 from edge_runtime.states import State, StateReport
@@ -279,8 +279,7 @@ def probe_broker(station: Station, timeout_s: float = 5.0) -> str:
         waited = 0.0
         while not answers and waited < timeout_s:
             if client.loop(0.1) is not MQTTErrorCode.MQTT_ERR_SUCCESS and not answers:
-                unknown = "it closed the connection before it answered: is this an MQTT port, with or without TLS?"
-                return end_reason(" ".join(errors), mqtt.tls) or unknown
+                return end_reason(" ".join(errors), mqtt.tls) or CLOSED
             waited += 0.1
     except (OSError, ValueError) as error:
         return connect_reason(error)

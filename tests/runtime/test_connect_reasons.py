@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
+import struct
+import threading
 
 import pytest
 
@@ -42,6 +45,27 @@ def test_a_machine_that_does_not_answer(tmp_path):
         address = deaf.getsockname()
         with socket.create_connection(address):  # the queue is full now, and the kernel lets others wait
             assert told(tmp_path, *address).startswith("nobody answers there: check mqtt.host and mqtt.port, cable")
+
+
+@pytest.mark.parametrize("linger", [(1, 0), (0, 0)], ids=["by a reset", "in order"])
+def test_a_port_that_hangs_up_when_it_is_greeted_in_tls(linger):
+    """As a broker without TLS does; paho's own socket would stay open until it is collected, so this is ours."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up():
+            connection, _ = server.accept()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", *linger))
+            connection.recv(4096)
+            connection.close()
+
+        broker = threading.Thread(target=hang_up)
+        broker.start()
+        with socket.create_connection(server.getsockname()) as plain, pytest.raises(OSError) as caught:
+            ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
+        broker.join()
+    assert connect_reason(caught.value) == (
+        "it closed the connection before it answered: is this an MQTT port, with or without TLS?"
+    )
 
 
 @pytest.mark.parametrize(
