@@ -24,7 +24,7 @@ from types import TracebackType
 from edge_runtime.clock import Clock
 from edge_runtime.errors import StorageError
 from edge_runtime.manifest import Manifest
-from edge_runtime.orders import FASTER, Order
+from edge_runtime.orders import CAMERA, FASTER, Order
 from edge_runtime.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
 from edge_runtime.seldom import Seldom
@@ -220,7 +220,7 @@ def _why_expired(order: Order, stage: Stage | None, waited_ms: int) -> str:
     """What an order waited for, and what to do. stage: what was done with it; None: nothing yet."""
     within = f"within {waited_ms} ms (deadline_ms {order.deadline_ms})"
     if stage is Stage.CAPTURE:
-        return f"the camera has not delivered {within}: check camera, cable and trigger"
+        return f"the camera has not delivered {within}: {CAMERA}"
     if not order.is_binding:
         return f"the engine has not answered {within}, it hangs: check the GPU and its driver"
     if stage is Stage.JUDGE:

@@ -19,7 +19,7 @@ from edge_runtime.golden import Reference, deviation
 from edge_runtime.inbox import Inbox, Loaded, NotLoaded, Stop
 from edge_runtime.messages import Command, without_folders
 from edge_runtime.model import Loader, Model
-from edge_runtime.orders import Order, Shot
+from edge_runtime.orders import CAMERA, Order, Shot
 from edge_runtime.pace import IDLE_S, Pace
 from edge_runtime.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Frame, LostFrame, Outcome, Quiet, Verdict
@@ -124,7 +124,7 @@ class Inspector:
                 self.answers.withdraw(order)
                 return None
         if isinstance(frame, Quiet):
-            detail = f"no frame within {self.station.deadline_ms} ms: check camera, cable and trigger"
+            detail = f"no frame within {self.station.deadline_ms} ms (deadline_ms): {CAMERA}"
             frame = LostFrame("", order.arrived_ns, ErrorCode.FRAME_MISSING, detail)
         return Shot(frame, now_ns)
 

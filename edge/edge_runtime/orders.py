@@ -9,6 +9,7 @@ from edge_runtime.records import Frame, LostFrame
 
 EXPIRES_BEFORE_NS = 20_000_000  # an ERROR needs a moment to reach the disk and the broker by the deadline
 HANGS_AFTER_NS = 10_000_000_000  # no engine is that late; told before the unit's watchdog acts, if deadline_ms is usual
+CAMERA = "check camera, cable and trigger, or raise deadline_ms if taking a picture needs longer"  # when none comes
 FASTER = "raise deadline_ms, or take a faster engine, precision or detector"  # what helps when verdicts are late
 
 

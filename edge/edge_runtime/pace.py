@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_runtime.messages import U32, Trigger
-from edge_runtime.orders import Order, Shot, order_by_deadline, order_without_haste
+from edge_runtime.orders import CAMERA, Order, Shot, order_by_deadline, order_without_haste
 from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
 from edge_runtime.source import Source
 from edge_runtime.station import Station
@@ -120,9 +120,8 @@ class FreePace:
             if self._told or now_ns - self._heard_ns <= self._deadline_ms * 1_000_000:
                 return Quiet()
             self._told = True
-            frame = LostFrame(
-                "", now_ns, ErrorCode.FRAME_MISSING, f"no frame within {self._deadline_ms} ms: check camera and cable"
-            )
+            detail = f"no frame within {self._deadline_ms} ms (deadline_ms): {CAMERA}"
+            frame = LostFrame("", now_ns, ErrorCode.FRAME_MISSING, detail)
         elif frame is not None:
             self._told = False
         self._heard_ns, self._due_ns = now_ns, max(self._due_ns, began_ns) + self._period_ns

@@ -15,13 +15,15 @@ from edge_runtime.trigger_desk import TriggerDesk
 
 log = logging.getLogger(__name__)
 
+WORSE = (State.READY, State.DEGRADED, State.NOTREADY, State.FAULT)  # from good to bad, as far as parts tell of it
+
 
 class Status:
     """Keeps the conditions, opens and closes the desk by them, and shows each new state.
 
     takes_triggers: whether the station's mode does; otherwise the desk stays closed.
 
-    The log has each change, but little of what may change with each part: BUSY never; from READY to DEGRADED once a
+    The log has each change, but little of what may change with each part: BUSY never; what an error made worse once a
     minute at most, and the way back only if that was told.
     """
 
@@ -67,9 +69,14 @@ class Status:
     def _tell(self, report: StateReport) -> None:
         if report.state in (self._told, State.BUSY):
             return
-        begins_again = report.state is State.DEGRADED and self._told is State.READY
-        if begins_again and not self._seldom.is_due(State.DEGRADED):
+        if self._is_worse(report) and not self._seldom.is_due((report.state, report.error)):
             return
         self._told = report.state
         level = logging.ERROR if report.state is State.FAULT else logging.INFO
         log.log(level, "state %s", report.payload().decode("ascii"))
+
+    def _is_worse(self, report: StateReport) -> bool:
+        """By an error, than what was told last."""
+        if report.error is ErrorCode.NONE or self._told not in WORSE:
+            return False
+        return WORSE.index(report.state) > WORSE.index(self._told)

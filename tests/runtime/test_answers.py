@@ -66,7 +66,8 @@ def test_a_cameras_driver_that_hangs_is_error_by_the_deadline(stage):
         assert outcomes(s) == [(7, Outcome.ERROR, ErrorCode.FRAME_MISSING)]
         assert s.status.report.payload() == b"FAULT;101;the camera's driver does not answer"
         assert s.publisher.verdicts[0].decision.detail.endswith(
-            " ms (deadline_ms 100): check camera, cable and trigger"
+            " ms (deadline_ms 100): check camera, cable and trigger, or raise deadline_ms if taking a picture needs "
+            "longer"
         )
         back.set()
         s.publisher.wait_for(lambda: s.publisher.states[-1] is State.DEGRADED)

@@ -193,7 +193,8 @@ def test_a_quiet_camera_is_error_to_a_trigger_and_says_for_how_long(stage):
     decision = s.step().decision
     assert (decision.error, decision.detail) == (
         ErrorCode.FRAME_MISSING,
-        "no frame within 5000 ms: check camera, cable and trigger",
+        "no frame within 5000 ms (deadline_ms): check camera, cable and trigger, or raise deadline_ms if taking a "
+        "picture needs longer",
     )
     assert 4 < s.source.waits[0] < 5
 

@@ -67,7 +67,7 @@ def test_a_free_running_source_that_falls_silent_gives_one_lost_frame(clock):
         found.append(pace.next_order())
     assert [type(order) for order in found] == [Quiet, Order, Quiet, Quiet]
     assert found[1].shot.frame.error is ErrorCode.FRAME_MISSING
-    assert "no frame within 1000 ms" in found[1].shot.frame.detail
+    assert "no frame within 1000 ms (deadline_ms): check camera" in found[1].shot.frame.detail
     assert pace.next_order().shot.frame.sequence == 2
     assert pace.next_order() is None
 

@@ -60,6 +60,37 @@ def test_a_state_that_calls_for_somebody_is_told_each_time(line, caplog):
     assert caplog.messages == ["state NOTREADY;000;paused", READY] * 2
 
 
+@pytest.mark.parametrize(
+    ("stuck", "worse"),
+    [
+        ({"camera_stuck": True}, "state FAULT;101;the camera's driver does not answer"),
+        ({"camera_lost": True}, "state NOTREADY;101;the camera delivers nothing"),
+    ],
+)
+def test_a_state_that_flaps_with_each_part_is_told_once_a_minute(line, caplog, stuck, worse):
+    for _ in range(80):  # as with a deadline_ms that is shorter than taking a picture
+        line.status.note(last_error=ErrorCode.FRAME_MISSING, **stuck)
+        line.now_s += 0.5
+        line.status.note(**dict.fromkeys(stuck, False))
+        line.now_s += 0.5
+    assert caplog.messages == [worse, "state DEGRADED;101;the last verdict was ERROR"] * 2
+    assert [report.payload().decode() for report in line.shown].count(worse.removeprefix("state ")) == 80
+
+
+def test_another_fault_is_told_at_once_and_one_that_stays_after_a_minute_at_most(line, caplog):
+    line.status.note(camera_stuck=True)
+    line.status.note(camera_stuck=False, last_error=ErrorCode.FRAME_MISSING)
+    line.status.note(engine_stuck=True)
+    line.status.note(engine_stuck=False)
+    line.status.note(camera_stuck=True)
+    assert caplog.messages[2:] == [
+        "state FAULT;205;the engine does not answer", "state DEGRADED;101;the last verdict was ERROR"
+    ]  # fmt: skip
+    line.now_s += 60
+    line.status.note(storage_short=ErrorCode.NONE)  # as with each heartbeat
+    assert caplog.messages[4:] == ["state FAULT;101;the camera's driver does not answer"]
+
+
 def test_the_end_of_a_fault_is_told_although_the_station_was_worse_just_now(line, caplog):
     line.parts("eo")
     line.status.note(camera_stuck=True)
