@@ -32,6 +32,7 @@ from edge_runtime.records import ErrorCode
 from edge_runtime.spool import Spool
 from edge_runtime.spool_rescue import open_spool
 from edge_runtime.spool_retention import MB
+from edge_runtime.state_owner import check_owner, claim_folder
 from edge_runtime.states import Conditions, State, StateReport, report_from
 from edge_runtime.station import Station
 from edge_runtime.status import Status
@@ -59,7 +60,9 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
     bundle = open_bundle(station.bundle)
     with ExitStack() as stack:
         source = stack.enter_context(hardware.open_source(station))
+        check_owner(station.state_dir, station.name)
         spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention(station.pictures)))
+        claim_folder(station.state_dir, station.name)
         pictures = station.pictures
         evidence = stack.enter_context(Evidence(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
         exchange = open_exchange(station, bundle, spool, evidence, inbox, stack)

@@ -36,8 +36,13 @@ def init(
     line: Annotated[str, typer.Option(help="first part of the topics: letters, digits, - and _")],
     cell: Annotated[str, typer.Option(help="second part of the topics")],
     state_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="where verdicts are kept; may exist, and then goes on counting")
-    ] = Path("state"),
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="where verdicts are kept, of this station alone; may exist, and then goes on counting; default: "
+            "state-LINE-CELL",
+        ),
+    ] = None,
     mode: Annotated[
         str, typer.Option(metavar="free-running|triggered|interval|hardware", help="what starts an inspection")
     ] = ("free-running"),
@@ -65,7 +70,7 @@ def init(
             source=SourceSettings(uri=source).below(Path.cwd()),
             mode=mode,  # type: ignore[arg-type]  # Station checks it
             recipe=recipe,
-            state_dir=state_dir.absolute(),
+            state_dir=(state_dir or Path(f"state-{line}-{cell}")).absolute(),
             mqtt=MqttSettings(host=host.strip("[]"), port=int(port)),
         )
     except pydantic.ValidationError as error:

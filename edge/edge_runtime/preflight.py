@@ -23,6 +23,7 @@ from edge_runtime.orders import FASTER
 from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
 from edge_runtime.spool_database import is_spool_in_use
 from edge_runtime.state_folder import SYSTEMD_STATE, probe_state_folder
+from edge_runtime.state_owner import check_owner
 from edge_runtime.station import Station
 
 ROUNDS = 5
@@ -134,14 +135,15 @@ def _told_error(shot: Frame | LostFrame, error: ErrorCode) -> str:
 
 
 def check_state_dir(station: Station, units: Path = SYSTEMD_STATE) -> Iterator[Finding]:
-    """It is there or can be made, can be written, and no daemon uses it. units: where systemd makes it. Raises
-    StorageError."""
+    """It is there or can be made, can be written, is no other station's, and no daemon uses it. units: where systemd
+    makes it. Raises ConfigError, StorageError."""
     folder = station.state_dir
     if folder.parent == units and not os.path.lexists(units):  # it leads where only root may look
         text = f"state_dir {folder}: {units} is not there yet; the systemd unit makes both, `run` by hand does not"
         yield Finding(text, Rating.DOUBTFUL)
         return
     probe_state_folder(folder)
+    check_owner(folder, station.name)
     if is_spool_in_use(folder):  # by this very station, perhaps
         text = "a daemon uses it now; right if this station runs, but another needs a folder of its own"
         yield Finding(f"state_dir {folder}: {text}", Rating.DOUBTFUL)

@@ -9,11 +9,11 @@ therefore begins behind the mark, and no seq is ever used twice; up to a block o
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.durable_file import write_durably
 from edge_runtime.errors import StorageError
 
 FILE = "seq.mark"
@@ -61,18 +61,8 @@ class SeqMark:
         return None
 
     def _write(self, mark: Mark) -> None:
-        written = self._path.with_suffix(".new")
         try:
-            with written.open("w", encoding="ascii") as file:
-                file.write(f"{mark.seq} {mark.boot_id} {_check(mark.seq, mark.boot_id)}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            written.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_durably(self._path, f"{mark.seq} {mark.boot_id} {_check(mark.seq, mark.boot_id)}\n")
         except OSError as error:
             raise StorageError(
                 f"{self._path} cannot be written: {error.strerror}; no verdict can be numbered: check that the disk is "

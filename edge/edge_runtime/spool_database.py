@@ -9,7 +9,7 @@ import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,21 @@ def is_spool_in_use(folder: Path) -> bool:
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}; be the station's user") from error
     return False
+
+
+def waiting_at_rest(folder: Path) -> int | None:
+    """How many verdicts wait for the broker in a spool that nobody owns; leaves no trace. None: it cannot be told, for
+    it is in use, or was not closed, or is no spool of this version."""
+    path = folder / FILE
+    if not path.is_file() or path.with_name(f"{FILE}-wal").exists():
+        return None
+    query = "SELECT COUNT(*) FROM verdict WHERE delivered = 0 AND seq > (SELECT acknowledged FROM station)"
+    try:
+        # Immutable: any other way of reading would leave a log, perhaps another user's, which the owner could not open.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
+            return int(database.execute(query).fetchone()[0])
+    except sqlite3.Error:
+        return None
 
 
 class SpoolDatabase:

@@ -220,6 +220,11 @@ class Station(_Part):
         return self
 
     @property
+    def name(self) -> str:
+        """LINE/CELL, for people, and for `state_owner`."""
+        return f"{self.line}/{self.cell}"
+
+    @property
     def topics(self) -> Topics:
         """The station's MQTT topics."""
         return Topics(self.line, self.cell)

@@ -44,6 +44,14 @@ def test_init_writes_a_station_that_reads_back(place):
     assert (station.mqtt.host, station.mqtt.port, station.line, station.cell) == ("127.0.0.1", 1, "press", "1")
 
 
+def test_init_gives_each_station_a_state_dir_of_its_own(place):
+    asked = ("--source", "folder://pictures", "--broker", "localhost:1883", "--line", "L1")
+    for cell in ("C3", "PRESS9"):
+        found = run("init", "bundle", *asked, "--cell", cell, cwd=place)
+        assert (found.returncode, found.stderr) == (0, "")
+        assert f'\nstate_dir: "{place}/state-L1-{cell}"' in found.stdout
+
+
 def test_init_takes_the_mode_the_recipe_and_a_state_dir_that_exists(place):
     (place / "state").mkdir()
     found = init(place, "--mode", "triggered", "--recipe", "12")
