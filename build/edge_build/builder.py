@@ -63,6 +63,7 @@ class Built(Record):
     dimensions: int
     threshold: Threshold
     figures: Figures | None
+    not_judged: int  # test pictures beyond the limits of frames, to which a line answers ERROR
     precisions: tuple[Precision, ...]  # that the bundle has
     results: dict[Precision, GateResult]  # how the others did beside FP32
     parity_score: float  # share of the threshold
@@ -154,6 +155,7 @@ def _build(m: Material, learner: Learner, out: Path, started: float, progress: P
         dimensions=detector.dimensions,
         threshold=judgement.thresholds[Precision.FP32],
         figures=manifest.figures.get(Precision.FP32),
+        not_judged=int((~measured.evaluations[Precision.FP32].judged).sum()) if m.dataset.test else 0,
         precisions=tuple(graphs),
         results=dict(judgement.results),
         parity_score=measured.parity.score,

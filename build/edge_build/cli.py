@@ -106,7 +106,7 @@ def build(
     if json_file is not None:
         write_at_once(json_file, (built.model_dump_json(indent=2) + "\n").encode())
     if built.figures is not None:
-        progress.say(outcome(built.figures))
+        progress.say(outcome(built.figures, built.not_judged))
     print(built.folder)
 
 
@@ -160,6 +160,7 @@ def evaluate(
     """Measure a bundle on test pictures: metrics, misses, false rejects, latency."""
     from edge_build.evaluate import run_evaluate
     from edge_build.exact_engine import IMITATED, exact_engine
+    from edge_build.pictures import DatasetError
     from edge_build.summary import summary_text
     from edge_runtime.bundle import Bundle
     from edge_runtime.engine import Engine
@@ -186,6 +187,11 @@ def evaluate(
         (IMITATED,) if imitated else (),
     )
     print(summary_text(summary))
+    if summary.nothing_judged:
+        raise DatasetError(
+            f"nothing was judged: all pictures of {dataset} are beyond the limits of frames of {bundle}; take pictures "
+            "of the camera, light and region that it was built for, or fit it to these (`edge-build calibrate`)"
+        )
 
 
 @app.command("compile")

@@ -20,7 +20,7 @@ from edge_build.summary import Summary, summarize, summary_json
 from edge_runtime.bundle import Bundle, open_bundle
 from edge_runtime.engine import Engine
 from edge_runtime.errors import EngineError
-from edge_runtime.frame_health import FIXED_LIMITS, frame_fault
+from edge_runtime.frame_health import FIXED_LIMITS, Fault, frame_fault
 from edge_runtime.judge import Judge, decide
 from edge_runtime.picture_file import read_picture
 from edge_runtime.prepare import prepare
@@ -42,6 +42,7 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress, what
     maps = np.zeros((len(pictures), judge.height, judge.width), np.float32)
     masks: list[NDArray[np.bool_] | None] = []
     outcomes: list[Outcome] = []
+    faults: list[Fault | None] = []
     for picture in pictures[:1]:
         judge.engine.infer(prepare(read_picture(picture.path), judge.height, judge.width))
     for index, picture in enumerate(progress.track(what, pictures)):
@@ -58,10 +59,19 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress, what
                 f"build the bundle again with this version"
             )
         scores[index], maps[index] = inspection.score, inspection.anomaly_map
-        outcomes.append(Outcome.ERROR if frame_fault(image, judge.limits) else decision.outcome)
+        faults.append(frame_fault(image, judge.limits))
+        outcomes.append(Outcome.ERROR if faults[-1] else decision.outcome)
         masks.append(read_mask(picture, judge.height, judge.width))
     return Evaluation(
-        tuple(pictures), scores, maps, tuple(masks), latencies, tuple(outcomes), judge.threshold, judge.engine.name
+        tuple(pictures),
+        scores,
+        maps,
+        tuple(masks),
+        latencies,
+        tuple(outcomes),
+        tuple(faults),
+        judge.threshold,
+        judge.engine.name,
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge_build.metrics import Metrics, measure
 from edge_build.pictures import GOOD, Picture
 from edge_runtime.errors import EdgeError, StorageError
+from edge_runtime.frame_health import Fault
 from edge_runtime.manifest import Threshold
 from edge_runtime.records import Outcome
 
@@ -26,7 +27,8 @@ class Evaluation:
 
     scores: float64 (pictures,), raw. maps: float32 (pictures, height, width) at the model's size, raw. masks: for every
     picture bool (height, width), true on its defects, or None. latencies_ms: float64 (pictures,), prepare and infer.
-    A picture that is no picture of a part (black, saturated) has outcome ERROR, as on the line, and is still measured.
+    A picture beyond the limits of frames (black, saturated, of another size) has outcome ERROR and its fault, as on the
+    line, where it is not judged; it is still measured.
     """
 
     pictures: tuple[Picture, ...]
@@ -35,6 +37,7 @@ class Evaluation:
     masks: tuple[NDArray[np.bool_] | None, ...]
     latencies_ms: NDArray[np.float64]
     outcomes: tuple[Outcome, ...]
+    faults: tuple[Fault | None, ...]
     threshold: Threshold
     engine: str
 
@@ -43,8 +46,13 @@ class Evaluation:
         """True where a picture shows a defect: bool (pictures,)."""
         return np.array([picture.label != GOOD for picture in self.pictures], dtype=bool)
 
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """True where a line would judge the picture, and not answer ERROR: bool (pictures,)."""
+        return np.array([outcome is not Outcome.ERROR for outcome in self.outcomes], dtype=bool)
+
     def metrics(self) -> Metrics:
-        """The metrics, from the float32 maps."""
+        """The metrics of all pictures, judged or not, from the float32 maps."""
         return measure(self.scores, self.defect, self.maps, self.masks)
 
 

@@ -21,7 +21,8 @@ RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 class OperatingPoint:
     """A rate that could be asked for. guaranteed: the share of good parts that is rejected on average, at most.
 
-    false_rejects, found: how many good test pictures and defects lie above the threshold. asked: it is the recipe's.
+    false_rejects, found: how many good test pictures and defects that a line judges lie above the threshold. asked:
+    it is the recipe's.
     """
 
     rate: float
@@ -43,7 +44,7 @@ def operating_points(
     for rate in sorted({*RATES, threshold.false_reject_rate}):
         one = threshold_from_good(held_out, held_out, rate, threshold.method)
         asked = rate == threshold.false_reject_rate
-        above = np.zeros(0, np.bool_) if evaluation is None else evaluation.scores > one.score
+        above = np.zeros(0, np.bool_) if evaluation is None else evaluation.judged & (evaluation.scores > one.score)
         defect = np.zeros(0, np.bool_) if evaluation is None else evaluation.defect
         point = OperatingPoint(
             rate,

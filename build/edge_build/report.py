@@ -131,7 +131,7 @@ def figure(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Interval:
-    """Of pictures that were NOK: how many, of how many, and the 95 % interval of their share."""
+    """Of judged pictures that were NOK: how many, of how many, and the 95 % interval of their share."""
 
     nok: int
     pictures: int
@@ -140,10 +140,11 @@ class _Interval:
 
 
 def _intervals(evaluation: Evaluation | None) -> dict[str, _Interval]:
-    """For `good` and `defect`, where there are such pictures."""
+    """For `good` and `defect`, where such pictures were judged."""
     found = {}
     if evaluation is not None:
-        for name, chosen in (("good", ~evaluation.defect), ("defect", evaluation.defect)):
+        for name, of_kind in (("good", ~evaluation.defect), ("defect", evaluation.defect)):
+            chosen = of_kind & evaluation.judged
             pictures = int(chosen.sum())
             nok = sum(evaluation.outcomes[i].name == "NOK" for i in np.flatnonzero(chosen))
             if pictures:

@@ -137,13 +137,15 @@ def test_figures_count_misses_and_false_rejects(evaluation: Evaluation) -> None:
 def test_what_a_build_says_of_the_test_pictures_warns_when_most_defects_pass(evaluation: Evaluation) -> None:
     measured = figures(evaluation)
 
-    few = outcome(measured.model_copy(update={"defect": 10, "missed_defects": 6, "false_rejects": 1, "good": 20}))
-    enough = outcome(measured.model_copy(update={"defect": 10, "missed_defects": 5, "false_rejects": 0, "good": 20}))
+    few = outcome(measured.model_copy(update={"defect": 10, "missed_defects": 6, "false_rejects": 1, "good": 20}), 0)
+    enough = outcome(measured.model_copy(update={"defect": 10, "missed_defects": 5, "false_rejects": 0, "good": 20}), 0)
+    refused = outcome(measured.model_copy(update={"defect": 9, "missed_defects": 0, "good": 20}), 12)
 
     assert few.startswith(
         "on the test pictures 6 of 10 defects pass as OK, and 1 of 20 good parts are rejected\nmost defects "
     )
     assert enough == "on the test pictures 5 of 10 defects pass as OK, and 0 of 20 good parts are rejected"
+    assert refused.startswith("warning: 12 of 29 test pictures are beyond the limits of frames; a line answers ERROR")
 
 
 def test_a_score_equal_to_the_threshold_is_ok(dataset: Dataset) -> None:
@@ -182,6 +184,45 @@ def test_a_black_picture_is_an_error_as_on_the_line_and_not_a_missed_defect(root
     summary = summarize(evaluation, "parts-1", Precision.FP32, root)
     assert summary.errors == ("test/scratch/0.png",)
     assert summary.missed == ("test/scratch/1.png",)
+
+
+def blackened(root: Path, *kinds: str) -> Evaluation:
+    """All test pictures of these kinds are black, each in its own way."""
+    for number, path in enumerate(path for kind in kinds for path in sorted((root / "test" / kind).iterdir())):
+        image = np.zeros((SIZE, SIZE, 3), np.uint8)
+        image[0, number] = 1
+        cv2.imwrite(str(path), image)
+    return evaluate(Judge(BrightestPixel(), THRESHOLD, SIZE, SIZE), scan_dataset(root).test, SilentProgress())
+
+
+def test_shares_are_of_the_judged_pictures_and_the_warning_comes_first(root: Path) -> None:
+    summary = summarize(blackened(root, "scratch"), "parts-1", Precision.FP32, root)
+
+    scratch = next(kind for kind in summary.kinds if kind.kind == "scratch")
+    assert (scratch.pictures, scratch.judged, scratch.nok, scratch.errors) == (2, 0, 0, 2)
+    assert (scratch.nok_share_low, scratch.nok_share_high) == (0, 1)
+    assert (summary.judged_good, summary.judged_defect, summary.nothing_judged) == (3, 1, False)
+    (why,) = summary.not_judged
+    assert (why.code, why.pictures, why.first) == (104, 2, "test/scratch/0.png")
+    text = summary_text(summary)
+    assert text.splitlines()[2].startswith("  WARNING: 2 of 6 pictures are NOT JUDGED.")
+    assert "2 x ERROR 104, the first is test/scratch/0.png:\n    at most 1 % of the pixels are brighter than 0" in text
+    assert "3 good, 3 defect (2 of them not judged; metrics are of all)" in text
+    assert "scratch     0 of    0 NOK      2 ERROR   none was judged" in text
+    assert "dent        1 of    1 NOK      0 ERROR   95 % interval" in text
+
+
+def test_a_good_part_that_is_not_judged_is_no_good_part_that_passes(root: Path) -> None:
+    (good, *_) = detections(blackened(root, "good"))
+
+    assert (good.pictures, good.judged, good.errors) == (3, 0, 3)
+
+
+def test_when_nothing_at_all_was_judged_it_is_said_in_words(root: Path) -> None:
+    summary = summarize(blackened(root, "good", "scratch", "dent"), "parts-1", Precision.FP32, root)
+
+    assert summary.nothing_judged
+    assert "  NOTHING WAS JUDGED: all 6 pictures are beyond the bundle's limits" in summary_text(summary)
 
 
 def test_an_engine_that_measures_nan_is_named_with_the_picture(dataset: Dataset) -> None:
@@ -318,7 +359,7 @@ def test_the_summary_reads_well_on_a_terminal(evaluation: Evaluation, root: Path
 
     assert "parts-1 fp32 on parts, brightest pixel" in text
     assert "image AUROC  88.89%   3 good, 3 defect" in text
-    assert "scratch     1 of    2 NOK   95 % interval 1.3% to 98.7%" in text
+    assert "scratch     1 of    2 NOK      0 ERROR   95 % interval 1.3% to 98.7%" in text
     assert "missed: test/scratch/1.png" in text
     assert "false rejects: test/good/2.png" in text
     assert "A note." in text

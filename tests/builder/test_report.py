@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from edge_calibration.threshold import threshold_from_good
 from edge_runtime.errors import PictureError
 from edge_runtime.manifest import Dataset, GraphEntry, Manifest, Threshold, Tolerance
 from edge_runtime.prepare import PREPROCESSING
-from edge_runtime.records import Outcome, Precision
+from edge_runtime.records import ErrorCode, Outcome, Precision
 
 SIZE = 32
 HELD_OUT = np.linspace(10.0, 20.0, 120)
@@ -110,7 +111,9 @@ def evaluation_of(root: Path, scored: list[tuple[str, float]], masked: bool = Tr
     ]
     outcomes = tuple(Outcome.NOK if score > THRESHOLD.score else Outcome.OK for score in scores)
     latencies = np.full(len(scored), 12.5)
-    return Evaluation(pictures, scores, maps, tuple(masks), latencies, outcomes, THRESHOLD, "an engine")
+    return Evaluation(
+        pictures, scores, maps, tuple(masks), latencies, outcomes, (None,) * len(scored), THRESHOLD, "an engine"
+    )
 
 
 @pytest.fixture
@@ -264,6 +267,36 @@ def test_other_rates_are_told_with_what_they_would_have_done(evaluation: Evaluat
     page = Page(report_html(story(evaluation, tmp_path)))
     assert "Other rates" in page.headings
     assert "(this bundle)" in page.text
+
+
+def refused(evaluation: Evaluation, *labels: str) -> Evaluation:
+    """All pictures of these kinds are beyond the limits of frames."""
+    fault = (ErrorCode.FRAME_WRONG_SIZE, "the frame is 96 x 48 pixels")
+    faults = tuple(fault if picture.label in labels else None for picture in evaluation.pictures)
+    outcomes = tuple(Outcome.ERROR if f else o for f, o in zip(faults, evaluation.outcomes, strict=True))
+    return replace(evaluation, outcomes=outcomes, faults=faults)
+
+
+def test_pictures_that_a_line_does_not_judge_are_no_part_of_any_share(evaluation: Evaluation, tmp_path: Path) -> None:
+    evaluation = refused(evaluation, "dent")
+
+    page = Page(report_html(story(evaluation, tmp_path)))
+
+    assert "It found 1 of 1 pictures of defects and rejected 1 of 3 good ones" in page.text
+    assert "2 of 6 test pictures are not judged" in page.text
+    assert "2 × ERROR 110, the first is test/dent/3.png: the frame is 96 x 48 pixels." in page.text
+    assert "dent 2 0 2 –" in page.text
+    assert "hole 1 1 0 100.0" in page.text
+    assert [point.found for point in operating_points(HELD_OUT, THRESHOLD, evaluation) if point.asked] == [1]
+
+
+def test_a_report_on_pictures_that_a_line_does_not_judge_claims_nothing(evaluation: Evaluation, tmp_path: Path) -> None:
+    no_defect = Page(report_html(story(refused(evaluation, "dent", "hole"), tmp_path)))
+    nothing = Page(report_html(story(refused(evaluation, "dent", "hole", "good"), tmp_path)))
+
+    assert "It rejected 1 of 3 good test pictures. No picture of a defect was judged." in no_defect.text
+    assert "Nothing was judged: all test pictures are beyond the limits of frames" in nothing.text
+    assert "Defects found" not in nothing.text
 
 
 def test_names_and_recipes_are_shown_and_never_obeyed(tmp_path: Path) -> None:

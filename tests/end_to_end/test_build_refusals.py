@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -148,6 +149,19 @@ def test_a_bundle_that_was_changed_is_not_measured(made: Made, tmp_path: Path) -
     graph.write_bytes(graph.read_bytes()[:-1])
 
     assert f"edge-build: {graph} has " in refused(["evaluate", tmp_path / "bundle", made.dataset], code=78)
+
+
+def test_an_evaluation_that_judged_nothing_is_no_success(made: Made, tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "turned", first=900)
+    for path in [*dataset.glob("t*/*/*.png"), *dataset.glob("ground_truth/*/*.png")]:
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:, :50])
+
+    found = edge_build("evaluate", made.bundle, dataset, "--json", tmp_path / "summary.json")
+
+    assert found.returncode == 1
+    assert "NOTHING WAS JUDGED: all 6 pictures are beyond" in found.stdout
+    assert f"edge-build: nothing was judged: all pictures of {dataset} are beyond the limits of frames" in found.stderr
+    assert len(json.loads((tmp_path / "summary.json").read_text())["errors"]) == 6
 
 
 def test_scores_that_cannot_be_written_are_an_error(made: Made, tmp_path: Path) -> None:
