@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from edge_runtime.link import Link
 from edge_runtime.messages import SeqRange
 from edge_runtime.outbox import Outbox
-from edge_runtime.records import Flag, Verdict
+from edge_runtime.records import ErrorCode, Flag, Verdict
 from edge_runtime.spool import Spool
 from edge_runtime.topics import Topics
 from edge_runtime.verdict_ascii import encode_ascii
@@ -69,6 +69,7 @@ class Delivery:
         self._ahead: deque[Verdict] = deque()  # of the backlog, read and not yet sent
         self._replays: deque[SeqRange] = deque()
         self._older_due_s = clock()
+        self._told = 0  # the seq of the last verdict that the log has
 
     @property
     def is_done(self) -> bool:
@@ -116,6 +117,7 @@ class Delivery:
         """Send a verdict that was committed just now, or keep it for its moment."""
         self._fresh.append(live)
         self.send_fresh()
+        self._tell(live.verdict)
 
     def repeat(self, verdict: Verdict) -> None:
         """Send a verdict once more, for its trigger came again; not later, if it cannot be sent now."""
@@ -160,7 +162,19 @@ class Delivery:
         if log.isEnabledFor(logging.DEBUG):
             now_ns = time.monotonic_ns()
             own_us = (now_ns - live.taken_ns) // 1000 - verdict.decision.timings.infer_us
+            self._tell(verdict)
             log.debug("published %d: publish=%d own=%d us", verdict.seq, (now_ns - began_ns) // 1000, own_us)
+
+    def _tell(self, verdict: Verdict) -> None:
+        """The verdict's line of `--verbose`, once: before that of its sending, and after the sending itself."""
+        if verdict.seq <= self._told or not log.isEnabledFor(logging.DEBUG):
+            return
+        self._told, d, t = verdict.seq, verdict.decision, verdict.decision.timings
+        log.debug(
+            "verdict %d %s: score=%.4f capture=%d prepare=%d infer=%d decide=%d commit=%d latency=%d us",
+            *(verdict.seq, d.outcome.name if d.error is ErrorCode.NONE else f"{d.outcome.name} {d.error:03d}", d.score),
+            *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, verdict.latency_us),
+        )
 
     def _send_verdict(self, verdict: Verdict, given_s: float | None = None) -> None:
         """Send its three records. given_s: when it was committed, if just now; the JSON line says how long it took."""

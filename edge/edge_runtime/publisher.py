@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from edge_runtime.delivery import Delivery, Live
 from edge_runtime.link import Confirmed, Down, Link, LinkEvent, Refused, Up
 from edge_runtime.messages import SeqRange
-from edge_runtime.records import ErrorCode, Verdict
+from edge_runtime.records import Verdict
 from edge_runtime.spool import Spool
 from edge_runtime.states import StateReport
 from edge_runtime.tally import Counters, Tally
@@ -171,7 +171,6 @@ class Publisher:
             case Live():
                 self._delivery.add(event)
                 self._on_verdict(event.verdict)
-                _tell(event.verdict)
             case Confirmed(mid):
                 self._delivery.confirmed(mid)
             case Refused(mid, reason):
@@ -269,14 +268,3 @@ class Publisher:
             if isinstance(event, Confirmed | Down):
                 self._handle(link, event)
         self._spool.flush()
-
-
-def _tell(verdict: Verdict) -> None:
-    """The verdict's line of `--verbose`, whether or not a broker is there. Its publishing has a line of its own."""
-    if log.isEnabledFor(logging.DEBUG):
-        d, t = verdict.decision, verdict.decision.timings
-        log.debug(
-            "verdict %d %s: score=%.4f capture=%d prepare=%d infer=%d decide=%d commit=%d latency=%d us",
-            *(verdict.seq, d.outcome.name if d.error is ErrorCode.NONE else f"{d.outcome.name} {d.error:03d}", d.score),
-            *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, verdict.latency_us),
-        )

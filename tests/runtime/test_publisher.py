@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import queue
 import re
 import threading
@@ -71,13 +72,13 @@ class ScriptedLink:
 
 
 class Clock:
-    """Real time, and what was added to it."""
+    """Real time, and what was added to it; or a moment that lasts."""
 
     def __init__(self):
-        self.ahead_s = 0.0
+        self.ahead_s, self.now_s = 0.0, None
 
     def __call__(self):
-        return time.monotonic() + self.ahead_s
+        return time.monotonic() + self.ahead_s if self.now_s is None else self.now_s
 
 
 class Stage:
@@ -400,3 +401,33 @@ def test_a_verdicts_line_and_times_are_told_whatever_the_broker_does(stage, capl
     (told,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("verdict ")]
     times = " ".join(rf"{name}=\d+" for name in ("capture", "prepare", "infer", "decide", "commit", "latency"))
     assert re.fullmatch(rf"verdict 1 NOK: score=0\.\d{{4}} {times} us", told)
+
+
+def test_a_verdicts_line_comes_after_its_sending_and_before_the_line_of_that_also_when_it_had_to_wait(stage):
+    log, seen = logging.getLogger("edge_runtime.delivery"), []
+
+    class Seen(logging.Handler):
+        def emit(self, record):
+            words = record.getMessage().split()
+            seen.append((words[0], words[1].rstrip(":"), sum(topic in VERDICT_TOPICS for topic in sent)))
+
+    stage.clock.now_s = time.monotonic()
+    sent: list[str] = []
+    stage.link.sent.put = lambda message: sent.append(message[0])
+    stage.link.holds = True
+    handler, level = Seen(), log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        stage.start()
+        stage.up()
+        stage.publish(LIVE_WINDOW + 1)
+        wait_until(lambda: len(seen) == 2 * LIVE_WINDOW + 1)  # the last one waits for room
+        stage.link.confirm_all()
+        wait_until(lambda: len(seen) == 2 * LIVE_WINDOW + 2)
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    lines = [(what, str(seq), 3 * seq) for seq in range(1, LIVE_WINDOW + 1) for what in ("verdict", "published")]
+    last, all_sent = str(LIVE_WINDOW + 1), 3 * LIVE_WINDOW
+    assert seen == [*lines, ("verdict", last, all_sent), ("published", last, all_sent + 3)]
