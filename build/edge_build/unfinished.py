@@ -22,9 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_build.progress import Progress
-from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.errors import ConfigError, EdgeError, StorageError
 
 FACTS, LOCK, SUFFIX = "build.json", "lock", ".checkpoint"
+
+
+class InterruptedBuildError(EdgeError):
+    """A build was ended by Ctrl-C or SIGTERM, and can be resumed."""
+
+    exit_code = 130  # as without something to resume
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Unfinished:
 def open_unfinished(folder: Path, facts: Sequence[Fact], resume: bool, progress: Progress) -> Iterator[Unfinished]:
     """The folder for the time of a build that depends on `facts`.
 
+    Ctrl-C becomes an InterruptedBuildError when there is something to resume.
     Raises ConfigError when another process builds there, when checkpoints are there but not to be resumed, and when
     these belong to other facts; StorageError when nothing can be written.
     """
@@ -87,8 +94,12 @@ def open_unfinished(folder: Path, facts: Sequence[Fact], resume: bool, progress:
         _claim(work, lock, facts, resume, progress)
         try:
             yield work
-        except BaseException:
-            _leave(work, progress)
+        except BaseException as error:
+            kept = _leave(work)
+            if kept and isinstance(error, KeyboardInterrupt):
+                raise InterruptedBuildError(f"interrupted; {kept}") from None
+            if kept:
+                progress.say(kept)
             raise
         shutil.rmtree(folder, ignore_errors=True)
     finally:
@@ -122,13 +133,13 @@ def _claim(work: Unfinished, lock: int, facts: Sequence[Fact], resume: bool, pro
         raise StorageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
 
 
-def _leave(work: Unfinished, progress: Progress) -> None:
-    """After an error or Ctrl-C: keep what can be resumed, and say so."""
+def _leave(work: Unfinished) -> str | None:
+    """After an error or Ctrl-C: keep what can be resumed, and how that is said; None when nothing can."""
     if not work.has_checkpoints():
         shutil.rmtree(work.folder, ignore_errors=True)
-        return
+        return None
     what = f" ({work.reached})" if work.reached else ""
-    progress.say(f"{work.folder} keeps what is done{what}: the same command with --resume goes on from there")
+    return f"{work.folder} keeps what is done{what}: the same command with --resume goes on from there"
 
 
 def _read_facts(folder: Path) -> list[Fact]:

@@ -9,22 +9,23 @@ import pytest
 from small_disk import small_disk
 
 from edge_build.progress import PlainProgress, SilentProgress
-from edge_build.unfinished import Fact, open_unfinished
+from edge_build.unfinished import Fact, InterruptedBuildError, open_unfinished
 from edge_runtime.errors import ConfigError, StorageError
 
 FACTS = (Fact("seed", "0"), Fact("cpr.steps", "600"))
 QUIET = SilentProgress()
 
 
-def interrupted(folder: Path, said: list[str] | None = None) -> None:
-    """A build that was ended by Ctrl-C after its first checkpoint."""
-    progress = QUIET if said is None else PlainProgress(said.append)
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        open_unfinished(folder, FACTS, resume=False, progress=progress) as work,
-    ):
+def ended_by(error: BaseException, folder: Path, said: list[str]) -> None:
+    """A build that was ended after its first checkpoint."""
+    with open_unfinished(folder, FACTS, resume=False, progress=PlainProgress(said.append)) as work:
         work.save("training", b"half", "training up to step 300 of 600")
-        raise KeyboardInterrupt
+        raise error
+
+
+def interrupted(folder: Path) -> None:
+    with contextlib.suppress(InterruptedBuildError):
+        ended_by(KeyboardInterrupt(), folder, [])
 
 
 def test_a_build_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
@@ -46,14 +47,28 @@ def test_a_build_that_ends_before_its_first_checkpoint_leaves_nothing(tmp_path: 
 def test_an_interrupted_build_keeps_its_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
     said: list[str] = []
 
-    interrupted(tmp_path / "work", said)
+    with pytest.raises(InterruptedBuildError) as error:
+        ended_by(KeyboardInterrupt(), tmp_path / "work", said)
+
+    assert (said, error.value.exit_code) == ([], 130)
+    assert str(error.value) == (
+        f"interrupted; {tmp_path}/work keeps what is done (training up to step 300 of 600): the same command with "
+        "--resume goes on from there"
+    )
+    with open_unfinished(tmp_path / "work", FACTS, resume=True, progress=QUIET) as work:
+        assert work.load("training") == b"half"
+
+
+def test_a_build_that_fails_keeps_its_checkpoint_and_says_so_before_its_error(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    with pytest.raises(StorageError):
+        ended_by(StorageError("full"), tmp_path / "work", said)
 
     assert said == [
         f"{tmp_path}/work keeps what is done (training up to step 300 of 600): the same command with --resume goes on "
         "from there\n"
     ]
-    with open_unfinished(tmp_path / "work", FACTS, resume=True, progress=QUIET) as work:
-        assert work.load("training") == b"half"
 
 
 def test_an_interrupted_build_is_not_begun_anew_by_mistake(tmp_path: Path) -> None:
@@ -135,7 +150,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, damaged: str) -> None:
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 100) as disk:
         with (
-            contextlib.suppress(KeyboardInterrupt),
+            contextlib.suppress(InterruptedBuildError),
             open_unfinished(disk / "work", FACTS, resume=False, progress=QUIET) as work,
         ):
             work.save("training", b"small", "step 1")
