@@ -12,6 +12,7 @@ or just a folder of good pictures, with or without folders in it. Detectors lear
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from edge_runtime.errors import PictureError
 from edge_runtime.picture_file import PICTURE_SUFFIXES, list_pictures
 
 MINIMUM_GOOD = 4  # one to calibrate on, and three that hold one another out
+MOST_TOLD = 3  # endings of files that are not looked at
+READ = f"{', '.join(PICTURE_SUFFIXES)} files"
 _SOUNDS_BAD = {"anomaly", "anomalous", "bad", "broken", "defect", "defects", "defective", "fail", "nok", "ng"}
 
 
@@ -80,6 +83,7 @@ def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
         notes = (*notes, f"left out {len(copies)} exact copies among the good pictures:\n{problem_lines(copies)}")
     if len(kept) < MINIMUM_GOOD:
         raise DatasetError("; ".join([_too_few(root, len(kept)), *notes]))
+    notes = (*notes, *_notes_of_passed_over(root))
     counts = Counter((look.height, look.width) for look in found)
     return Dataset(
         name=root.resolve().name,
@@ -148,19 +152,41 @@ def _check_masks(root: Path, looks: Sequence[Look]) -> None:
             if look.picture.label != GOOD and look.picture.mask is None
         ]
     if problems:
+        masks = "1 mask is" if len(problems) == 1 else f"{len(problems)} masks are"
         raise DatasetError(
-            f"{len(problems)} masks are missing or wrong:\n{problem_lines(problems)}\n"
+            f"{masks} missing or wrong:\n{problem_lines(problems)}\n"
             "mend them, or take ground_truth away to measure pictures only"
         )
 
 
 def _too_few(root: Path, found: int) -> str:
     where = root / "train" / GOOD if (root / "train").is_dir() else root
-    others = Counter(
-        p.suffix.lower() for p in where.rglob("*") if p.is_file() and p.suffix.lower() not in PICTURE_SUFFIXES
-    )
-    ignored = "".join(f", {n} files {suffix or 'without ending'} not looked at" for suffix, n in others.most_common(3))
     return (
         f"{where} has {found or 'no'} good picture{'s' if found != 1 else ''}, at least {MINIMUM_GOOD} are needed "
-        f"and 100 or more are better ({', '.join(PICTURE_SUFFIXES)} files are read{ignored})"
+        f"and 100 or more are better ({', '.join([f'{READ} are read', *_passed_over(where)])})"
     )
+
+
+def _notes_of_passed_over(root: Path) -> list[str]:
+    """A note for each folder of pictures in which something was passed over."""
+    folders = (root / "train" / GOOD, root / "test") if (root / "train").is_dir() else (root,)
+    return [
+        f"{folder}: {', '.join(passed_over)} ({READ} are read)"
+        for folder in folders
+        if (passed_over := _passed_over(folder))
+    ]
+
+
+def _passed_over(folder: Path) -> list[str]:
+    """What `list_pictures` passes over there, counted: files by their endings, and linked folders. Not hidden ones."""
+    endings: Counter[str] = Counter()
+    links = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links += sum(Path(place, name).is_symlink() for name in folders)
+        endings.update(Path(name).suffix.lower() for name in names if not name.startswith("."))
+    others = [(suffix, n) for suffix, n in endings.most_common() if suffix not in PICTURE_SUFFIXES]
+    told = [
+        f"{n} file{'s' * (n != 1)} {suffix or 'without ending'} not looked at" for suffix, n in others[:MOST_ENDINGS]
+    ]
+    return [*told, f"{links} linked folder{'s' * (links != 1)} not followed"] if links else told

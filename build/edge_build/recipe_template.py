@@ -144,7 +144,7 @@ def _yaml(name: str, value: object) -> str:
         return str(value) if plain else json.dumps(str(value), ensure_ascii=False)
     if name == "version":
         return json.dumps(value)  # otherwise editors take it for a number
-    return "null" if value is None else str(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _name(folder: str) -> str:

@@ -84,7 +84,7 @@ def shortage(threshold: Threshold) -> str | None:
         f"{threshold.pictures} held-out good pictures are too few for a false reject rate of "
         f"{_percent(threshold.false_reject_rate)}: the threshold is the largest of their scores, and up to "
         f"{_percent(threshold.false_reject_rate_guaranteed)} of the good parts will be rejected on average; "
-        + ("no number of pictures guarantees a rate of 0" if needed is None else f"{needed} pictures guarantee it")
+        + ("no number of pictures guarantees a rate of 0" if needed is None else f"{needed} held-out ones guarantee it")
     )
 
 

@@ -123,6 +123,19 @@ def test_one_picture_is_too_few_and_other_files_are_mentioned(tmp_path):
     assert "2 files .webp not looked at" in text
 
 
+def test_files_that_are_not_read_and_linked_folders_are_counted(mvtec, tmp_path):
+    write_good(tmp_path / "elsewhere")
+    (mvtec / "train/good/linked").symlink_to(tmp_path / "elsewhere")
+    for name in ("train/good/a.webp", "train/good/b.webp", "test/good/c.HEIC", "train/good/.hidden.webp"):
+        (mvtec / name).touch()
+    assert len(scan_dataset(mvtec).good) == 6
+    read = "(.png, .jpg, .jpeg, .bmp, .tif, .tiff files are read)"
+    assert scan_dataset(mvtec).notes == (
+        f"{mvtec}/train/good: 2 files .webp not looked at, 1 linked folder not followed {read}",
+        f"{mvtec}/test: 1 file .heic not looked at {read}",
+    )
+
+
 def test_train_without_good_is_said(tmp_path):
     write_good(tmp_path / "train" / "ok")
     assert refusal(tmp_path) == (f"{tmp_path / 'train'} has no folder `good`: good pictures belong in train/good")
@@ -183,6 +196,11 @@ def test_missing_masks_are_all_named(mvtec):
     assert f"{mvtec / 'test' / 'dent' / '0.png'} has no mask: expected {expected}" in text
     assert "1_mask.png" in text
     assert text.endswith("mend them, or take ground_truth away to measure pictures only")
+
+
+def test_one_missing_mask_is_one(mvtec):
+    (mvtec / "ground_truth/dent/0_mask.png").unlink()
+    assert refusal(mvtec).startswith("1 mask is missing or wrong:\n")
 
 
 def test_a_mask_of_another_size_is_refused(mvtec):

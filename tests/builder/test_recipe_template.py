@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -70,6 +71,13 @@ def test_every_key_but_those_of_the_other_detector_stands_there_with_a_comment(t
     for key in keys(Recipe):
         assert any(line.lstrip(" #").startswith(f"{key}:") and line.count("# ") >= 1 for line in lines)
     assert not any(line.startswith(f"{other}:") for line in lines)
+
+
+def test_yes_and_no_are_written_as_yaml_and_its_comments_have_them(tmp_path):
+    write_good(tmp_path)
+    text = recipe_for(tmp_path)
+    assert "  adapt: true " in text
+    assert not re.search(r": (True|False|None)\b", text)
 
 
 def test_what_was_found_stands_at_the_top(tmp_path):

@@ -54,7 +54,7 @@ def test_too_few_pictures_give_the_largest_score_and_say_how_many_are_needed() -
     assert text is not None
     assert text.startswith("20 held-out good pictures are too few for a false reject rate of 0.1 %:")
     assert "up to 4.8 % of the good parts" in text
-    assert text.endswith("999 pictures guarantee it")
+    assert text.endswith("999 held-out ones guarantee it")
 
 
 def test_the_number_of_pictures_needed_is_the_smallest_that_suffices() -> None:
