@@ -186,7 +186,5 @@ def _passed_over(folder: Path) -> list[str]:
         links += sum(Path(place, name).is_symlink() for name in folders)
         endings.update(Path(name).suffix.lower() for name in names if not name.startswith("."))
     others = [(suffix, n) for suffix, n in endings.most_common() if suffix not in PICTURE_SUFFIXES]
-    told = [
-        f"{n} file{'s' * (n != 1)} {suffix or 'without ending'} not looked at" for suffix, n in others[:MOST_ENDINGS]
-    ]
+    told = [f"{n} file{'s' * (n != 1)} {suffix or 'without ending'} not looked at" for suffix, n in others[:MOST_TOLD]]
     return [*told, f"{links} linked folder{'s' * (links != 1)} not followed"] if links else told
