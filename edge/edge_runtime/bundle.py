@@ -68,8 +68,12 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         text = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         _require_active(folder)
+        if not folder.is_dir():
+            raise BundleError(
+                f"{folder}: there is no such folder; correct the path, or copy the bundle there"
+            ) from None
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {REBUILD}") from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from edge_runtime import evidence, storage_watch
 from edge_runtime.bundle import open_bundle, read_manifest
 from edge_runtime.errors import BundleError, ConfigError, EdgeError, SourceError
 from edge_runtime.frame_health import frame_fault
@@ -21,7 +22,9 @@ from edge_runtime.model import frame_limits, load_model
 from edge_runtime.mqtt_client import probe_broker
 from edge_runtime.orders import FASTER
 from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
-from edge_runtime.spool_database import is_spool_in_use
+from edge_runtime.source import RECORDINGS
+from edge_runtime.spool_database import is_spool_in_use, room_to_open
+from edge_runtime.spool_retention import MB
 from edge_runtime.state_folder import SYSTEMD_STATE, probe_state_folder
 from edge_runtime.state_owner import check_owner
 from edge_runtime.station import Station
@@ -47,11 +50,12 @@ class Finding:
 
 
 def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Finding]:
-    """Check bundle, deadline, source, state folder, metrics' port and broker; each whatever the others give."""
+    """Check bundle, deadline, source, settings, state folder, metrics and broker; each whatever the others give."""
     used = hardware or Hardware()
     for found in (
         check_bundle(station, used),
         check_source(station, used),
+        check_settings(station),
         check_state_dir(station),
         check_metrics(station),
         check_broker(station),
@@ -130,13 +134,25 @@ def first_shot(station: Station, hardware: Hardware) -> Frame | LostFrame | Quie
         return source.next_frame(FIRST_FRAME_S)
 
 
+def check_settings(station: Station) -> Iterator[Finding]:
+    """What can be followed, and is hardly meant."""
+    if station.mode == "hardware" and station.source.uri.startswith(RECORDINGS):
+        text = f"source {station.source.uri} is a recording and waits for no signal: its pictures are judged one after "
+        yield Finding(f"mode hardware: {text}another, no part needed; free-running says so", Rating.DOUBTFUL)
+    if off := station.health.switched_off:
+        text = "such frames are judged, and may be OK; null takes the bundle's limits"
+        yield Finding(f"health: {', '.join(off)} not checked: {text}", Rating.DOUBTFUL)
+
+
 def _told_error(shot: Frame | LostFrame, error: ErrorCode) -> str:
     return f"the first frame, {shot.name}, would be ERROR {error:03d} {error.name}"
 
 
-def check_state_dir(station: Station, units: Path = SYSTEMD_STATE) -> Iterator[Finding]:
-    """It is there or can be made, can be written, is no other station's, and no daemon uses it. units: where systemd
-    makes it. Raises ConfigError, StorageError."""
+def check_state_dir(
+    station: Station, units: Path = SYSTEMD_STATE, free_bytes: Callable[[Path], int] = storage_watch.free_bytes_beside
+) -> Iterator[Finding]:
+    """It is there or can be made, can be written, is no other station's, has room, and no daemon uses it. units: where
+    systemd makes it. free_bytes: see StorageWatch. Raises ConfigError, StorageError."""
     folder = station.state_dir
     if folder.parent == units and not os.path.lexists(units):  # it leads where only root may look
         text = f"state_dir {folder}: {units} is not there yet; the systemd unit makes both, `run` by hand does not"
@@ -144,11 +160,28 @@ def check_state_dir(station: Station, units: Path = SYSTEMD_STATE) -> Iterator[F
         return
     probe_state_folder(folder)
     check_owner(folder, station.name)
-    if is_spool_in_use(folder):  # by this very station, perhaps
+    in_use = is_spool_in_use(folder)  # by this very station, perhaps
+    if in_use:
         text = "a daemon uses it now; right if this station runs, but another needs a folder of its own"
         yield Finding(f"state_dir {folder}: {text}", Rating.DOUBTFUL)
-    else:
-        yield Finding(f"state_dir {folder}")
+    free = free_bytes(folder if folder.exists() else folder.parent)
+    room = room_finding(station, free, 0 if in_use else room_to_open(folder))
+    if room.rating is not Rating.OK or not in_use:
+        yield room
+
+
+def room_finding(station: Station, free: int, opening: int) -> Finding:
+    """Whether the disk of state_dir has room. free, opening: bytes that it has, and that opening the spool takes."""
+    name = f"state_dir {station.state_dir}"
+    needed, with_pictures = (opening + least for least in (storage_watch.FREE_BYTES, evidence.FREE_BYTES))
+    has = f"{name}: its disk has {free / MB:.1f} MB free"
+    if free < needed:
+        text = f"{has}, and the spool needs {needed / MB:.1f} MB: make room, or choose another disk"
+        return Finding(text, Rating.WRONG)
+    if station.pictures.max_mb and free < with_pictures:
+        text = f"{has}: pictures of NOK and ERROR are left out with less than {with_pictures / MB:.1f} MB; make room"
+        return Finding(text, Rating.DOUBTFUL)
+    return Finding(name)
 
 
 def check_metrics(station: Station) -> Iterator[Finding]:

@@ -15,7 +15,8 @@ from typing import Protocol
 from edge_runtime.errors import SourceError
 from edge_runtime.records import Frame, LostFrame, Quiet
 
-SCHEMES = ("folder://", "video://")
+RECORDINGS = ("folder://", "video://")  # they have no camera's signals
+SCHEMES = RECORDINGS  # all that there are
 
 
 class Source(Protocol):

@@ -19,6 +19,7 @@ from edge_runtime.state_folder import make_state_folder, probe_state_folder
 FILE = "spool.sqlite3"
 DAMAGED = "spool.damaged"  # a file that says: set this spool aside at the next start
 LOG_BYTES = 4_200_000  # a little more than the 1000 pages after which SQLite empties its log
+FULL_LOG_BYTES = 4_300_000  # these in whole pages, each with its frame in the log
 # Length and first of the bytes that SQLite's readers lock (sqlite.org/fileformat2.html).
 SHARED_LOCK = (510, 0x40000002)
 
@@ -37,6 +38,13 @@ def is_spool_in_use(folder: Path) -> bool:
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}; be the station's user") from error
     return False
+
+
+def room_to_open(folder: Path) -> int:
+    """Bytes that opening the spool of this folder may add to its files, at most: `lay_out_log` fills the log, and as
+    much of the database where that has no room left over."""
+    log = folder / f"{FILE}-wal"
+    return 2 * FULL_LOG_BYTES - (log.stat().st_size if log.exists() else 0)
 
 
 def waiting_at_rest(folder: Path) -> int | None:

@@ -156,6 +156,12 @@ class HealthSettings(_Part):
         default=None, description="1/16 is fully blurred; 0: not checked"
     )
 
+    @property
+    def switched_off(self) -> list[str]:
+        """KEY VALUE of each limit that no frame can be beyond."""
+        never = {"brightness_low": 0, "saturated_high": 1, "sharpness_low": 0}
+        return [f"{key} {value}" for key, value in never.items() if getattr(self, key) == value]
+
     def applied_to(self, limits: FrameLimits) -> FrameLimits:
         """The bundle's limits with the station's in their places."""
         names = ("brightness_low", "saturated_high", "sharpness_low")

@@ -18,8 +18,13 @@ from edge_runtime.status import Status
 FREE_BYTES = 4_000_000  # with less, no trigger is taken: what was accepted can still be answered
 
 
+def free_bytes_beside(folder: Path) -> int:
+    """What is free on the disk that holds a folder. Raises OSError."""
+    return shutil.disk_usage(folder).free
+
+
 class StorageWatch:
-    """See the module. free_bytes: what is free on the disk that holds a folder."""
+    """See the module."""
 
     def __init__(
         self,
@@ -28,7 +33,7 @@ class StorageWatch:
         spool: Spool,
         evidence: Evidence,
         status: Status,
-        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+        free_bytes: Callable[[Path], int] = free_bytes_beside,
     ) -> None:
         self._state_dir, self._retention, self._spool = state_dir, retention, spool
         self._evidence, self._status, self._free_bytes = evidence, status, free_bytes

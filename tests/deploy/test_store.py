@@ -296,7 +296,7 @@ def test_an_active_bundle_whose_folder_was_deleted_is_listed_as_damaged(store: S
     (entry,) = store.entries()
 
     assert entry.role is Role.ACTIVE
-    assert "bundles/screw-1 is no bundle: it has no manifest.json" in entry.problem
+    assert "bundles/screw-1: there is no such folder; correct the path" in entry.problem
 
 
 def test_only_one_change_happens_at_a_time(store: Store, install: Install) -> None:

@@ -48,6 +48,17 @@ def test_a_precision_that_the_bundle_lacks_is_refused_with_those_it_has(folder):
             asked(Precision.INT8)
 
 
+@pytest.mark.parametrize("below", ["none", "screw-1.edgebundle"])
+def test_a_folder_that_is_not_there_is_said_as_such(tmp_path, below):
+    (tmp_path / "screw-1.edgebundle").write_text("")
+    for read in (open_bundle, read_manifest):
+        with pytest.raises(BundleError) as refused:
+            read(tmp_path / below)
+        assert str(refused.value) == (
+            f"{tmp_path}/{below}: there is no such folder; correct the path, or copy the bundle there"
+        )
+
+
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path):
     assert refusal(tmp_path).startswith(f"{tmp_path} is no bundle: it has no manifest.json; build the bundle again")
 

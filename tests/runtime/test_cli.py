@@ -102,8 +102,7 @@ def test_a_bundle_that_is_not_there_ends_with_78_and_one_line(tmp_path):
     found = init(tmp_path)
     assert found.returncode == 78
     assert found.stderr == (
-        f"edge-daemon: {tmp_path}/bundle is no bundle: it has no manifest.json; "
-        "build the bundle again or copy it again from where it was built (into a store: `edge-deploy install`)\n"
+        f"edge-daemon: {tmp_path}/bundle: there is no such folder; correct the path, or copy the bundle there\n"
     )
 
 

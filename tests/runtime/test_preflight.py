@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import pytest
 from rights import without_roots_rights
+from small_disk import small_disk
 from station_stage import ScriptedEngine, ScriptedSource
 from tiny_bundle import picture, write_bundle, write_pictures
 
@@ -29,15 +30,19 @@ from edge_runtime.preflight import (
     Rating,
     check_bundle,
     check_metrics,
+    check_settings,
     check_source,
     check_state_dir,
     deadline_finding,
+    findings,
     judging_finding,
 )
 from edge_runtime.records import Frame, Quiet
 from edge_runtime.spool import Spool
+from edge_runtime.spool_database import room_to_open
 from edge_runtime.states import State
-from edge_runtime.station import HealthSettings, MetricsSettings, MqttSettings, SourceSettings, Station
+from edge_runtime.station import HealthSettings, MetricsSettings, MqttSettings, PictureSettings, SourceSettings, Station
+from edge_runtime.storage_watch import FREE_BYTES, free_bytes_beside
 from edge_runtime.tally import Counters
 
 
@@ -196,6 +201,72 @@ def test_a_state_dir_is_tried_and_left_as_it_was(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("free_mb", "max_mb", "rating", "text"),
+    [
+        (0, 0, Rating.WRONG, ": its disk has 0.0 MB free, and the spool needs 12.6 MB: make room, or choose another "),
+        (12.5, 1000, Rating.WRONG, ": its disk has 12.5 MB free, and the spool needs 12.6 MB: make room, or choose an"),
+        (
+            12.6,
+            1000,
+            Rating.DOUBTFUL,
+            ": its disk has 12.6 MB free: pictures of NOK and ERROR are left out with less",
+        ),
+        (
+            72.5,
+            1000,
+            Rating.DOUBTFUL,
+            ": its disk has 72.5 MB free: pictures of NOK and ERROR are left out with less",
+        ),
+        (72.6, 1000, Rating.OK, ""),
+        (12.6, 0, Rating.OK, ""),
+    ],
+)
+def test_a_disk_without_room_for_the_spool_is_wrong_and_without_room_for_pictures_doubtful(
+    tmp_path, free_mb, max_mb, rating, text
+):
+    asked = []
+    s = station(tmp_path, pictures=PictureSettings(max_mb=max_mb))
+    (finding,) = check_state_dir(s, free_bytes=lambda folder: asked.append(folder) or round(free_mb * 1e6))
+    assert finding.rating is rating
+    assert finding.text.startswith(f"state_dir {s.state_dir}{text}")
+    assert asked == [tmp_path]  # the folder itself would be made later
+
+
+def test_what_check_asks_of_the_disk_is_what_opening_the_spool_takes(tmp_path):
+    folder = tmp_path / "state"
+
+    def taken():
+        return sum(path.stat().st_size for path in folder.iterdir())
+
+    new = room_to_open(folder)
+    with Spool(folder):
+        assert 0.95 * new < taken() <= new
+        with_log = room_to_open(folder)  # as after a power cut, which leaves the log there
+    assert with_log <= new / 2 + 50_000
+    before, again = taken(), room_to_open(folder)
+    with Spool(folder):
+        assert taken() - before <= again
+
+
+def test_a_full_disk_is_wrong_where_run_would_end_with_74_and_what_is_enough_for_check_is_enough_to_serve(tmp_path):
+    with small_disk(tmp_path / "disk", 20_000) as disk:
+        s = station(tmp_path, state_dir=disk / "state", pictures=PictureSettings(max_mb=0))
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(free_bytes_beside(disk) - 100_000))
+        (finding,) = check_state_dir(s)
+        assert finding.rating is Rating.WRONG
+        with pytest.raises(StorageError, match="database or disk is full"):
+            Spool(s.state_dir)
+        shutil.rmtree(s.state_dir)
+        ballast.unlink()
+        ballast.write_bytes(bytes(free_bytes_beside(disk) - 12_640_000))
+        (finding,) = check_state_dir(s)
+        assert finding == Finding(f"state_dir {s.state_dir}")
+        with Spool(s.state_dir):
+            assert free_bytes_beside(disk) >= FREE_BYTES
+
+
 def refusal(folder, state_dir):
     with pytest.raises(StorageError) as refused:
         list(check_state_dir(station(folder, state_dir=state_dir)))
@@ -274,6 +345,39 @@ def test_a_state_dir_that_the_systemd_unit_will_make_is_doubtful_and_not_wrong(t
     assert finding.rating is Rating.DOUBTFUL
     assert "the systemd unit makes both" in finding.text
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["folder://x", "video://x"])
+def test_a_recording_in_hardware_mode_is_doubtful_for_no_part_starts_it(tmp_path, uri):
+    (finding,) = check_settings(station(tmp_path, mode="hardware", source=SourceSettings(uri=uri)))
+    assert finding.rating is Rating.DOUBTFUL
+    assert finding.text.startswith(f"mode hardware: source {uri} is a recording and waits for no signal: its pictures")
+    for mode in ("free-running", "triggered", "interval"):
+        assert list(check_settings(station(tmp_path, mode=mode))) == []
+
+
+@pytest.mark.parametrize(
+    ("health", "named"),
+    [
+        (
+            {"brightness_low": 0.0, "saturated_high": 1.0, "sharpness_low": 0.0},
+            "brightness_low 0, saturated_high 1, sharpness_low 0",
+        ),
+        ({"brightness_low": 0.5, "saturated_high": 0.99, "sharpness_low": 0.0}, "sharpness_low 0"),
+        ({"brightness_low": 5.0, "saturated_high": 0.0, "sharpness_low": 0.01}, None),
+        ({}, None),
+    ],
+)
+def test_limits_of_frames_that_are_switched_off_are_named(tmp_path, health, named):
+    found = list(check_settings(station(tmp_path, health=HealthSettings(**health))))
+    text = "such frames are judged, and may be OK; null takes the bundle's limits"
+    assert found == ([Finding(f"health: {named} not checked: {text}", Rating.DOUBTFUL)] if named else [])
+
+
+def test_check_tells_of_settings_that_are_hardly_meant(tmp_path):
+    s = with_pictures(tmp_path, "o", mode="hardware", health=HealthSettings(sharpness_low=0.0))
+    doubts = [f.text.partition(":")[0] for f in findings(s) if f.rating is Rating.DOUBTFUL]
+    assert doubts == ["mode hardware", "health"]
 
 
 def test_a_metrics_port_that_is_taken_is_wrong_unless_this_very_station_answers_there(tmp_path):
