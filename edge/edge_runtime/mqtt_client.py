@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 import socket
-import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from edge_runtime.link import Confirmed, Down, LinkEvent, Refused, Up
 from edge_runtime.states import State, StateReport
 from edge_runtime.station import MqttSettings, Station
 from edge_runtime.takeover import TakeoverWatch
+from edge_runtime.tls_files import tls_context
 
 KEEPALIVE_S = 10
 RECONNECT_S = (1.0, 5.0)  # the first pause, and the longest; each is shortened by up to a half at random
@@ -233,14 +233,7 @@ def paho_client(mqtt: MqttSettings, client_id: str) -> paho.Client:
     if mqtt.user is not None:
         client.username_pw_set(mqtt.user, read_password(mqtt))
     if mqtt.tls is not None:
-        ca, cert, key = mqtt.tls.ca, mqtt.tls.cert, mqtt.tls.key
-        try:
-            client.tls_set(str(ca), str(cert) if cert else None, str(key) if key else None)
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise ConfigError(
-                f"mqtt.tls: the certificates cannot be used ({error}): ca {ca}, cert {cert}, key {key} "
-                "must be PEM files that this user may read"
-            ) from error
+        client.tls_set_context(tls_context(mqtt.tls))
     return client
 
 

@@ -8,10 +8,11 @@ The field descriptions are the comments that `edge-daemon init` writes.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edge_runtime.engine import ENGINES, EngineKind
 from edge_runtime.manifest import FrameLimits
@@ -21,7 +22,17 @@ from edge_runtime.spool_retention import MB, Retention
 from edge_runtime.strict_yaml import model_from_yaml
 from edge_runtime.topics import Topics
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
+
+def _name_check(longest: int) -> AfterValidator:
+    def check(name: str) -> str:
+        if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{longest}}}", name):
+            raise ValueError(f"found {name!r}: must be 1 to {longest} letters (A-Z, a-z), digits, - or _")
+        return name
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, _name_check(20)]
 AnyPath = Annotated[Path, Field(strict=False)]  # YAML has strings
 
 
@@ -73,7 +84,7 @@ class MqttSettings(_Part):
     host: Annotated[str, Field(min_length=1)] = Field(description="the broker's name or address")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(default=1883, description="1883, or 8883 with TLS")
     protocol: Literal["3.1.1", "5"] = Field(default="3.1.1", description='"3.1.1" or "5"')
-    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = Field(
+    client_id: Annotated[str, _name_check(64)] | None = Field(
         default=None, description="null: edge-LINE-CELL; two clients with one id throw each other out"
     )
     user: str | None = Field(default=None, description="the user's name at the broker, if it asks for one")

@@ -21,6 +21,8 @@ from edge_runtime.unknown_key import model_at, unknown_key
 from edge_runtime.yaml_lines import YamlError, nodes_from_yaml, told_by_line
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
+RULES = {"model_type": "must be a mapping of keys to values", "path_type": "must be a path"}
+YAML_WORDS = {"None": "nothing", "True": "true", "False": "false"}
 
 
 def model_from_yaml(path: Path, model: type[Model]) -> Model:
@@ -37,7 +39,7 @@ def model_from_yaml(path: Path, model: type[Model]) -> Model:
     except (YamlError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must be a mapping of keys to values, not {type(content).__name__}")
+        raise ConfigError(f"{path} holds no keys; `edge-daemon init` writes a {model.__name__.lower()}'s file")
     try:
         return model.model_validate(content)
     except pydantic.ValidationError as error:
@@ -58,7 +60,10 @@ def _what(detail: ErrorDetails, model: type[pydantic.BaseModel]) -> str:
 
 def broken_rule(detail: ErrorDetails) -> str:
     """What was found and what it must be, without pydantic's own words."""
-    rule = detail["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    rule = RULES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return rule
-    return f"found {detail['input']!r}: {rule}"
+    for pydantics in ("Input should", "String should"):
+        rule = rule.replace(pydantics, "must")
+    found = repr(detail["input"])
+    return f"found {YAML_WORDS.get(found, found)}: {rule}"

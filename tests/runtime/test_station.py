@@ -91,8 +91,8 @@ zzz: 1
     )
     for expected in (
         "does not describe a station:\n  line: missing; the first part of every topic",
-        "\n  line 1, cell: found 'press/1': String should match pattern",
-        "\n  line 2, bundle: found 7: ",
+        "\n  line 1, cell: found 'press/1': must be 1 to 20 letters (A-Z, a-z), digits, - or _\n",
+        "\n  line 2, bundle: found 7: must be a path\n",
         "\n  line 3, precision: found 'fp8': must be 'fp32', 'fp16' or 'int8'",
         "\n  line 4, mode: found 'sometimes': must be 'free-running', 'triggered', 'interval' or 'hardware'",
         "\n  line 5, threads: found 'two': must be a valid integer",
@@ -120,7 +120,14 @@ zzz: 1
         ("mqtt: {host: h, tls: {ca: a, caa: b}}", "mqtt.tls.caa: unknown key; did you mean ca?"),
         ("mqtt: {host: h, tls: {ca: a, uri: b}}", "mqtt.tls.uri: unknown key here; it belongs under source"),
         ("mqtt: {host: h, protocol: 5}", "mqtt.protocol: found 5: must be '3.1.1' or '5'"),
-        ("mqtt: []", "mqtt: found []"),
+        ("mqtt: {host: ''}", "mqtt.host: found '': must have at least 1 character"),
+        ("mqtt: {host: h, port:}", "mqtt.port: found nothing: must be a valid integer"),
+        (
+            "mqtt: {host: h, client_id: a b}",
+            "client_id: found 'a b': must be 1 to 64 letters (A-Z, a-z), digits, - or _",
+        ),
+        ("mqtt: []", "mqtt: found []: must be a mapping of keys to values"),
+        ("recipe: true", "recipe: found true: must be a valid integer"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(tmp_path, addition, message):
@@ -132,8 +139,9 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path, addition, mes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "must be a mapping of keys to values, not NoneType"),
-        ("- a\n- b", "must be a mapping of keys to values, not list"),
+        ("", "station.yaml holds no keys; `edge-daemon init` writes a station's file"),
+        ("# nothing yet\n", "station.yaml holds no keys; "),
+        ("- a\n- b", "station.yaml holds no keys; "),
         ("a: [1", "is not valid YAML"),
         ("line: a\nline: b", "line 2: line stands here again, first in line 1"),
         ("mqtt: {user: a,\n  password: hunter2", "line 2: this is no YAML: "),
