@@ -46,7 +46,7 @@ def find_pictures(bundle: Bundle, folder: Path, progress: Progress) -> list[NDAr
     """
     if PICTURES not in bundle.manifest.files:
         raise BundleError(f"bundle {bundle.label} has no {PICTURES}: it was built without INT8")
-    listed = CalibrationPictures.model_validate_json((bundle.folder / PICTURES).read_bytes()).pictures
+    listed = bundle.record(PICTURES, CalibrationPictures, "a list of calibration pictures").pictures
     manifest, found, wrong = bundle.manifest, [], []
     for one in progress.track("calibration pictures", listed):
         path = folder / one.path

@@ -45,7 +45,7 @@ class ImplicitInt8:
         require_calibrators(nvidia.trt, calibrator)
         self.key = implicit_key(nvidia, bundle, calibrator)
         self._nvidia, self._files, self._calibrator, self._pictures = nvidia, files, calibrator, pictures
-        self._chosen = Int8Plan.model_validate_json((bundle.folder / PLAN).read_bytes()).quantised
+        self._chosen = bundle.record(PLAN, Int8Plan, "a plan of INT8").quantised
         if not pictures:
             self._cache = (bundle.folder / calibrator.cache_file).read_bytes()
             self.source = f"the ranges in {calibrator.cache_file} of the bundle"

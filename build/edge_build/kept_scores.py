@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import pydantic
 from pydantic import Field, model_validator
 
 from edge_build.held_out import HeldOut
@@ -65,12 +64,9 @@ def read_scores(bundle: Bundle) -> dict[Precision, KeptScores]:
             f"bundle {bundle.label} has no {FILE}, the scores that its threshold was set on: an earlier version built "
             "it. Give good pictures as well, or build it again"
         )
-    path = bundle.folder / FILE
-    try:
-        kept = Kept.model_validate_json(path.read_bytes()).precisions
-    except pydantic.ValidationError as error:
-        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
-        raise BundleError(f"{path} does not hold the scores of held-out pictures: {places}; {REBUILD}") from error
+    kept = bundle.record(FILE, Kept, "a record of held-out scores").precisions
     if missing := [precision.value for precision in bundle.manifest.graphs if precision not in kept]:
-        raise BundleError(f"{path} has no scores of {', '.join(missing)}, which {bundle.label} has; {REBUILD}")
+        raise BundleError(
+            f"{bundle.folder / FILE} has no scores of {', '.join(missing)}, which {bundle.label} has; {REBUILD}"
+        )
     return {precision: kept[precision] for precision in bundle.manifest.graphs}

@@ -40,10 +40,10 @@ def write_learned(folder: Path, learned: Learned) -> None:
 
 
 def read_learned(bundle: Bundle) -> Learned:
-    """Likewise; empty for a bundle that has no such list."""
+    """Likewise; empty for a bundle that has no such list. Raises BundleError for another file."""
     if FILE not in bundle.manifest.files:
         return Learned()
-    return Learned.model_validate_json((bundle.folder / FILE).read_bytes())
+    return bundle.record(FILE, Learned, "a record of learned pictures")
 
 
 def refuse_learned(bundle: Bundle, pictures: Sequence[Picture]) -> None:

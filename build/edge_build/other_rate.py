@@ -153,7 +153,7 @@ def _story(
     results: Mapping[Precision, GateResult],
     notes: tuple[str, ...],
 ) -> Story:
-    plan = Int8Plan.model_validate_json((bundle.folder / PLAN).read_bytes()) if PLAN in manifest.files else None
+    plan = bundle.record(PLAN, Int8Plan, "a plan of INT8") if PLAN in manifest.files else None
     return Story(
         manifest,
         held_out={precision: np.array(kept[precision].scores) for precision in manifest.graphs},

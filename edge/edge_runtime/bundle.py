@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pydantic
 
@@ -17,6 +18,8 @@ from edge_runtime.manifest import GraphEntry, Manifest, Threshold
 from edge_runtime.manifest_digest import digest_of
 from edge_runtime.prepare import PREPROCESSING
 from edge_runtime.records import Precision
+
+Parsed = TypeVar("Parsed", bound=pydantic.BaseModel)
 
 MANIFEST = "manifest.json"
 REBUILD = "build the bundle again or copy it again from where it was built (into a store: `edge-deploy install`)"
@@ -45,6 +48,11 @@ class Bundle:
     def threshold(self, precision: Precision) -> Threshold:
         """The threshold that was set on that precision's own graph. Raises BundleError when there is no such graph."""
         return self._entry(precision).threshold
+
+    def record(self, file: str, kind: type[Parsed], what: str) -> Parsed:
+        """What a JSON file of the bundle says. Raises BundleError when it `is not {what}`."""
+        path = self.folder / file
+        return _parse(path.read_bytes(), kind, path, what)
 
     def _entry(self, precision: Precision) -> GraphEntry:
         entry = self.manifest.graphs.get(precision)
@@ -77,11 +85,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {REBUILD}") from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
-    try:
-        manifest = Manifest.model_validate_json(text)
-    except pydantic.ValidationError as error:
-        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
-        raise BundleError(f"{path} is not a manifest of schema version 1: {places}; {REBUILD}") from error
+    manifest = _parse(text, Manifest, path, "a manifest of schema version 1")
     if manifest.digest not in (None, digest_of(text)):
         raise BundleError(f"{path} is not the file that was built: its digest differs; {REBUILD}")
     if manifest.preprocessing != PREPROCESSING:
@@ -99,6 +103,14 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _parse(text: bytes, kind: type[Parsed], path: Path, what: str) -> Parsed:
+    try:
+        return kind.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
+        raise BundleError(f"{path} is not {what}: {places}; {REBUILD}") from error
 
 
 def _require_active(folder: Path) -> None:

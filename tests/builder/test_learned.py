@@ -13,6 +13,7 @@ from edge_build.dataset import scan_dataset
 from edge_build.learned import Learned, learned_from, read_learned, refuse_learned
 from edge_build.pictures import DatasetError
 from edge_runtime.bundle import Bundle, open_bundle
+from edge_runtime.errors import BundleError
 
 
 def bundle_that_learned(folder: Path, text: str) -> Bundle:
@@ -57,3 +58,10 @@ def test_a_bundle_that_kept_the_hashes_of_files_alone_knows_the_files(tmp_path: 
 
 def test_a_bundle_without_the_list_knows_none(tmp_path: Path) -> None:
     assert read_learned(open_bundle(write_bundle(tmp_path / "bundle"))) == Learned()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"sha256": ["f00"]}'])
+def test_an_odd_record_of_learned_pictures_is_told(tmp_path: Path, text: str) -> None:
+    bundle = bundle_that_learned(tmp_path / "bundle", text)
+    with pytest.raises(BundleError, match=r"learned.json is not a record of learned pictures: .*; build the bundle ag"):
+        read_learned(bundle)
