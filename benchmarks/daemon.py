@@ -2,11 +2,12 @@
 
 A real mosquitto on loopback, the real `edge-daemon` process, a folder of pictures, and a subscriber that counts.
 
-    .venv/bin/python benchmarks/daemon.py [--bundle DIR] [--pictures 300] [--size 1024] [--json FILE]
+    .venv/bin/python benchmarks/daemon.py [--bundle DIR] [--pictures 300] [--size 1024] [--fps 100] [--json FILE]
 
 `own` is measured in the daemon from having the frame in hand to having handed all three records to the MQTT client,
 less the inference: prepare, frame health, decision, commit (synced to the disk), the way to the publisher's thread,
 encoding, publishing. `arrival` is a subscriber's: from the verdict's time stamp (before the commit) to its arrival.
+`bare sync` is for comparison: 4 kB written over a file and synced to the same disk, at the same pace, without a daemon.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import paho.mqtt.client as paho
 from _broker import connect, free_port, start_mosquitto
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_runtime.station import MqttSettings, SourceSettings, Station
+from edge_runtime.station import MqttSettings, PictureSettings, SourceSettings, Station
 from edge_runtime.station_template import text_from_station
 from edge_runtime.verdict_json import decode_json
 
@@ -52,6 +53,7 @@ def main() -> None:
             threads=1,
             source=SourceSettings(uri=f"folder://{folder / 'pictures'}", fps=options.fps),
             state_dir=folder / "state",
+            pictures=PictureSettings(max_mb=0 if options.keep_none else 1000),
             mqtt=MqttSettings(host="127.0.0.1", port=port),
         )
         (folder / "station.yaml").write_text(text_from_station(station))
@@ -60,7 +62,24 @@ def main() -> None:
                 log, arrivals_ms = _run(folder / "station.yaml", port, options.pictures)
             finally:
                 broker.terminate()
-    _report(options, log, arrivals_ms)
+        syncs_ms = _bare_syncs(folder / "synced", 0 if options.fps is None else 1 / options.fps)
+    _report(options, log, arrivals_ms, syncs_ms)
+
+
+def _bare_syncs(path: Path, pause_s: float) -> list[float]:
+    """How many milliseconds writing 4 kB over a file and syncing takes, each time after a pause."""
+    path.write_bytes(bytes(1 << 20))
+    taken_ms = []
+    with path.open("r+b", buffering=0) as file:
+        os.fsync(file.fileno())
+        for _ in range(60):
+            time.sleep(pause_s)
+            began_s = time.perf_counter()
+            file.seek(0)
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            taken_ms.append((time.perf_counter() - began_s) * 1e3)
+    return taken_ms
 
 
 def _run(station: Path, port: int, pictures: int) -> tuple[str, list[float]]:
@@ -90,13 +109,14 @@ def _run(station: Path, port: int, pictures: int) -> tuple[str, list[float]]:
     return found.stderr, [arrivals_ms[seq] for seq in sorted(arrivals_ms)]
 
 
-def _report(options: argparse.Namespace, log: str, arrivals_ms: list[float]) -> None:
+def _report(options: argparse.Namespace, log: str, arrivals_ms: list[float], syncs_ms: list[float]) -> None:
     rows: dict[str, dict[str, str]] = {}
     for line in log.splitlines():
         if match := LINE.search(line):
             rows.setdefault(match[1], {}).update(dict(pair.split("=") for pair in match[2].split()))
     live = [row for row in rows.values() if "own" in row]  # without: it waited for the broker and was backlog
-    measured = {stage: [int(row[stage]) / 1000 for row in live] for stage in STAGES} | {"arrival": arrivals_ms}
+    measured = {stage: [int(row[stage]) / 1000 for row in live] for stage in STAGES}
+    measured |= {"arrival": arrivals_ms, "bare sync": syncs_ms}
     figures = {stage: _percentiles(values) for stage, values in measured.items()}
     print(f"{options.pictures} pictures of {options.size} x {options.size}, {options.fps or 'as fast as possible'}\n")
     print("| milliseconds | median | 99 % | largest |\n|---|---:|---:|---:|")
@@ -126,6 +146,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--size", type=int, default=1024, help="edge length of the pictures")
     parser.add_argument("--fps", type=float, help="pace; the default is as fast as possible")
+    parser.add_argument("--keep-none", action="store_true", help="keep no pictures as evidence")
     parser.add_argument("--work", type=Path, help="the disk to work on; the default is the temporary folder's")
     parser.add_argument("--json", type=Path, help="write the figures here")
     return parser.parse_args()
