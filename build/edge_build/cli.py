@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from edge_build.input_size import Size
 from edge_build.progress import progress_for_stderr
-from edge_runtime.engine import ENGINES, EngineKind
+from edge_build.recipe.input_size import Size
+from edge_runtime.engines.protocol import ENGINES, EngineKind
+from edge_runtime.engines.tensorrt.implicit_int8 import NOT_JUDGED, Calibrator
 from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
-from edge_runtime.implicit_calibration import NOT_JUDGED, Calibrator
 from edge_runtime.records import Precision
 
 HOST_PACKAGES = {"torch", "onnx", "sklearn", "scipy", "jinja2"}  # the extra `host`: a device has none of them
@@ -45,7 +45,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same pictures.")] = 0,
 ) -> None:
     """Render a sample dataset: machined parts, six kinds of defects, exact masks."""
-    from edge_build.sample import SampleCounts, make_sample
+    from edge_build.sample.dataset import SampleCounts, make_sample
 
     make_sample(folder, seed, SampleCounts(), progress_for_stderr())
 
@@ -59,7 +59,7 @@ def init(
     ] = None,
 ) -> None:
     """Look at a folder of pictures and print a commented recipe."""
-    from edge_build.recipe_template import recipe_for
+    from edge_build.workflows.init import recipe_for
 
     wanted = None if size is None else _size(size)
     print(recipe_for(dataset, detector.value, wanted, progress_for_stderr()), end="")
@@ -77,7 +77,7 @@ def _size(text: str) -> tuple[int, int]:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of recipes, for editors."""
-    from edge_build.recipe import recipe_json_schema
+    from edge_build.recipe.recipe import recipe_json_schema
 
     print(json.dumps(recipe_json_schema(), indent=2))
 
@@ -93,13 +93,13 @@ def build(
     ] = False,
 ) -> None:
     """Learn from the recipe's pictures and write a bundle, with its report."""
-    from edge_build.recipe import read_recipe
+    from edge_build.recipe.recipe import read_recipe
 
     followed = read_recipe(recipe)  # what is wrong with it is said before the slow imports
 
-    from edge_build.builder import build as build_bundle
-    from edge_build.evaluation import write_at_once
-    from edge_build.summary import outcome
+    from edge_build.evaluation.result import write_at_once
+    from edge_build.evaluation.summary import outcome
+    from edge_build.workflows.build import build as build_bundle
 
     text, progress = recipe.read_text(encoding="utf-8"), progress_for_stderr()
     built = build_bundle(followed, text, out, progress, resume=resume, thorough=thorough)
@@ -128,9 +128,9 @@ def calibrate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
 ) -> None:
     """Without learning: calibrate INT8, set thresholds and limits of frames on new pictures, or another rate."""
-    from edge_build.evaluation import write_at_once
-    from edge_build.other_rate import set_rate
-    from edge_build.recalibrate import recalibrate
+    from edge_build.evaluation.result import write_at_once
+    from edge_build.workflows.change_rate import set_rate
+    from edge_build.workflows.recalibrate import recalibrate
 
     progress = progress_for_stderr()
     if pictures is not None:
@@ -158,13 +158,13 @@ def evaluate(
     save_scores: Annotated[Path | None, typer.Option(help="Write scores and maps to this .npz.")] = None,
 ) -> None:
     """Measure a bundle on test pictures: metrics, misses, false rejects, latency."""
-    from edge_build.evaluate import run_evaluate
-    from edge_build.exact_engine import IMITATED, exact_engine
-    from edge_build.pictures import DatasetError
-    from edge_build.summary import summary_text
-    from edge_runtime.bundle import Bundle
-    from edge_runtime.engine import Engine
-    from edge_runtime.engine_choice import choose_engine
+    from edge_build.data.pictures import DatasetError
+    from edge_build.evaluation.evaluate import run_evaluate
+    from edge_build.evaluation.summary import summary_text
+    from edge_build.graphs.emulated_engine import IMITATED, exact_engine
+    from edge_runtime.bundle.reader import Bundle
+    from edge_runtime.engines.protocol import Engine
+    from edge_runtime.engines.selection import choose_engine
 
     progress = progress_for_stderr()
     imitated = engine is EngineKind.ONNXRUNTIME and precision is not Precision.FP32
@@ -215,13 +215,13 @@ def compile_bundle(
     engines: EnginesFolder = ENGINES,
 ) -> None:
     """On the device: compile a bundle's graphs for its GPU, and prove the engines on the golden pictures."""
-    from edge_build.calibration_pictures import find_pictures
-    from edge_build.compile import Settings, compile_engine
-    from edge_build.implicit_int8 import ImplicitInt8
-    from edge_build.in_child import ChildFailedError, in_child
-    from edge_runtime.bundle import open_bundle
-    from edge_runtime.engine_files import EngineFiles, machine_id
-    from edge_runtime.nvidia import find_nvidia
+    from edge_build.on_device.calibration_pictures import find_pictures
+    from edge_build.on_device.child_process import ChildFailedError, in_child
+    from edge_build.on_device.compile import Settings, compile_engine
+    from edge_build.on_device.implicit_int8 import ImplicitInt8
+    from edge_runtime.bundle.reader import open_bundle
+    from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, machine_id
+    from edge_runtime.engines.tensorrt.stack import find_nvidia
 
     if implicit_calibration is not None and precision is not Precision.INT8:
         raise ConfigError("--implicit-calibration makes INT8 alone: give --precision int8, too")
@@ -261,14 +261,14 @@ def inspect_file(
 ) -> None:
     """Say what graphs or an engine are made of: layers, precisions, sizes, and what TensorRT would refuse."""
     if what.is_file():
-        from edge_build.inspect_engine import engine_text
-        from edge_runtime.engine_files import machine_id
-        from edge_runtime.nvidia import find_nvidia
+        from edge_build.on_device.inspect_engine import engine_text
+        from edge_runtime.engines.tensorrt.engine_cache import machine_id
+        from edge_runtime.engines.tensorrt.stack import find_nvidia
 
         print(engine_text(what, find_nvidia, machine_id(), layers))
     else:
-        from edge_build.inspect_bundle import bundle_text
-        from edge_runtime.bundle import open_bundle
+        from edge_build.workflows.inspect_bundle import bundle_text
+        from edge_runtime.bundle.reader import open_bundle
 
         print(bundle_text(open_bundle(what), compile_too))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from edge_runtime.manifest import Record
+from edge_runtime.bundle.manifest import Record
 
 Method = Literal["minmax", "percentile", "entropy"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edge_calibration.int8_plan import LEVELS, TINY_RANGE
-from edge_calibration.network import Network
+from edge_calibration.quantisable_network import Network
 
 SHRINKS = np.linspace(1.0, 0.8, 9)  # of a channel's largest weight: clipping it a little may cost less than it saves
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, betaincinv  # Binomial and inverse Beta; scipy.stats takes a second to import
 
+from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.errors import EdgeError
-from edge_runtime.manifest import Threshold
 
 CONFIDENCE = 0.95
 

@@ -28,9 +28,9 @@ import pydantic
 from edge_deploy.durable import make_folder, replaced_file, storage_errors
 from edge_deploy.keys import SIGNATURE_BYTES, SigningKey, TrustedKey
 from edge_deploy.tar_header import BLOCK, LENGTH_FIELD, MAX_LENGTH, MAX_NAME, header_for, padded, what_header_says
-from edge_runtime.bundle import MANIFEST, open_bundle
+from edge_runtime.bundle.manifest import FileEntry, Manifest
+from edge_runtime.bundle.reader import MANIFEST, open_bundle
 from edge_runtime.errors import BundleError
-from edge_runtime.manifest import FileEntry, Manifest
 
 SIGNATURE = "manifest.sig"
 MAX_MANIFEST = 4 << 20  # read into memory before its signature is known

@@ -24,9 +24,9 @@ from edge_deploy import activation
 from edge_deploy.archive import Archive, open_archive
 from edge_deploy.durable import make_folder, storage_errors, sync_folder
 from edge_deploy.keys import TrustedKey
-from edge_runtime.bundle import MANIFEST, open_bundle, sha256_of
+from edge_runtime.bundle.manifest_digest import is_damaged
+from edge_runtime.bundle.reader import MANIFEST, open_bundle, sha256_of
 from edge_runtime.errors import BundleError, StorageError
-from edge_runtime.manifest_digest import is_damaged
 
 INCOMING = "incoming"
 

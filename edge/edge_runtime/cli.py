@@ -10,13 +10,13 @@ import pydantic
 import typer
 from pydantic_core import ErrorDetails
 
-from edge_runtime.bundle import read_manifest
-from edge_runtime.engine import ENGINES, EngineKind
+from edge_runtime.bundle.reader import read_manifest
+from edge_runtime.config.station import MqttSettings, SourceSettings, Station, read_station
+from edge_runtime.config.template import text_from_station
+from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.errors import ConfigError, EdgeError
 from edge_runtime.records import Precision
-from edge_runtime.station import MqttSettings, SourceSettings, Station, read_station
-from edge_runtime.station_template import text_from_station
-from edge_runtime.strict_yaml import broken_rule
+from edge_runtime.strict_yaml.model import broken_rule
 
 app = typer.Typer(
     help="Judges every part at the line: pictures in, verdicts on MQTT out.",
@@ -93,7 +93,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="one line for each verdict, with its times")] = False,
 ) -> None:
     """Judge every picture and publish the verdicts, until SIGTERM or Ctrl-C."""
-    from edge_runtime.daemon import run_daemon  # the engine takes a while to import, and `init` does not need it
+    from edge_runtime.commands.run import run_daemon  # the engine takes a while to import, and `init` does not need it
 
     run_daemon(station_file, once, verbose)
 
@@ -101,7 +101,7 @@ def run(
 @app.command()
 def check(station_file: StationFile) -> None:
     """Say everything that is wrong with a configuration, its bundle, its source and its broker; exit 0 or 78."""
-    from edge_runtime.preflight import Rating, findings
+    from edge_runtime.commands.check import Rating, findings
 
     wrong = 0
     for finding in findings(read_station(station_file)):
@@ -121,9 +121,9 @@ def selftest(
     verbose: Annotated[bool, typer.Option("--verbose", help="why `auto` does not take TensorRT, in full")] = False,
 ) -> None:
     """Prove that this device measures what the host measured; the exit code says what is missing (docs/device.md)."""
-    from edge_runtime.bundle import open_bundle
-    from edge_runtime.engine_choice import CALIBRATORS
-    from edge_runtime.selftest import selftest as prove
+    from edge_runtime.bundle.reader import open_bundle
+    from edge_runtime.commands.selftest import selftest as prove
+    from edge_runtime.engines.selection import CALIBRATORS
 
     opened = open_bundle(bundle)
     possible = [Precision.INT8] if engine in CALIBRATORS else list(opened.manifest.graphs)

@@ -12,7 +12,7 @@ import edge_build
 import edge_calibration
 import edge_runtime
 from edge_build.cli import INTERRUPTED
-from edge_build.in_child import BUG
+from edge_build.on_device.child_process import BUG
 from edge_runtime.errors import EdgeError
 
 PAGE = Path(__file__).parents[2] / "docs/build.md"

@@ -3,15 +3,15 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from made_detectors import HEIGHT, WIDTH, made_cpr, made_patchcore
 from onnx import TensorProto
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from small_graph import small_graph, small_picture
+from tests.support.made_detectors import HEIGHT, WIDTH, made_cpr, made_patchcore
+from tests.support.small_graph import small_graph, small_picture
 
-from edge_build.export import export_graph
-from edge_calibration.network import constants_of, network_of
+from edge_build.graphs.export import export_graph
 from edge_calibration.qdq import with_qdq
-from edge_runtime.onnxruntime_engine import OnnxruntimeEngine
+from edge_calibration.quantisable_network import constants_of, network_of
+from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 
 ACTIVATIONS = {"Relu", "Clip"}
 

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_calibration.threshold import pictures_needed, shortage, threshold_from_good
+from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.errors import EdgeError
-from edge_runtime.judge import decide
-from edge_runtime.manifest import Threshold
+from edge_runtime.inspection.judge import decide
 from edge_runtime.records import Inspection, Outcome
 
 

@@ -17,7 +17,7 @@ from edge_deploy.archive import pack_bundle
 from edge_deploy.cli import main
 from edge_deploy.keys import SigningKey, TrustedKey, generate_pair, load_signing_key
 from edge_deploy.tar_header import header_for, padded
-from edge_runtime.prepare import PREPROCESSING
+from edge_runtime.imaging.preprocess import PREPROCESSING
 
 THRESHOLD = {
     "score": 1.0,

@@ -20,7 +20,7 @@ from typing import Any
 
 from edge_deploy.keys import load_trusted_key
 from edge_deploy.store import Store
-from edge_runtime.bundle import open_bundle
+from edge_runtime.bundle.reader import open_bundle
 
 Change = Callable[[Store], object]
 CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT

@@ -13,7 +13,7 @@ import pytest
 from edge_deploy.archive import open_archive, pack_bundle
 from edge_deploy.keys import SigningKey, TrustedKey, generate_pair
 from edge_deploy.tar_header import header_for
-from edge_runtime.bundle import open_bundle
+from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.errors import BundleError, StorageError
 
 Pack = Callable[..., Path]

@@ -13,9 +13,9 @@ import pytest
 from edge_deploy.archive import pack_bundle
 from edge_deploy.keys import SigningKey, TrustedKey
 from edge_deploy.store import Entry, Installation, Role, Store
-from edge_runtime.bundle import open_bundle
+from edge_runtime.bundle.manifest_digest import with_digest
+from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.errors import BundleError, StorageError
-from edge_runtime.manifest_digest import with_digest
 
 Pack = Callable[..., Path]
 

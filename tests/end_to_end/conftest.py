@@ -15,13 +15,13 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from build_stage import Made, changed_recipe, edge_build, write_recipe
-from mqtt_end import end
 from paho.mqtt.enums import CallbackAPIVersion
-from tiny_bundle import write_bundle
-from tiny_dataset import write_dataset
+from tests.support.build_stage import Made, changed_recipe, edge_build, write_recipe
+from tests.support.mqtt_end import end
+from tests.support.tiny_bundle import write_bundle
+from tests.support.tiny_dataset import write_dataset
 
-FAULTY = Path(__file__).parents[1] / "faulty_hardware.py"
+FAULTY = Path(__file__).parents[1] / "support/faulty_hardware.py"
 WAIT_S = 15  # for anything that must come; it comes within milliseconds unless the machine is busy
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 

@@ -9,12 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from build_stage import ONLY_FP32, Made, assert_compilable, edge_build, left_in, needs_compiler, write_recipe
-from tiny_dataset import SIDE, write_dataset
+from tests.support.build_stage import (
+    ONLY_FP32,
+    Made,
+    assert_compilable,
+    edge_build,
+    left_in,
+    needs_compiler,
+    write_recipe,
+)
+from tests.support.tiny_dataset import SIDE, write_dataset
 
-from edge_build.exact_engine import exact_engine
-from edge_runtime.bundle import open_bundle
-from edge_runtime.golden import replay_golden
+from edge_build.graphs.emulated_engine import exact_engine
+from edge_runtime.bundle.reader import open_bundle
+from edge_runtime.engines.golden import replay_golden
 from edge_runtime.records import Precision
 
 

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import torch
-from build_stage import (
+from tests.support.build_stage import (
     ONLY_FP32,
     PROGRAM,
     Made,
@@ -22,10 +22,10 @@ from build_stage import (
     needs_compiler,
     refused,
 )
-from made_torchvision import made_b0_state
-from tiny_dataset import write_dataset
+from tests.support.made_torchvision import made_b0_state
+from tests.support.tiny_dataset import write_dataset
 
-from edge_runtime.bundle import open_bundle
+from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.records import Precision
 
 

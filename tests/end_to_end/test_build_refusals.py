@@ -12,9 +12,9 @@ from pathlib import Path
 
 import cv2
 import pytest
-from build_stage import PROGRAM, Made, edge_build, left_in, refused, write_recipe
-from small_disk import small_disk
-from tiny_dataset import part, write_dataset
+from tests.support.build_stage import PROGRAM, Made, edge_build, left_in, refused, write_recipe
+from tests.support.small_disk import small_disk
+from tests.support.tiny_dataset import part, write_dataset
 
 
 def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made, tmp_path: Path) -> None:

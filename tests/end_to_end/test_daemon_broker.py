@@ -8,9 +8,9 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from mqtt_end import end
 from paho.mqtt.enums import CallbackAPIVersion
-from tiny_bundle import write_pictures
+from tests.support.mqtt_end import end
+from tests.support.tiny_bundle import write_pictures
 
 
 def check(station):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_bundle import write_pictures
+from tests.support.tiny_bundle import write_pictures
 
 from edge_runtime.records import Flag
-from edge_runtime.verdict_binary import decode_binary
+from edge_runtime.wire.verdict_binary import decode_binary
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 

@@ -6,7 +6,7 @@ import ctypes
 import time
 
 import pytest
-from tiny_bundle import write_pictures
+from tests.support.tiny_bundle import write_pictures
 
 START_S = 90  # a busy machine takes long to import everything
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 
 import pytest
-from tiny_bundle import write_pictures
+from tests.support.tiny_bundle import write_pictures
 
 from edge_runtime.records import Flag, Outcome
-from edge_runtime.verdict_binary import decode_binary
+from edge_runtime.wire.verdict_binary import decode_binary
 
 WAIT_S = 15
 WATCHDOG_S = 2.0

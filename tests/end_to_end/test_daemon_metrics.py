@@ -6,7 +6,7 @@ import re
 import socket
 import urllib.request
 
-from tiny_bundle import write_pictures
+from tests.support.tiny_bundle import write_pictures
 
 
 def free_port():

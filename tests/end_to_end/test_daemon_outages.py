@@ -8,14 +8,14 @@ import time
 
 import paho.mqtt.client as paho
 import pytest
-from mqtt_end import end
 from paho.mqtt.enums import CallbackAPIVersion
-from tiny_bundle import write_pictures
+from tests.support.mqtt_end import end
+from tests.support.tiny_bundle import write_pictures
 
-from edge_runtime.delivery import LIVE_WINDOW
+from edge_runtime.mqtt.delivery import LIVE_WINDOW
 from edge_runtime.records import Flag
-from edge_runtime.verdict_binary import decode_binary
-from edge_runtime.verdict_json import decode_json
+from edge_runtime.wire.verdict_binary import decode_binary
+from edge_runtime.wire.verdict_json import decode_json
 
 OLD_S = 2.0
 WAIT_S = 60

@@ -6,12 +6,12 @@ import time
 
 import cv2
 import pytest
-from tiny_bundle import picture, write_pictures
+from tests.support.tiny_bundle import picture, write_pictures
 
 from edge_runtime.records import ErrorCode, Flag, Outcome
-from edge_runtime.verdict_ascii import decode_ascii
-from edge_runtime.verdict_binary import decode_binary
-from edge_runtime.verdict_json import decode_json
+from edge_runtime.wire.verdict_ascii import decode_ascii
+from edge_runtime.wire.verdict_binary import decode_binary
+from edge_runtime.wire.verdict_json import decode_json
 
 STOP_WITHIN_S = 2.0
 LETTERS = {"o": Outcome.OK, "n": Outcome.NOK, "x": Outcome.ERROR}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tiny_bundle import write_pictures
+from tests.support.tiny_bundle import write_pictures
 
 from edge_runtime.records import Flag
-from edge_runtime.verdict_json import decode_json
+from edge_runtime.wire.verdict_json import decode_json
 
 
 def test_another_stations_verdicts_wait_for_their_own_station(bench, broker, listener):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from certificates import Authority
-from tiny_bundle import write_pictures
+from tests.support.certificates import Authority
+from tests.support.tiny_bundle import write_pictures
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from tiny_bundle import write_pictures
+from tests.support.tiny_bundle import write_pictures
 
 from edge_runtime.records import Flag, Outcome
-from edge_runtime.verdict_ascii import decode_ascii
-from edge_runtime.verdict_binary import decode_binary
-from edge_runtime.verdict_json import decode_json
+from edge_runtime.wire.verdict_ascii import decode_ascii
+from edge_runtime.wire.verdict_binary import decode_binary
+from edge_runtime.wire.verdict_json import decode_json
 
 
 @pytest.fixture

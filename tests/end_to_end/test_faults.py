@@ -1,19 +1,19 @@
-"""The faults of `benchmarks/faults.py` in a few rounds each: nothing lost, conflicting, falsely OK or unanswered."""
+"""The faults of `benchmarks.reliability.faults`, a few rounds each: nothing lost, conflicting, falsely OK or open."""
 
 from __future__ import annotations
 
 import shutil
 
 import pytest
-from _faults.broker_kills import kill_broker
-from _faults.consumer import Consumer
-from _faults.drain import drain_backlog
-from _faults.kills import kill_daemon
-from _faults.outage import spool_a_day
-from _faults.power_cuts import can_cut_power, cut_power
-from _faults.stand import Stand
-from _faults.triggers import trigger_through_faults
-from small_disk import small_disk
+from tests.support.faults.broker_kills import kill_broker
+from tests.support.faults.consumer import Consumer
+from tests.support.faults.drain import drain_backlog
+from tests.support.faults.kills import kill_daemon
+from tests.support.faults.outage import spool_a_day
+from tests.support.faults.power_cuts import can_cut_power, cut_power
+from tests.support.faults.stand import Stand
+from tests.support.faults.triggers import trigger_through_faults
+from tests.support.small_disk import small_disk
 
 
 def test_the_daemon_killed_at_random_instants(tmp_path):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from _faults.ledger import Ledger
-from sample_verdict import sample_verdict
+from tests.support.faults.ledger import Ledger
+from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.records import Flag, Outcome
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tiny_bundle import write_pictures
+from tests.support.tiny_bundle import write_pictures
 
-from edge_runtime.verdict_binary import decode_binary
+from edge_runtime.wire.verdict_binary import decode_binary
 
 gmqtt = pytest.importorskip("gmqtt", reason="needs gmqtt: pip install gmqtt")
 WAIT_S = 30

@@ -1,7 +1,7 @@
 """What several tests of the runtime start from."""
 
 import pytest
-from station_stage import Stage
+from tests.support.station_stage import Stage
 
 
 @pytest.fixture

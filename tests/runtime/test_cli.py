@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from calibrated_bundle import write_calibrated_bundle
-from tiny_bundle import write_bundle, write_pictures
+from tests.support.calibrated_bundle import write_calibrated_bundle
+from tests.support.tiny_bundle import write_bundle, write_pictures
 
-from edge_runtime.station import read_station
+from edge_runtime.config.station import read_station
 
 DAEMON = [sys.executable, "-c", "from edge_runtime.cli import main; main()"]
 

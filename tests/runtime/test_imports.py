@@ -35,7 +35,7 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 import edge_runtime
-for module in pkgutil.iter_modules(edge_runtime.__path__, "edge_runtime."):
+for module in pkgutil.walk_packages(edge_runtime.__path__, "edge_runtime."):
     importlib.import_module(module.name)
 print("imported all")
 """

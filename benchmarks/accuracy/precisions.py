@@ -1,0 +1,74 @@
+"""FP32, FP16 and INT8 of bundles on test pictures: all metrics, and how many verdicts differ from those of FP32.
+
+    python -m benchmarks.accuracy.precisions DATA BUNDLE...
+
+DATA holds the datasets that the bundles were built from, by their names. FP16 and INT8 are computed with the exact
+arithmetic of their types on the CPU (`edge_calibration.fp16_emulation`). A precision that a bundle does not have,
+because it failed the gate, is a row of dashes. Prints a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from edge_build.data.dataset import scan_dataset
+from edge_build.evaluation.evaluate import evaluate
+from edge_build.evaluation.result import Evaluation
+from edge_build.graphs.emulated_engine import exact_engine
+from edge_build.progress import progress_for_stderr
+from edge_runtime.bundle.reader import Bundle, open_bundle
+from edge_runtime.inspection.judge import Judge
+from edge_runtime.records import Outcome, Precision
+
+HEAD = (
+    "| category | detector | precision | image AUROC | pixel AUROC | AUPRO | pixel AP | missed | false rejects "
+    "| verdicts changed | at the gate |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
+def main() -> None:
+    """Measure every precision of every bundle."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("data", type=Path)
+    arguments.add_argument("bundles", type=Path, nargs="+")
+    given = arguments.parse_args()
+    print(HEAD, flush=True)
+    for folder in given.bundles:
+        bundle = open_bundle(folder)
+        dataset = scan_dataset(given.data / bundle.manifest.dataset.name)
+        reference: Evaluation | None = None
+        for precision in Precision:
+            where = f"| {bundle.manifest.dataset.name} | {bundle.manifest.detector} | {precision.value} |"
+            if precision not in bundle.manifest.graphs:
+                print(where + " – |" * 8, flush=True)
+                continue
+            with exact_engine(bundle.graph(precision), spinning=False) as engine:
+                threshold = bundle.threshold(precision)
+                judge = Judge(engine, threshold, bundle.manifest.height, bundle.manifest.width)
+                found = evaluate(judge, dataset.test, progress_for_stderr(), f"{bundle.label} {precision.value}")
+            reference = reference or found
+            print(f"{where} {row(bundle, precision, reference, found)} |", flush=True)
+
+
+def row(bundle: Bundle, precision: Precision, reference: Evaluation, found: Evaluation) -> str:
+    """The figures of one precision beside FP32's evaluation of the same pictures."""
+    metrics, nok = found.metrics(), np.array([outcome is Outcome.NOK for outcome in found.outcomes])
+    before = np.array([outcome is Outcome.NOK for outcome in reference.outcomes])
+    shares = (metrics.image_auroc, metrics.pixel_auroc, metrics.aupro, metrics.pixel_ap)
+    gate = bundle.manifest.graphs[precision].gate
+    return " | ".join(
+        [
+            *("–" if share is None else f"{100 * share:.2f}" for share in shares),
+            f"{int((~nok & found.defect).sum())} of {metrics.defect}",
+            f"{int((nok & ~found.defect).sum())} of {metrics.good}",
+            f"{int((nok != before).sum())} of {len(nok)}",
+            "–" if gate is None else f"{gate.verdicts_changed} of {gate.pictures}",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

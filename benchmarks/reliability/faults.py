@@ -1,0 +1,78 @@
+"""Faults on real parts, counted: each figure of docs/reliability.md by one command.
+
+    .venv/bin/python -m benchmarks.reliability.faults kills --count 1000
+    .venv/bin/python -m benchmarks.reliability.faults broker --count 200
+    .venv/bin/python -m benchmarks.reliability.faults power --count 500          # as root
+    .venv/bin/python -m benchmarks.reliability.faults triggers --count 10000
+    .venv/bin/python -m benchmarks.reliability.faults outage --count 864000
+    .venv/bin/python -m benchmarks.reliability.faults drain --count 100000
+    .venv/bin/python -m benchmarks.reliability.faults soak --count 100000
+
+Exit 1 when anything was lost, conflicting, falsely OK or unanswered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from tests.support.faults.broker_kills import kill_broker
+from tests.support.faults.drain import drain_backlog
+from tests.support.faults.kills import kill_daemon
+from tests.support.faults.outage import spool_a_day
+from tests.support.faults.power_cuts import cut_power
+from tests.support.faults.soak import soak
+from tests.support.faults.triggers import trigger_through_faults
+
+
+class Result(Protocol):
+    """The figures of one kind of fault, a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing went wrong."""
+
+
+FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
+    "kills": kill_daemon,
+    "broker": kill_broker,
+    "power": cut_power,
+    "triggers": trigger_through_faults,
+    "outage": spool_a_day,
+    "drain": drain_backlog,
+    "soak": soak,
+}
+
+
+def main() -> None:
+    """Run one kind of fault and print what came of it."""
+    options = _options()
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="edge-faults-", dir=options.work) as name:
+        result = FAULTS[options.fault](Path(name) / "stand", options.count, options.seed)
+    found = {"fault": options.fault, "count": options.count, **asdict(result)}
+    print(json.dumps({**found, "seconds": round(time.monotonic() - began_s), "load": round(os.getloadavg()[0], 1)}))
+    sys.exit(0 if result.is_clean else 1)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("fault", choices=list(FAULTS))
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, help="the disk to work on; the default is the temporary folder's")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Everything that was made, proven and measured becomes a bundle: graphs, golden values, calibration, report, manifest.
+
+pack(out, "screw-1", contents, lambda golden, graphs: Manifest(...))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_build.acceptance.judgement import Judgement
+from edge_build.bundling.calibration_files import write_calibration
+from edge_build.bundling.kept_scores import write_scores
+from edge_build.bundling.side_files import Learned, write_learned
+from edge_build.bundling.writer import new_bundle, write_golden, write_graphs, write_manifest
+from edge_build.data.pictures import Picture
+from edge_build.detectors.protocol import Example
+from edge_build.evaluation.result import Evaluation
+from edge_build.graphs.parity import Parity
+from edge_build.graphs.precisions import PrecisionMaker
+from edge_build.report.page import REPORT, Story, write_report
+from edge_runtime.bundle.manifest import Golden, GraphEntry, Manifest
+from edge_runtime.records import Inspection, Precision
+
+Describe = Callable[[tuple[Golden, ...], Mapping[Precision, GraphEntry]], Manifest]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a bundle.
+
+    graphs: those that may serve, FP32 first. golden: pictures uint8 (n, H, W, 3), and what every graph measured on
+    them. aside: the pictures that `maker` calibrated on some of. learned: all that the detector has seen.
+    root: the dataset's folder. The rest is as in `Story`.
+    """
+
+    graphs: Mapping[Precision, bytes]
+    golden: NDArray[np.uint8]
+    measured: Mapping[Precision, Sequence[Inspection]]
+    judgement: Judgement
+    maker: PrecisionMaker
+    aside: Sequence[Picture]
+    learned: Learned
+    root: Path
+    notes: tuple[str, ...]
+    parity: Parity | None = None
+    evaluations: Mapping[Precision, Evaluation] | None = None
+    examples: tuple[Example, ...] = ()
+    real_defects: int = 0
+    before: Manifest | None = None
+
+
+def pack(out: Path, label: str, contents: Contents, describe: Describe) -> Manifest:
+    """Write `out/label`, whole or not at all. describe: the manifest, but for its list of files.
+
+    Raises StorageError, or ConfigError when the bundle exists.
+    """
+    c = contents
+    with new_bundle(out, label) as folder:
+        golden = write_golden(folder, c.golden, c.measured[Precision.FP32])
+        graphs = write_graphs(folder, c.graphs, c.judgement.thresholds, c.measured, c.judgement.results)
+        if c.maker.plan is not None:
+            write_calibration(folder, c.maker, [c.aside[row] for row in c.maker.calibrated_on], c.root)
+        write_learned(folder, c.learned)
+        write_scores(folder, {precision: c.judgement.held_out[precision] for precision in c.graphs})
+        manifest = describe(golden, graphs)
+        write_report(folder / REPORT, _story(manifest, contents))
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def _story(manifest: Manifest, c: Contents) -> Story:
+    return Story(
+        manifest,
+        held_out={precision: c.judgement.held_out[precision].scores for precision in c.graphs},
+        evaluations=c.evaluations or {},
+        parity=c.parity,
+        notes=c.notes,
+        root=c.root,
+        results=c.judgement.results,
+        plan=c.maker.plan,
+        highest=c.judgement.held_out[Precision.FP32].highest,
+        examples=c.examples,
+        real_defects=c.real_defects,
+        before=c.before,
+    )

@@ -1,0 +1,57 @@
+"""`learned.json` of a bundle: which pictures the detector has seen, so that it is never calibrated on them later.
+
+A picture is known again by its file, and by its decoded pixels when it was saved anew without loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edge_build.data.pictures import DatasetError, Picture, problem_lines
+from edge_runtime.bundle.manifest import Record, Sha256
+from edge_runtime.bundle.reader import Bundle
+
+FILE = "learned.json"
+
+
+class Learned(Record):
+    """Of every picture that the detector learned from or compares with: `Picture.sha256` and `Picture.pixels`, sorted.
+
+    pixels: empty in bundles that were built before they were kept.
+    """
+
+    sha256: tuple[Sha256, ...] = ()
+    pixels: tuple[Sha256, ...] = ()
+
+
+def learned_from(pictures: Iterable[Picture]) -> Learned:
+    """The record of these pictures."""
+    seen = set(pictures)
+    return Learned(
+        sha256=tuple(sorted({picture.sha256 for picture in seen})),
+        pixels=tuple(sorted({picture.pixels for picture in seen})),
+    )
+
+
+def write_learned(folder: Path, learned: Learned) -> None:
+    """Write it into a bundle's folder."""
+    (folder / FILE).write_text(learned.model_dump_json() + "\n", encoding="utf-8")
+
+
+def read_learned(bundle: Bundle) -> Learned:
+    """Likewise; empty for a bundle that has no such list. Raises BundleError for another file."""
+    if FILE not in bundle.manifest.files:
+        return Learned()
+    return bundle.record(FILE, Learned, "a record of learned pictures")
+
+
+def refuse_learned(bundle: Bundle, pictures: Sequence[Picture]) -> None:
+    """Raises DatasetError when the bundle's detector has seen one of the pictures."""
+    learned = read_learned(bundle)
+    files, pixels = set(learned.sha256), set(learned.pixels)
+    if seen := [str(p.path) for p in pictures if p.sha256 in files or p.pixels in pixels]:
+        raise DatasetError(
+            f"{len(seen)} of {len(pictures)} pictures are among those that {bundle.label} learned from, so a threshold "
+            f"on them would be too low:\n{problem_lines(seen)}\ngive pictures that the line has taken since"
+        )

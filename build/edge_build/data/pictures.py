@@ -1,0 +1,154 @@
+"""Pictures of parts as files: each is read once to know it, and again, at the model's size, to learn from or measure.
+
+looks = look_at_all([Picture(path, GOOD, None, "")], progress)
+images = load_prepared([look.picture for look in looks], 256, 256, progress)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_build.progress import Progress
+from edge_runtime.errors import EdgeError, PictureError
+from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.reader import picture_from_bytes, read_bytes, read_picture
+
+GOOD = "good"
+SHOWN = 10  # how many of a kind of problem are named
+
+
+class DatasetError(EdgeError):
+    """A folder of pictures that cannot be learned from or measured with."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was read once. `label` is "good" or the defect's folder.
+
+    sha256: of the file. pixels: of the decoded pixels and their shape, the same for a copy in another file.
+    """
+
+    path: Path
+    label: str
+    mask: Path | None
+    sha256: str
+    pixels: str = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What reading a picture told."""
+
+    picture: Picture
+    height: int
+    width: int
+    grey: bool
+    mask_problem: str | None
+
+
+def look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[Look]:
+    """Read all pictures and masks with threads. Raises DatasetError that names all that cannot be read."""
+    looks, problems = [], []
+    with ThreadPoolExecutor() as pool:
+        reads = [pool.submit(_look_at, picture) for picture in pictures]
+        try:
+            for read in progress.track("scan", reads):
+                try:
+                    looks.append(read.result())
+                except EdgeError as error:
+                    problems.append(str(error))
+        except BaseException:  # Ctrl-C: do not read the rest first
+            pool.shutdown(cancel_futures=True)
+            raise
+    if problems:
+        raise DatasetError(f"{len(problems)} of {len(pictures)} pictures cannot be used:\n" + problem_lines(problems))
+    return looks
+
+
+def _look_at(picture: Picture) -> Look:
+    data = read_bytes(picture.path)
+    image = picture_from_bytes(data, picture.path)
+    height, width = image.shape[:2]
+    problem = None
+    if picture.mask is not None:
+        mask = _mask_from_file(picture.mask)
+        if mask.shape != (height, width):
+            problem = f"{picture.mask} is {mask.shape[1]} x {mask.shape[0]} pixels, its picture {width} x {height}"
+        elif not mask.any():
+            problem = f"{picture.mask} is empty, but its picture has a defect"
+    return Look(
+        picture=replace(
+            picture,
+            sha256=hashlib.sha256(data).hexdigest(),
+            pixels=hashlib.sha256(b"%d %d " % (height, width) + image.data).hexdigest(),
+        ),
+        height=height,
+        width=width,
+        grey=bool(np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 1], image[..., 2])),
+        mask_problem=problem,
+    )
+
+
+def read_mask(picture: Picture, height: int, width: int) -> NDArray[np.bool_] | None:
+    """Where the defect is, at the model's size: bool (height, width), by nearest neighbour.
+
+    All False for a good picture; None for a defect without a mask. Raises DatasetError.
+    """
+    if picture.label == GOOD:
+        return np.zeros((height, width), dtype=np.bool_)
+    if picture.mask is None:
+        return None
+    mask = _mask_from_file(picture.mask).astype(np.uint8)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST) > 0, dtype=np.bool_)
+
+
+def load_prepared(pictures: Sequence[Picture], height: int, width: int, progress: Progress) -> NDArray[np.uint8]:
+    """All pictures at the model's size: uint8 BGR (pictures, height, width, 3), owned by the caller.
+
+    Raises DatasetError when a file is no longer the one that was scanned.
+    """
+    images = np.empty((len(pictures), height, width, 3), dtype=np.uint8)
+
+    def load(index: int) -> None:
+        picture = pictures[index]
+        data = read_bytes(picture.path)
+        if hashlib.sha256(data).hexdigest() != picture.sha256:
+            raise DatasetError(
+                f"{picture.path} was changed since it was first read: leave the pictures alone and rerun"
+            )
+        images[index] = prepare(picture_from_bytes(data, picture.path), height, width)[0]
+
+    # OpenCV lets go of Python's lock while it decodes, so threads are enough.
+    with ThreadPoolExecutor() as pool:
+        loads = [pool.submit(load, index) for index in range(len(pictures))]
+        try:
+            for done in progress.track("pictures", loads):
+                done.result()
+        except BaseException as error:  # Ctrl-C too: do not load the rest first
+            pool.shutdown(cancel_futures=True)
+            if isinstance(error, PictureError):
+                raise DatasetError(str(error)) from error
+            raise
+    return images
+
+
+def _mask_from_file(path: Path) -> NDArray[np.bool_]:
+    """bool (height, width): whatever is not black is defect."""
+    try:
+        return np.asarray(read_picture(path).any(axis=2), dtype=np.bool_)
+    except PictureError as error:
+        raise DatasetError(f"the mask {error}") from error
+
+
+def problem_lines(problems: Sequence[str]) -> str:
+    """The first few, a line each, and how many more there are."""
+    more = [f"  and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+    return "\n".join([*(f"  {problem}" for problem in problems[:SHOWN]), *more])

@@ -1,0 +1,273 @@
+"""Learning CPR-Faster: a frozen backbone's features once, then foreground, codebook, made-up defects, training.
+
+What the local branch learns is judged on good pictures that were kept aside and got made-up defects of their own. No
+test picture takes part.
+
+    learner = CprLearner(pictures, settings, dimensions, seed, progress)
+    detector = learner.learn(range(len(pictures)))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from edge_build.checkpoint import Unfinished
+from edge_build.detectors.backbones.backbone import load_backbone, stage_at, strides_of
+from edge_build.detectors.cpr.feature_maps import Maps, described, extract_directions, extract_maps, shares_of
+from edge_build.detectors.cpr.foreground import Foreground, find_foreground
+from edge_build.detectors.cpr.matching import Direction, Match, bank_of
+from edge_build.detectors.cpr.model import FINE_REACH, STRIDES, Cpr, GlobalBranch
+from edge_build.detectors.cpr.references import references_allowed, select_references
+from edge_build.detectors.cpr.scratch_arrays import Rooms
+from edge_build.detectors.cpr.training import ROUNDS, Schedule, train
+from edge_build.detectors.cpr.training_pictures import PictureMaker, References
+from edge_build.detectors.cpr.training_set import Lessons, Plan
+from edge_build.detectors.cpr.training_state import Branches, TrainingState, bytes_from_state, new_state, restore
+from edge_build.detectors.cpr.validation import held_out_precision, held_out_rows
+from edge_build.detectors.defects.real import RealDefects
+from edge_build.detectors.defects.textures import load_textures
+from edge_build.detectors.protocol import Example
+from edge_build.progress import Progress
+from edge_build.recipe.detector_settings import CprSettings
+from edge_runtime.errors import ConfigError
+
+CODES = 12
+MOST_VECTORS = 50_000  # for the codebook
+MOST_FOR_FOREGROUND = 200  # pictures
+COARSER_STRIDE = 16
+COARSER_SPREAD = (
+    1.0  # mean distance between good pictures on a tap that is not trained: it leaves the others' sum as it is
+)
+EXAMPLES = 12  # for the report
+THOROUGH_STEPS = 6  # times as many
+THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What does not change with the references."""
+
+    foreground: Foreground | None
+    codebook: Tensor
+    local: Branches
+    notes: tuple[str, ...]
+    examples: tuple[Example, ...]
+
+
+class CprLearner:
+    """Holds the features of the good pictures in float16: 0.4 MB a picture at 320x320."""
+
+    compares = True
+
+    def __init__(
+        self,
+        pictures: NDArray[np.uint8],
+        settings: CprSettings,
+        dimensions: int,
+        seed: int,
+        progress: Progress,
+        *,
+        work: Unfinished | None = None,
+        thorough: bool = False,
+        device: torch.device | None = None,
+        defects: RealDefects | None = None,
+    ) -> None:
+        """pictures: uint8 BGR (n, H, W, 3), prepared. dimensions: of a cell's descriptor.
+
+        defects: real ones to learn from, if any. work: where checkpoints are kept; without, there are none. thorough:
+        longer, with new made-up pictures in every round. device: where networks compute, None for a GPU if any.
+        Raises ConfigError for weights or textures that cannot be read.
+        """
+        self._settings, self._seed, self._progress, self._defects = settings, seed, progress, defects
+        self._pictures = pictures if defects is None else np.concatenate([pictures, defects.pictures])
+        self._work, self._thorough = work, thorough
+        self._device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self._device.type != "cpu":
+            progress.say(f"networks compute on {self._device}")
+        self._size = (int(pictures.shape[1]), int(pictures.shape[2]))
+        self._dimensions = dimensions
+        self._textures = load_textures(settings.textures, *self._size, seed, progress)
+        taps = taps_of(settings)
+        self._backbone = load_backbone(settings.backbone, taps, settings.backbone_weights)
+        self._folder = work.folder if work else Path(tempfile.gettempdir())
+        # coarser taps are compared as they are: what is trained needs no features of theirs
+        shallow = load_backbone(settings.backbone, taps[: len(STRIDES)], settings.backbone_weights)
+        self._seeing = shallow.to(self._device)
+        self._maps = extract_maps(self._seeing, self._pictures, Rooms(self._folder), "features", progress)
+        self._coarser = extract_directions(self._backbone, len(STRIDES), pictures, progress)
+        self._last: tuple[tuple[int, ...], Learned] | None = None
+
+    def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> Cpr:
+        """The detector that learned from the chosen pictures, and compares with these and those known.
+
+        Raises ConfigError when the recipe asks for a foreground that is not there.
+        """
+        if self._last is None or self._last[0] != tuple(chosen):
+            self._last = (tuple(chosen), self._learned(tuple(chosen)))
+        return self._composed(self._last[1], [*chosen, *known])
+
+    def _composed(self, learned: Learned, rows: Sequence[int]) -> Cpr:
+        maps, part = self._maps, learned.foreground
+        retrieval = retrieval_of(learned.codebook, maps, rows)
+        rows, notes = self._kept(retrieval, rows), learned.notes
+        if len(rows) < retrieval.references:
+            notes = (*notes, f"compares with {len(rows)} of {retrieval.references} good pictures, which cover all best")
+            retrieval = retrieval_of(learned.codebook, maps, rows)
+        with torch.inference_mode():
+            others = torch.stack([retrieval.others(maps.fine[row][None].float(), n) for n, row in enumerate(rows)])
+            matches = [
+                Match(branch, bank_of(described(branch, m, rows), others, reach), reach)
+                for branch, m, reach in zip(learned.local, (maps.fine, maps.coarse), (FINE_REACH, 0), strict=True)
+            ]
+            for coarser in self._coarser:
+                matches.append(Match(Direction(), bank_of(coarser[list(rows)], others, 0, COARSER_SPREAD), 0))
+        return Cpr(
+            self._backbone,
+            retrieval,
+            matches,
+            None if part is None else (part, shares_of(part, maps.fine, rows)),
+            self._size,
+            notes,
+            learned.examples,
+        )
+
+    def _kept(self, retrieval: GlobalBranch, rows: Sequence[int]) -> Sequence[int]:
+        """The references among some rows: as many as the recipe asks for, as far as a graph holds them."""
+        cells = sum((self._dimensions + 1) * m.shape[2] * m.shape[3] for m in (self._maps.fine, self._maps.coarse))
+        cells += sum(m.shape[2] * m.shape[3] * (m.shape[1] + 1) for m in self._coarser)
+        count = references_allowed(self._settings.references, cells * self._maps.fine.element_size())
+        if count >= len(rows):
+            return rows
+        return [rows[place] for place in select_references(retrieval.histograms, count, self._seed, self._progress)]
+
+    def _learned(self, chosen: tuple[int, ...]) -> Learned:
+        maps, some = self._maps, chosen[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
+        foreground, why = find_foreground(maps.fine[list(some)], self._settings.kind, self._seed)
+        self._progress.say(why)
+        codebook = fit_codebook(maps.fine, chosen, self._seed)
+        state, schedule, checkpoint = self._state(), self._schedule(), f"training-{_digest(chosen)}"
+        saved = self._work.load(checkpoint) if self._work else None
+        if saved is not None:
+            restore(state, saved)
+            self._progress.say(f"going on after step {state.step} of {schedule.steps}")
+        aside = tuple(chosen[place] for place in held_out_rows(len(chosen)))
+        taught = tuple(row for row in chosen if row not in aside)
+        maker = self._maker(taught, foreground, codebook)
+        if not state.finished:
+            self._train(state, schedule, maker, taught, aside, checkpoint)
+        self._progress.say(
+            f"average precision on made-up defects of {len(aside)} held-out good pictures: {state.best:.1%}"
+        )
+        shown = np.linspace(0, self._settings.pool - 1, min(EXAMPLES, self._settings.pool)).round().astype(int)
+        examples = tuple(maker.example(source) for source in Plan(maker, taught).sources(shown.tolist()))
+        return Learned(foreground, codebook, state.best_branches(), (why, *self._notes(state)), examples)
+
+    def _train(
+        self,
+        state: TrainingState,
+        schedule: Schedule,
+        maker: PictureMaker,
+        taught: tuple[int, ...],
+        aside: tuple[int, ...],
+        checkpoint: str,
+    ) -> None:
+        fresh = -(-self._settings.pool // THOROUGH_FRESH) if self._thorough else 0
+        rounds = state.step // schedule.round_steps
+        rooms = Rooms(self._folder)
+        lessons = Lessons(maker, taught, aside, self._settings.pool, fresh, rounds, rooms, self._progress)
+        judge = partial(held_out_precision, references=self._maps, check=lessons.check, foreground=maker.foreground)
+
+        def after_round(done: int) -> bool:
+            self._save(checkpoint, state, schedule)
+            return lessons.renew(done)
+
+        train(state, schedule, self._maps, lessons.pool, judge, after_round, self._progress)
+        self._save(checkpoint, state, schedule)
+
+    def _maker(self, taught: tuple[int, ...], foreground: Foreground | None, codebook: Tensor) -> PictureMaker:
+        return PictureMaker(
+            self._seeing,
+            self._pictures,
+            self._maps,
+            References(taught, retrieval_of(codebook, self._maps, taught)),
+            foreground,
+            self._textures,
+            self._seed,
+            self._defects,
+        )
+
+    def _schedule(self) -> Schedule:
+        steps = self._settings.steps
+        return Schedule(steps * (THOROUGH_STEPS if self._thorough else 1), steps // ROUNDS)
+
+    def _state(self) -> TrainingState:
+        """Before the first step."""
+        channels = (self._maps.fine.shape[1], self._maps.coarse.shape[1])
+        return new_state(channels, self._settings.width, self._dimensions, self._seed, self._device)
+
+    def _save(self, checkpoint: str, state: TrainingState, schedule: Schedule) -> None:
+        if self._work is not None:
+            reached = (
+                "the whole training" if state.finished else f"training up to step {state.step} of {schedule.steps}"
+            )
+            self._work.save(checkpoint, bytes_from_state(state), reached)
+
+    def _notes(self, state: TrainingState) -> tuple[str, ...]:
+        notes = []
+        if self._settings.textures is None:
+            notes.append(
+                "made-up defects come from the parts alone: a folder of pictures of surfaces (cpr.textures) adds "
+                "variety"
+            )
+        if self._defects is not None:
+            notes.append(f"{len(self._defects)} pictures of real defects (cpr.defects) taught it besides made-up ones")
+        if self._thorough:
+            notes.append(f"--thorough: {state.step} steps, with fresh made-up pictures in every round")
+        return tuple(notes)
+
+
+def taps_of(settings: CprSettings) -> tuple[int, ...]:
+    """The backbone's stages that are compared: the recipe's, or those at strides 4 and 8 and the first at 16.
+
+    Raises ConfigError when the recipe's do not begin with strides 4 and 8.
+    """
+    strides = strides_of(settings.backbone)
+    if settings.taps is None:
+        return (*(stage_at(settings.backbone, stride) for stride in STRIDES), strides.index(COARSER_STRIDE) + 1)
+    found = tuple(strides[tap - 1] for tap in settings.taps if tap <= len(strides))
+    if len(found) != len(settings.taps) or found[: len(STRIDES)] != STRIDES:
+        usual = [number for number, stride in enumerate(strides, 1) if stride in STRIDES]
+        raise ConfigError(
+            f"cpr.taps is {list(settings.taps)}, which {settings.backbone} has at strides {list(found)}: begin with "
+            f"its stages at strides 4 and 8, {usual}, and add coarser ones"
+        )
+    return settings.taps
+
+
+def retrieval_of(codebook: Tensor, maps: Maps, rows: Sequence[int]) -> GlobalBranch:
+    """What finds the most alike of some good pictures."""
+    return GlobalBranch(codebook, [maps.fine[row][None] for row in rows])
+
+
+def fit_codebook(fine: Tensor, rows: Sequence[int], seed: int) -> Tensor:
+    """Centres (CODES, C) of the cells of some of the fine maps (n, C, h, w)."""
+    cells = fine.permute(0, 2, 3, 1).flatten(1, 2)
+    chosen = np.random.default_rng(seed).permutation(len(rows) * cells.shape[1])[:MOST_VECTORS]
+    pictures, places = np.divmod(chosen, cells.shape[1])
+    vectors = cells[torch.from_numpy(np.asarray(rows)[pictures]), torch.from_numpy(places)].float().numpy()
+    return torch.from_numpy(KMeans(CODES, n_init=10, random_state=seed).fit(vectors).cluster_centers_).float()
+
+
+def _digest(chosen: Sequence[int]) -> str:
+    return hashlib.sha256(",".join(map(str, chosen)).encode()).hexdigest()[:12]

@@ -1,0 +1,180 @@
+"""The pictures that the report shows: which ones, and each as picture and map, as small JPEGs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_build.acceptance.held_out import HighScore
+from edge_build.data.pictures import GOOD
+from edge_build.detectors.protocol import Example
+from edge_build.evaluation.result import Evaluation, name_in
+from edge_build.report.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
+from edge_runtime.bundle.manifest import Threshold
+from edge_runtime.imaging.reader import read_picture
+from edge_runtime.records import Outcome
+
+EXTREMES = 6  # how many of the worst on each side
+TYPICAL = 3  # how many of the usual on each side
+LONGEST = 340  # pixels of a shown picture's longer side
+LONGEST_TAUGHT = 240  # likewise of one that was learned from
+MOST_BYTES = 36_000  # of one JPEG: 36 of them stay under 2 MB as text
+MOST_BYTES_TAUGHT = 20_000
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture and its overlay as data URIs, with what was decided. `ratio` is its score over the threshold.
+
+    verdict: the outcome in words, `OK` or `OK: missed`. style: `right`, `wrong` or `error`.
+    """
+
+    name: str
+    kind: str
+    verdict: str
+    style: str
+    ratio: float
+    masked: bool
+    width: int
+    height: int
+    picture: str
+    overlay: str
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A picture that was learned from and the outline of its defect, as data URIs. `masked`: there is a defect."""
+
+    real: bool
+    masked: bool
+    width: int
+    height: int
+    picture: str
+    overlay: str
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A titled group of cards."""
+
+    title: str
+    text: str
+    cards: tuple[Card, ...]
+
+
+def gallery(evaluation: Evaluation, root: Path) -> tuple[Wall, ...]:
+    """The defects with the lowest scores, the good pictures with the highest, and some from the middle of both.
+
+    No picture is shown twice. Walls without pictures are left out. Raises PictureError when a picture is gone.
+    """
+    by_score = np.argsort(evaluation.scores, kind="stable")
+    defects, good = by_score[evaluation.defect[by_score]], by_score[~evaluation.defect[by_score]]
+    hidden, alarming = defects[:EXTREMES], good[::-1][:EXTREMES]
+    usual = [*_middle(good[: len(good) - len(alarming)]), *_middle(defects[len(hidden) :])]
+    walls = (
+        (
+            "The defects that are hardest to see",
+            "The lowest scores among the defects.",
+            hidden,
+        ),
+        ("The good parts that look worst", "The highest scores among the good.", alarming),
+        ("What is typical", "From the middle of the good pictures and of the defects.", usual),
+    )
+    return tuple(
+        Wall(title, text, tuple(_card(evaluation, int(i), root) for i in chosen))
+        for title, text, chosen in walls
+        if len(chosen)
+    )
+
+
+def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: Path) -> tuple[Wall, ...]:
+    """One wall of the held-out good pictures that look worst; none without pictures. Raises PictureError."""
+    cards = []
+    for high in highest:
+        image = fit(read_picture(high.picture.path), LONGEST)
+        overlay = heat_overlay(image, high.anomaly_map, *scale_from_threshold(threshold.map))
+        outcome = Outcome.NOK if high.score > threshold.score else Outcome.OK
+        ratio = high.score / threshold.score
+        cards.append(_pair(name_in(root, high.picture), GOOD, outcome, ratio, False, image, overlay))
+    text = (
+        "The highest scores among the held-out good ones. One that is no good part, or no good picture, costs defects: "
+        "take it away and make the bundle again."
+    )
+    return (Wall("The good pictures that set the threshold", text, tuple(cards)),) if cards else ()
+
+
+def contact_sheet(examples: Sequence[Example]) -> tuple[Taught, ...]:
+    """What a detector learned from, smaller than the pictures of the gallery."""
+    sheet = []
+    for example in examples:
+        image = fit(example.picture, LONGEST_TAUGHT)
+        overlay = draw_outline(image, example.mask)
+        height, width = image.shape[:2]
+        uris = (_data_uri(image, MOST_BYTES_TAUGHT), _data_uri(overlay, MOST_BYTES_TAUGHT))
+        sheet.append(Taught(example.real, bool(example.mask.any()), width, height, *uris))
+    return tuple(sheet)
+
+
+def _middle(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
+    start = max((len(ordered) - TYPICAL) // 2, 0)
+    return ordered[start : start + TYPICAL]
+
+
+def _card(evaluation: Evaluation, index: int, root: Path) -> Card:
+    picture, mask = evaluation.pictures[index], evaluation.masks[index]
+    image = fit(read_picture(picture.path), LONGEST)
+    overlay = heat_overlay(image, evaluation.maps[index], *scale_from_threshold(evaluation.threshold.map))
+    masked = mask is not None and bool(mask.any())
+    if mask is not None and masked:
+        overlay = draw_outline(overlay, mask)
+    ratio = float(evaluation.scores[index]) / evaluation.threshold.score
+    name, outcome = name_in(root, picture), evaluation.outcomes[index]
+    return _pair(name, picture.label, outcome, ratio, masked, image, overlay)
+
+
+def _pair(
+    name: str,
+    label: str,
+    outcome: Outcome,
+    ratio: float,
+    masked: bool,
+    image: NDArray[np.uint8],
+    overlay: NDArray[np.uint8],
+) -> Card:
+    verdict, style = _verdict(outcome, label != GOOD)
+    return Card(
+        name=name,
+        kind=label,
+        verdict=verdict,
+        style=style,
+        ratio=ratio,
+        masked=masked,
+        width=image.shape[1],
+        height=image.shape[0],
+        picture=_data_uri(image),
+        overlay=_data_uri(overlay),
+    )
+
+
+def _verdict(outcome: Outcome, defect: bool) -> tuple[str, str]:
+    if outcome is Outcome.ERROR:
+        return "ERROR", "error"
+    if defect is (outcome is Outcome.NOK):
+        return outcome.name, "right"
+    return ("OK: missed" if defect else "NOK: false reject"), "wrong"
+
+
+def _data_uri(image: NDArray[np.uint8], most_bytes: int = MOST_BYTES) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_from_picture(image, most_bytes)).decode()
+
+
+def colour_scale(steps: int = 24) -> tuple[str, ...]:
+    """The heat's colours from none to hottest over a mid-grey picture, as CSS colours, for the legend."""
+    ramp = np.linspace(0, 1, steps, dtype=np.float32)[None]
+    colours: Sequence[NDArray[np.uint8]] = list(heat_overlay(np.full((1, steps, 3), 128, np.uint8), ramp, 0, 1)[0])
+    return tuple(f"rgb({c[2]},{c[1]},{c[0]})" for c in colours)

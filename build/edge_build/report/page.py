@@ -1,0 +1,162 @@
+"""`report.html`: what a bundle can do and what it was made from, on one page that needs nothing else.
+
+No script, no font, no picture from elsewhere: it opens from a USB stick, mails, prints, and is the same in ten years.
+
+    write_report(folder / "report.html", Story(manifest, held_out, evaluations, parity, notes, dataset.root))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_build.acceptance.held_out import HighScore
+from edge_build.detectors.protocol import Example
+from edge_build.evaluation.result import Evaluation, write_at_once
+from edge_build.evaluation.summary import share_interval, summarize
+from edge_build.graphs.parity import Parity
+from edge_build.graphs.precisions import GateResult
+from edge_build.report.gallery import Wall, colour_scale, contact_sheet, gallery, highest_held_out
+from edge_build.report.histogram import Histogram, Series, histogram
+from edge_build.report.operating_points import operating_points
+from edge_build.report.origin import origin_of
+from edge_calibration.int8_plan import Int8Plan
+from edge_calibration.threshold import shortage
+from edge_runtime.bundle.manifest import Manifest, Threshold
+from edge_runtime.records import Precision
+
+REPORT = "report.html"
+TEMPLATES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that a report tells.
+
+    manifest: of the bundle; its `files` may still be empty. held_out: for every precision, the raw scores of the good
+    pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
+    when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
+    INT8 is made of. root: the dataset's folder. headline: the precision that is told of first. examples: of the made-up
+    defects that were learned from, if any. real_defects: how many pictures of real ones were. highest: the held-out
+    good pictures with the highest scores. before: the manifest of the bundle that this one was calibrated from.
+    """
+
+    manifest: Manifest
+    held_out: Mapping[Precision, NDArray[np.float64]]
+    evaluations: Mapping[Precision, Evaluation]
+    parity: Parity | None
+    notes: tuple[str, ...]
+    root: Path
+    results: Mapping[Precision, GateResult] = field(default_factory=dict)
+    plan: Int8Plan | None = None
+    headline: Precision = Precision.FP32
+    examples: tuple[Example, ...] = ()
+    real_defects: int = 0
+    highest: tuple[HighScore, ...] = ()
+    before: Manifest | None = None
+
+
+def write_report(path: Path, story: Story) -> None:
+    """Render the report and write it at once. Raises PictureError for a picture that is gone, StorageError."""
+    write_at_once(path, report_html(story).encode())
+
+
+def report_html(story: Story) -> str:
+    """The whole page. Raises PictureError when a test picture cannot be read any more."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "share": share, "figure": figure, "points": points}
+    manifest, evaluation = story.manifest, story.evaluations.get(story.headline)
+    summaries = {
+        precision: summarize(one, f"{manifest.name}-{manifest.version}", precision, story.root)
+        for precision, one in story.evaluations.items()
+    }
+    threshold = manifest.graphs[story.headline].threshold
+    return environment.get_template("report.html.j2").render(
+        m=manifest,
+        t=threshold,
+        headline=story.headline,
+        summary=summaries.get(story.headline),
+        summaries=summaries,
+        intervals=_intervals(evaluation),
+        chart=_chart(story, evaluation),
+        points=operating_points(story.held_out[story.headline], threshold, evaluation),
+        walls=_walls(story, threshold, evaluation),
+        scale=colour_scale(),
+        taught=contact_sheet(story.examples),
+        real_defects=story.real_defects,
+        parity=story.parity,
+        results=story.results,
+        plan=story.plan,
+        notes=story.notes,
+        shortage=shortage(threshold),
+        origin=origin_of(manifest, story.before, story.held_out[Precision.FP32]) if story.before else None,
+    )
+
+
+def _walls(story: Story, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Wall, ...]:
+    held_out = highest_held_out(story.highest, threshold, story.root)
+    return (*held_out, *(gallery(evaluation, story.root) if evaluation is not None else ()))
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.123 as `12.3 %`, with a narrow space that does not break."""
+    return f"{100 * value:.{digits}f}\u202f%"
+
+
+def share(value: float | None) -> str:
+    """A metric between 0 and 1 as `98.7`, as papers print it; a dash where it is undefined."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def points(change: float | None) -> str:
+    """A change of a metric in points, `+0.12`; a dash where it is undefined."""
+    return "–" if change is None else f"{100 * change:+.2f}"
+
+
+def figure(value: float) -> str:
+    """A raw score with four significant digits."""
+    return f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """Of judged pictures that were NOK: how many, of how many, and the 95 % interval of their share."""
+
+    nok: int
+    pictures: int
+    low: float
+    high: float
+
+
+def _intervals(evaluation: Evaluation | None) -> dict[str, _Interval]:
+    """For `good` and `defect`, where such pictures were judged."""
+    found = {}
+    if evaluation is not None:
+        for name, of_kind in (("good", ~evaluation.defect), ("defect", evaluation.defect)):
+            chosen = of_kind & evaluation.judged
+            pictures = int(chosen.sum())
+            nok = sum(evaluation.outcomes[i].name == "NOK" for i in np.flatnonzero(chosen))
+            if pictures:
+                found[name] = _Interval(nok, pictures, *share_interval(nok, pictures))
+    return found
+
+
+def _chart(story: Story, evaluation: Evaluation | None) -> Histogram:
+    series = [Series("Held-out good", "held-out", story.held_out[story.headline])]
+    if evaluation is not None:
+        series += [
+            Series("Test good", "good", evaluation.scores[~evaluation.defect]),
+            Series("Test defect", "defect", evaluation.scores[evaluation.defect]),
+        ]
+    return histogram(series, story.manifest.graphs[story.headline].threshold)

@@ -1,0 +1,63 @@
+"""A bundle made from another one without learning: what its two ways have in common (recalibrate.py, other_rate.py)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from edge_build.bundling.writer import check_place
+from edge_build.data.dataset import Dataset, fingerprint
+from edge_build.graphs.precisions import GateResult
+from edge_runtime.bundle.manifest import Recalibration, Record, Threshold
+from edge_runtime.bundle.reader import MANIFEST, Bundle, open_bundle, sha256_of
+from edge_runtime.errors import ConfigError
+from edge_runtime.records import Precision
+
+VERSION = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,19}"  # as in the manifest
+
+
+class Recalibrated(Record):
+    """`edge-build calibrate --json`: the new bundle, and what it holds."""
+
+    folder: str
+    bundle: str
+    precisions: tuple[Precision, ...]
+    thresholds: dict[Precision, Threshold]
+    results: dict[Precision, GateResult]
+    notes: tuple[str, ...]
+
+
+def open_parent(folder: Path, version: str, out: Path) -> tuple[Bundle, str]:
+    """The bundle to start from, and the label of the new one, for which there is room in `out`.
+
+    Raises ConfigError, StorageError or BundleError.
+    """
+    if not re.fullmatch(VERSION, version):
+        raise ConfigError(f"--version {version!r}: 1 to 20 letters, digits, _ . and -, starting with a letter or digit")
+    bundle = open_bundle(folder)
+    label = f"{bundle.manifest.name}-{version}"
+    check_place(out, label, "give another --version")
+    return bundle, label
+
+
+def recalibration_of(bundle: Bundle, dataset: Dataset | None) -> Recalibration:
+    """Where the new bundle comes from. dataset: None when its pictures are those of the old one."""
+    return Recalibration(
+        bundle=bundle.label,
+        manifest=sha256_of(bundle.folder / MANIFEST),
+        dataset=None if dataset is None else dataset.name,
+        pictures=0 if dataset is None else len(dataset.good),
+        fingerprint=None if dataset is None else fingerprint(dataset),
+        parent=bundle.manifest.recalibration,
+    )
+
+
+def passed_negative(bundle: Bundle, threshold: Threshold) -> float | None:
+    """The score of the golden negative when that threshold would pass it, and the bundle's own does not."""
+    negative = max(golden.score for golden in bundle.manifest.golden)
+    return negative if bundle.threshold(Precision.FP32).score < negative <= threshold.score else None
+
+
+def change_text(old: Threshold, new: Threshold) -> str:
+    """What became of the threshold of FP32, in words."""
+    return f"threshold {old.score:.4g} before, {new.score:.4g} now (fp32)"

@@ -1,0 +1,169 @@
+"""A first recipe for a folder of pictures: what was found there, and every key with its default and its meaning.
+
+print(recipe_for(Path("screw"), "patchcore"))
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from edge_build.data.dataset import Dataset, scan_dataset
+from edge_build.data.pictures import GOOD
+from edge_build.data.splits import calibration_count
+from edge_build.progress import Progress
+from edge_build.recipe.detector_settings import BankSettings
+from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP
+from edge_build.recipe.problems import allowed, meaning
+from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml, usual_method
+from edge_runtime.strict_yaml.unknown_key import settings_of
+
+USUAL_SIDE = 320
+ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small
+_COMMENTS_AT = 36
+
+
+def recipe_for(
+    root: Path, detector: str = "patchcore", size: int | tuple[int, int] | None = None, progress: Progress | None = None
+) -> str:
+    """A recipe in YAML that `read_recipe` takes, for the pictures in `root`; size is N or (height, width).
+
+    `dataset` is absolute: where the recipe will be kept is not known. The name is that of the folder as it was given.
+    Raises DatasetError for pictures that cannot be used, ConfigError for a detector or size that is not allowed.
+    """
+    dataset = scan_dataset(root, progress)
+    if progress is not None and (problem := _shapes(dataset)):
+        progress.say(problem)
+    model = Recipe.model_construct(
+        name=_name(dataset.name),
+        version="1",
+        dataset=root.resolve(),
+        detector=detector,  # checked at the end, with all else
+        size=_suggested_size(dataset) if size is None else (size, size) if isinstance(size, int) else size,
+        threshold=ThresholdSettings(method=usual_method(detector)),
+    )
+    left_out = "cpr" if detector == "patchcore" else "patchcore"
+    text = "\n".join([*(f"# {line}".rstrip() for line in _found(dataset, model)), "", *_keys(model, 0, left_out), ""])
+    recipe_from_yaml(text, Path("the new recipe"))
+    return text
+
+
+def _found(dataset: Dataset, recipe: Recipe) -> list[str]:
+    """What the pictures are, and what follows from it, for the top of the recipe."""
+    labels = Counter(picture.label for picture in dataset.test)
+    defects = {label: count for label, count in sorted(labels.items()) if label != GOOD}
+    several = len(dataset.sizes) > 1
+    sizes = ", ".join(f"{s.width} x {s.height}" + f" ({s.pictures})" * several for s in dataset.sizes[:3])
+    more = f" and {len(dataset.sizes) - 3} more sizes" if len(dataset.sizes) > 3 else ""
+    lines = [
+        f"Found in {dataset.root}:",
+        f"  {len(dataset.good)} good pictures to learn from",
+        f"  size (width x height): {sizes}{more}; {'grey' if dataset.grey else 'colour'}",
+    ]
+    if dataset.test:
+        kinds = ", ".join(f"{count} {label}" for label, count in defects.items())
+        lines.append(f"  {len(dataset.test)} test pictures: {labels[GOOD]} good" + (f", {kinds}" if kinds else ""))
+        if defects:
+            masks = "all defects have masks" if dataset.has_masks else "no masks, so no pixel metrics"
+            lines.append(f"  {masks}")
+    else:
+        lines.append("  no test pictures: nothing will be measured, but a threshold needs none")
+    lines += [f"  {line}" for note in dataset.notes for line in note.splitlines()]
+    if problem := _shapes(dataset):
+        lines += ["", *problem.splitlines()]
+    return [*lines, "", *_advice(dataset, recipe)]
+
+
+def _shapes(dataset: Dataset) -> str | None:
+    """What is wrong with the shapes of the good pictures, and what a build says to that."""
+    if dataset.shapes is None:
+        return None
+    return f"{'`edge-build build` refuses this' if dataset.shapes.refuse else 'warning'}: {dataset.shapes.text}"
+
+
+def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:
+    """What size was chosen and why, and what the number of pictures does not allow."""
+    native, lines = dataset.sizes[0], []
+    height, width = recipe.size
+    if height < native.height or width < native.width:
+        lines += [
+            f"Pictures are reduced from {native.width} x {native.height} to {width} x {height}. Defects should still",
+            "be a few pixels wide then; a larger size finds smaller ones, and takes time with its area.",
+        ]
+    if height != width:
+        lines.append("The size is not square because the pictures are not.")
+    elif (suggested := _suggested_size(dataset))[0] != suggested[1]:
+        lines.append(f"A square squeezes these pictures; size: {list(suggested)} keeps their shape at a usual cost.")
+    held_out = _held_out(len(dataset.good), recipe)
+    best, rate = 1 / (held_out + 1), recipe.threshold.false_reject_rate
+    if best > rate:
+        enough = next(n for n in itertools.count(len(dataset.good)) if 1 / (_held_out(n, recipe) + 1) <= rate)
+        lines += [
+            f"With {held_out} pictures for the threshold, a false reject rate of {best:.1%} is the lowest that can be",
+            f"promised; for {rate:.0%} there must be {enough} good pictures or more.",
+        ]
+    return lines
+
+
+def _held_out(good: int, recipe: Recipe) -> int:
+    """How many of so many good pictures the threshold rests on."""
+    if recipe.threshold.method == "held-out":
+        return max(1, round(good * recipe.threshold.share))
+    return good - calibration_count(good, recipe.calibration.set_aside)
+
+
+def _keys(settings: BaseModel, depth: int, without: str | None = None) -> list[str]:
+    """The lines of all keys but one, each with its comment; keys of the other way to say the same are commented out."""
+    lines = []
+    for name, field in type(settings).model_fields.items():
+        if name == without:
+            continue
+        value = getattr(settings, name)
+        comment = f"{meaning(field)} ({allowed(field)})" if settings_of(field) is None else meaning(field)
+        if isinstance(value, BaseModel):
+            inner = _keys(value, depth + 1)
+            lines += [f"{'  ' * depth}{name}:".ljust(_COMMENTS_AT) + f"# {comment}", *inner]
+            continue
+        left_out = value is None and isinstance(settings, BankSettings)
+        key = f"{'  ' * depth}{'# ' if left_out else ''}{name}: {'N' if left_out else _yaml(name, value)}"
+        lines.append(f"{key.ljust(_COMMENTS_AT - 1)} # {comment}")
+    return lines
+
+
+def _yaml(name: str, value: object) -> str:
+    if isinstance(value, tuple):
+        same = name == "size" and value[0] == value[1]
+        return str(value[0]) if same else f"[{', '.join(str(item) for item in value)}]"
+    if isinstance(value, Path):
+        plain = re.fullmatch(r"[\w./][\w./-]*", str(value))
+        return str(value) if plain else json.dumps(str(value), ensure_ascii=False)
+    if name == "version":
+        return json.dumps(value)  # otherwise editors take it for a number
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _name(folder: str) -> str:
+    """The folder's name with what a bundle's name may have."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", folder).strip("-_")[:40] or "inspection"
+
+
+def _suggested_size(dataset: Dataset) -> tuple[int, int]:
+    """Square and usual; for elongated pictures as many pixels in their own shape; never larger than they are."""
+    native = dataset.sizes[0]
+    aspect = native.height / native.width
+    if 1 / ELONGATED < aspect < ELONGATED:
+        side = _side(min(USUAL_SIDE, native.height, native.width))
+        return side, side
+    return (
+        _side(min(USUAL_SIDE * aspect**0.5, native.height)),
+        _side(min(USUAL_SIDE / aspect**0.5, native.width)),
+    )
+
+
+def _side(wanted: float) -> int:
+    return min(max(round(wanted / SIDE_STEP) * SIDE_STEP, SIDE_MIN), SIDE_MAX)

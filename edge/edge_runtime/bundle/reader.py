@@ -1,0 +1,154 @@
+"""Opening a bundle: every length and hash is checked before anything is parsed or served.
+
+bundle = open_bundle(Path("bundles/screw-1"))
+with OnnxruntimeEngine(bundle.graph(Precision.FP32)) as engine: ...
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pydantic
+
+from edge_runtime.bundle.manifest import GraphEntry, Manifest, Threshold
+from edge_runtime.bundle.manifest_digest import digest_of
+from edge_runtime.errors import BundleError
+from edge_runtime.imaging.preprocess import PREPROCESSING
+from edge_runtime.records import Precision
+
+Parsed = TypeVar("Parsed", bound=pydantic.BaseModel)
+
+MANIFEST = "manifest.json"
+REBUILD = "build the bundle again or copy it again from where it was built (into a store: `edge-deploy install`)"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are all there and unchanged. `folder` is where they are."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def label(self) -> str:
+        """Name and version, as verdicts and logs show them."""
+        return f"{self.manifest.name}-{self.manifest.version}"
+
+    def graph(self, precision: Precision) -> Path:
+        """The ONNX file of a precision. Raises BundleError when the bundle has no such graph."""
+        return self.folder / self._entry(precision).file
+
+    def graph_sha256(self, precision: Precision) -> str:
+        """The hash of that file, as the manifest has it. Raises BundleError likewise."""
+        return self.manifest.files[self._entry(precision).file].sha256
+
+    def threshold(self, precision: Precision) -> Threshold:
+        """The threshold that was set on that precision's own graph. Raises BundleError when there is no such graph."""
+        return self._entry(precision).threshold
+
+    def record(self, file: str, kind: type[Parsed], what: str) -> Parsed:
+        """What a JSON file of the bundle says. Raises BundleError when it `is not {what}`."""
+        path = self.folder / file
+        return _parse(path.read_bytes(), kind, path, what)
+
+    def _entry(self, precision: Precision) -> GraphEntry:
+        entry = self.manifest.graphs.get(precision)
+        if entry is None:
+            found = ", ".join(p.value for p in self.manifest.graphs)
+            raise BundleError(f"bundle {self.label} has no {precision.value} graph, only {found}: choose one of these")
+        return entry
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Read the manifest and check every file against it. Raises BundleError."""
+    _require_active(folder)
+    folder = folder.resolve()  # `active` of edge-deploy is a link that may point elsewhere while this bundle serves
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest)
+    return Bundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json` alone, without looking at the other files. Raises BundleError."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        _require_active(folder)
+        if not folder.is_dir():
+            raise BundleError(
+                f"{folder}: there is no such folder; correct the path, or copy the bundle there"
+            ) from None
+        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {REBUILD}") from None
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
+    manifest = _parse(text, Manifest, path, "a manifest of schema version 1")
+    if manifest.digest not in (None, digest_of(text)):
+        raise BundleError(f"{path} is not the file that was built: its digest differs; {REBUILD}")
+    if manifest.preprocessing != PREPROCESSING:
+        raise BundleError(
+            f"{path}: the bundle was built with preprocessing {manifest.preprocessing!r}, this device has "
+            f"{PREPROCESSING!r}, and scores would differ: install the same version on host and device"
+        )
+    return manifest
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _parse(text: bytes, kind: type[Parsed], path: Path, what: str) -> Parsed:
+    try:
+        return kind.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
+        raise BundleError(f"{path} is not {what}: {places}; {REBUILD}") from error
+
+
+def _require_active(folder: Path) -> None:
+    """Raises BundleError when this is where a store of edge-deploy has its link, and the link is missing or broken."""
+    store, bundles = folder.parent, folder.parent / "bundles"
+    try:
+        if folder.name != "active" or folder.exists() or not bundles.is_dir():
+            return
+        what = f"leads to {folder.readlink()}, which is not there" if folder.is_symlink() else "is missing"
+        installed = ", ".join(sorted(path.name for path in bundles.iterdir() if path.is_dir())) or "none"
+    except OSError:  # told when the manifest is read
+        return
+    raise BundleError(
+        f"{folder}, the link to the active bundle, {what}: `edge-deploy activate NAME-VERSION --store {store}` makes "
+        f"it; installed: {installed}"
+    )
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    needed = {graph.file for graph in manifest.graphs.values()} | {
+        file
+        for precision in manifest.graphs
+        for golden in manifest.golden_of(precision)
+        for file in (golden.picture, golden.anomaly_map)
+    }
+    if unlisted := sorted(needed - manifest.files.keys()):
+        raise BundleError(
+            f"{folder / MANIFEST} uses {', '.join(unlisted)} but does not list them in `files`; {REBUILD}"
+        )
+    for name, entry in manifest.files.items():
+        path = folder / name
+        try:
+            length = path.stat().st_size
+            if length != entry.length:
+                raise BundleError(f"{path} has {length} bytes, the manifest says {entry.length}; {REBUILD}")
+            if sha256_of(path) != entry.sha256:
+                raise BundleError(f"{path} is not the file that was built: its SHA-256 differs; {REBUILD}")
+        except FileNotFoundError:
+            raise BundleError(f"{path} is missing; {REBUILD}") from None
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error

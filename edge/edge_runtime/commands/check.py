@@ -1,0 +1,218 @@
+"""`edge-daemon check`: everything that is wrong with a station, found in one go, before the line depends on it."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from edge_runtime.bundle.reader import open_bundle, read_manifest
+from edge_runtime.config.station import Station
+from edge_runtime.daemon import disk_watch as storage_watch
+from edge_runtime.daemon.hardware import Hardware
+from edge_runtime.daemon.model import frame_limits, load_model
+from edge_runtime.daemon.requests import FASTER
+from edge_runtime.engines.golden import median_ms
+from edge_runtime.errors import BundleError, ConfigError, EdgeError, SourceError
+from edge_runtime.inspection.frame_checks import frame_fault
+from edge_runtime.inspection.judge import Judge
+from edge_runtime.monitoring.prometheus import probe_port
+from edge_runtime.mqtt.client import probe_broker
+from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
+from edge_runtime.sources.protocol import RECORDINGS
+from edge_runtime.storage import image_archive as evidence
+from edge_runtime.storage.database import is_spool_in_use, room_to_open
+from edge_runtime.storage.retention import MB
+from edge_runtime.storage.state_dir import SYSTEMD_STATE, probe_state_folder
+from edge_runtime.storage.state_owner import check_owner
+
+ROUNDS = 5
+FIRST_FRAME_S = 1.0
+
+
+class Rating(Enum):
+    """How a finding is printed."""
+
+    OK = "ok"
+    DOUBTFUL = "WARN"
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked, in words."""
+
+    text: str
+    rating: Rating = Rating.OK
+
+
+def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Finding]:
+    """Check bundle, deadline, source, settings, state folder, metrics and broker; each whatever the others give."""
+    used = hardware or Hardware()
+    for found in (
+        check_bundle(station, used),
+        check_source(station, used),
+        check_settings(station),
+        check_state_dir(station),
+        check_metrics(station),
+        check_broker(station),
+    ):
+        try:
+            yield from found
+        except EdgeError as error:
+            yield Finding(str(error), Rating.WRONG)
+
+
+def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
+    """Lengths, hashes, schema, the graph, the golden pictures, and how long judging takes. Raises EdgeError."""
+    bundle = open_bundle(station.bundle)
+    with closing(load_model(bundle, station, hardware.open_engine)) as model:
+        yield Finding(
+            f"bundle {bundle.label}, {station.precision.value}: {len(model.references)} golden pictures "
+            f"reproduced by {model.engine.name}, largest deviation {model.worst:.3f} of the tolerance"
+        )
+        try:
+            shot = first_shot(station, hardware)
+        except SourceError:  # check_source tells of it
+            shot = None
+        if isinstance(shot, Frame) and frame_fault(shot.image, model.judge.limits) is None:
+            yield judging_finding(station.deadline_ms, model.judge, shot)
+        else:
+            engine_ms = median_ms(bundle, model.engine, ROUNDS)
+            yield deadline_finding(station.deadline_ms, engine_ms, f"the engine alone takes {engine_ms:.1f} ms")
+
+
+def judging_finding(deadline_ms: int, judge: Judge, frame: Frame) -> Finding:
+    """Whether a frame that may be judged gets a verdict, and how long that takes."""
+    decisions = [judge(frame) for _ in range(ROUNDS)]
+    if failed := next((d for d in decisions if d.error is not ErrorCode.NONE), None):
+        return Finding(f"{_told_error(frame, failed.error)}: {failed.detail}", Rating.WRONG)
+    times = sorted((d.timings for d in decisions), key=lambda t: t.prepare_us + t.infer_us + t.decide_us)
+    typical = times[ROUNDS // 2]
+    parts_ms = [us / 1000 for us in (typical.prepare_us, typical.infer_us, typical.decide_us)]
+    parts = "prepare {:.1f}, engine {:.1f}, decide {:.1f}".format(*parts_ms)
+    return deadline_finding(deadline_ms, sum(parts_ms), f"judging {frame.name} takes {sum(parts_ms):.1f} ms ({parts})")
+
+
+def deadline_finding(deadline_ms: int, taken_ms: float, what: str) -> Finding:
+    """Whether the deadline leaves room for the camera, the disk and the network. what: what took so long, in words."""
+    text = f"deadline_ms {deadline_ms}: {what}"
+    if taken_ms >= deadline_ms:
+        return Finding(f"{text}, so no verdict would be in time; {FASTER}", Rating.WRONG)
+    if taken_ms > deadline_ms / 2:
+        return Finding(f"{text}, which leaves little for all else; {FASTER}", Rating.DOUBTFUL)
+    return Finding(text)
+
+
+def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
+    """It opens, and its first frame may be judged. Raises SourceError."""
+    shot, source = first_shot(station, hardware), f"source {station.source.uri}"
+    if shot is None or isinstance(shot, Quiet):
+        yield Finding(f"{source}: it gives no frame within {FIRST_FRAME_S:.0f} s", Rating.WRONG)
+        return
+    if isinstance(shot, LostFrame):
+        yield Finding(f"{source}: {_told_error(shot, shot.error)}: {shot.detail}", Rating.WRONG)
+        return
+    try:
+        limits = frame_limits(read_manifest(station.bundle), station)
+    except BundleError:  # check_bundle tells of it
+        yield Finding(source)
+        return
+    if (fault := frame_fault(shot.image, limits)) is not None:
+        yield Finding(f"{source}: {_told_error(shot, fault[0])}: {fault[1]}", Rating.WRONG)
+    else:
+        height, width = shot.image.shape[:2]
+        yield Finding(f"{source}: the first frame, {shot.name}, is {width} x {height} and may be judged")
+
+
+def first_shot(station: Station, hardware: Hardware) -> Frame | LostFrame | Quiet | None:
+    """What the source gives first. Every source is a recording, to which that does nothing. Raises SourceError."""
+    with hardware.open_source(station) as source:
+        return source.next_frame(FIRST_FRAME_S)
+
+
+def check_settings(station: Station) -> Iterator[Finding]:
+    """What can be followed, and is hardly meant."""
+    if station.mode == "hardware" and station.source.uri.startswith(RECORDINGS):
+        text = f"source {station.source.uri} is a recording and waits for no signal: its pictures are judged one after "
+        yield Finding(f"mode hardware: {text}another, no part needed; free-running says so", Rating.DOUBTFUL)
+    if off := station.health.switched_off:
+        text = "such frames are judged, and may be OK; null takes the bundle's limits"
+        yield Finding(f"health: {', '.join(off)} not checked: {text}", Rating.DOUBTFUL)
+
+
+def _told_error(shot: Frame | LostFrame, error: ErrorCode) -> str:
+    return f"the first frame, {shot.name}, would be ERROR {error:03d} {error.name}"
+
+
+def check_state_dir(
+    station: Station, units: Path = SYSTEMD_STATE, free_bytes: Callable[[Path], int] = storage_watch.free_bytes_beside
+) -> Iterator[Finding]:
+    """It is there or can be made, can be written, is no other station's, has room, and no daemon uses it. units: where
+    systemd makes it. free_bytes: see StorageWatch. Raises ConfigError, StorageError."""
+    folder = station.state_dir
+    if folder.parent == units and not os.path.lexists(units):  # it leads where only root may look
+        text = f"state_dir {folder}: {units} is not there yet; the systemd unit makes both, `run` by hand does not"
+        yield Finding(text, Rating.DOUBTFUL)
+        return
+    probe_state_folder(folder)
+    check_owner(folder, station.name)
+    in_use = is_spool_in_use(folder)  # by this very station, perhaps
+    if in_use:
+        text = "a daemon uses it now; right if this station runs, but another needs a folder of its own"
+        yield Finding(f"state_dir {folder}: {text}", Rating.DOUBTFUL)
+    free = free_bytes(folder if folder.exists() else folder.parent)
+    room = room_finding(station, free, 0 if in_use else room_to_open(folder))
+    if room.rating is not Rating.OK or not in_use:
+        yield room
+
+
+def room_finding(station: Station, free: int, opening: int) -> Finding:
+    """Whether the disk of state_dir has room. free, opening: bytes that it has, and that opening the spool takes."""
+    name = f"state_dir {station.state_dir}"
+    needed, with_pictures = (opening + least for least in (storage_watch.FREE_BYTES, evidence.FREE_BYTES))
+    has = f"{name}: its disk has {free / MB:.1f} MB free"
+    if free < needed:
+        text = f"{has}, and the spool needs {needed / MB:.1f} MB: make room, or choose another disk"
+        return Finding(text, Rating.WRONG)
+    if station.pictures.max_mb and free < with_pictures:
+        text = f"{has}: pictures of NOK and ERROR are left out with less than {with_pictures / MB:.1f} MB; make room"
+        return Finding(text, Rating.DOUBTFUL)
+    return Finding(name)
+
+
+def check_metrics(station: Station) -> Iterator[Finding]:
+    """Its port is free, or taken by this very station. Raises ConfigError."""
+    host, port = station.metrics.host, station.metrics.port
+    if port is None:
+        return
+    try:
+        probe_port(host, port)
+    except ConfigError:
+        if not _answers_there(station, port):
+            raise
+        yield Finding(f"metrics {host}:{port}: this station runs, and answers there")
+    else:
+        yield Finding(f"metrics {host}:{port}")
+
+
+def check_broker(station: Station) -> Iterator[Finding]:
+    """It takes the connection. Raises ConfigError."""
+    broker = f"broker {station.mqtt.address}"
+    if problem := probe_broker(station):
+        raise ConfigError(f"{broker}: {problem}")
+    yield Finding(broker)
+
+
+def _answers_there(station: Station, port: int) -> bool:
+    host = "127.0.0.1" if station.metrics.host in ("0.0.0.0", "") else station.metrics.host
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=2) as answer:
+            found = answer.read(1 << 20).decode("utf-8", "replace")
+    except (OSError, ValueError):  # a program of another kind
+        return False
+    return f'edge_state{{cell="{station.cell}",line="{station.line}"' in found

@@ -1,0 +1,31 @@
+"""The process around `serve`: its log, its signals and its scheduling."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from edge_runtime.config.station import read_station
+from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.hardware import Hardware
+from edge_runtime.daemon.serve import serve
+from edge_runtime.monitoring.log import set_up_log
+
+SWITCH_S = 0.0005  # how long one Python thread may keep another waiting; the default of 5 ms would be the latency
+log = logging.getLogger("edge_daemon")
+
+
+def run_daemon(station_file: Path, once: bool, verbose: bool, hardware: Hardware | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises EdgeError."""
+    set_up_log(verbose)
+    sys.setswitchinterval(SWITCH_S)
+    station, inbox = read_station(station_file), Inbox()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: inbox.stop())
+    counters = serve(station, inbox, once, hardware)
+    log.info(
+        "stopped after %d verdicts: %d OK, %d NOK, %d ERROR; %d wait for the broker",
+        *(counters.triggers, counters.ok, counters.nok, counters.error, counters.spooled),
+    )

@@ -1,0 +1,42 @@
+"""`edge-daemon selftest`: whether this device measures what the host measured, in a few lines for a person.
+
+for line in selftest(bundle, EngineKind.AUTO, Precision.FP16, Path("/var/lib/edge/engines")):
+    print(line)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_runtime.bundle.reader import Bundle
+from edge_runtime.engines.golden import median_ms, replay_golden
+from edge_runtime.engines.protocol import EngineKind
+from edge_runtime.engines.selection import CALIBRATORS, choose_engine
+from edge_runtime.imaging.preprocess_check import prove_prepare
+from edge_runtime.records import Precision
+
+ROUNDS = 20
+
+
+def selftest(
+    bundle: Bundle, kind: EngineKind, precision: Precision, engines: Path, verbose: bool = False
+) -> Iterator[str]:
+    """One line for each thing that was proven. Raises EdgeError, of the kind that fits, at the first that is not.
+
+    verbose: why an engine was passed over, in full.
+    """
+    if kind not in CALIBRATORS:  # these say more about a missing graph
+        bundle.graph(precision)  # raises, before anything is said to be right
+    yield f"bundle   {bundle.label}, {precision.value}: every file is as it was built"
+    prove_prepare()
+    yield "prepare  gives the same pixels as on the host"
+    chosen = choose_engine(kind, bundle, precision, engines)
+    with chosen.engine as engine:
+        yield f"engine   {engine.name}, {chosen.why}"
+        if verbose and chosen.detail:
+            yield f"         {chosen.detail}"
+        worst = replay_golden(bundle, engine, precision)
+        pictures = len(bundle.manifest.golden)
+        yield f"golden   {pictures} pictures reproduced, largest deviation {worst:.3f} of the tolerance"
+        yield f"time     {median_ms(bundle, engine, ROUNDS):.2f} ms a picture in the engine (median of {ROUNDS})"

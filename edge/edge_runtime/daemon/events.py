@@ -1,0 +1,60 @@
+"""What the serving thread is asked to do next, in the order of arrival: triggers, commands, a new model, stop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+
+from edge_runtime.daemon.model import Model
+from edge_runtime.daemon.requests import Order
+from edge_runtime.wire.commands import Command
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Finish what is in hand and end."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """RELOAD loaded a model beside the one that serves, and it passed its self-test."""
+
+    model: Model
+
+
+@dataclass(frozen=True)
+class NotLoaded:
+    """RELOAD could not load or prove another model; `reason` is for people."""
+
+    reason: str
+
+
+Item = Order | Command | Loaded | NotLoaded | Stop | Exception
+
+
+class Inbox:
+    """A queue that any thread, and a signal handler, may put into. An Exception is another thread's end."""
+
+    def __init__(self) -> None:
+        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self.stopping = threading.Event()
+
+    def put(self, item: Item) -> None:
+        """Add something to do."""
+        self._items.put(item)
+
+    def stop(self) -> None:
+        """Ask for the end. Safe within a signal handler: SimpleQueue.put may interrupt itself."""
+        self.stopping.set()
+        self._items.put(Stop())
+
+    def take(self, wait_s: float) -> Item | None:
+        """The next thing to do; None when none came within `wait_s`. Raises what another thread ended with."""
+        try:
+            item = self._items.get(block=wait_s > 0, timeout=wait_s if wait_s > 0 else None)
+        except queue.Empty:
+            return None
+        if isinstance(item, Exception):
+            raise item
+        return item

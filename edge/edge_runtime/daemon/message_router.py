@@ -1,0 +1,107 @@
+"""Where messages for the station arrive: answers triggers at once, and passes everything else on.
+
+Runs in the network thread: nothing here raises, or blocks for longer than it takes to write a trigger to the disk.
+Why triggers are refused is logged when it begins and every minute, and at DEBUG each time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.requests import order_by_deadline
+from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.daemon.verdict_issuer import Answers
+from edge_runtime.errors import RecordError
+from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.seldom import Seldom
+from edge_runtime.mqtt.publisher import Publisher
+from edge_runtime.storage.spool import Spool
+from edge_runtime.wire.commands import (
+    Reply,
+    command_from_payload,
+    seq_from_payload,
+    seq_range_from_payload,
+    trigger_from_payload,
+    trigger_id_of,
+)
+from edge_runtime.wire.topics import Topics
+
+log = logging.getLogger(__name__)
+
+
+class Reception:
+    """Reads a message by its topic and hands it to whom it concerns."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        desk: TriggerDesk,
+        spool: Spool,
+        inbox: Inbox,
+        publisher: Publisher,
+        tally: Tally,
+        deadline_ms: int,
+        answers: Answers,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._topics, self._desk, self._spool, self._inbox = topics, desk, spool, inbox
+        self._publisher, self._tally, self._clock_ns = publisher, tally, clock_ns
+        self._deadline_ms, self._answers = deadline_ms, answers
+        self._seldom = Seldom(lambda: clock_ns() / 1e9)
+
+    def receive(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Handle one message."""
+        if retained:
+            # An order that the broker kept was meant for another time, and another part.
+            log.warning("%s: a retained message is ignored; send it without the retain flag", topic)
+            return
+        try:
+            if topic == self._topics.trigger:
+                self._take_trigger(payload)
+            elif topic == self._topics.command:
+                self._inbox.put(command_from_payload(payload))
+            elif topic == self._topics.verdict_ack:
+                self._publisher.acknowledged(seq_from_payload(payload))
+            elif topic == self._topics.replay:
+                self._publisher.replay(seq_range_from_payload(payload))
+        except RecordError as error:
+            log.warning("%s: %s", topic, error)
+            if topic == self._topics.command:
+                word = payload[:20].decode("ascii", "replace").encode("ascii", "replace").replace(b";", b"_")
+                self._publisher.say(self._topics.command_ack, word + b";REFUSED;unknown command")
+        except Exception as error:  # a bug; it would end the network thread, and the station would go on unheard
+            self._inbox.put(error)
+
+    def _take_trigger(self, payload: bytes) -> None:
+        arrived_ns = self._clock_ns()
+        try:
+            trigger = trigger_from_payload(payload)
+        except RecordError as error:
+            trigger_id = trigger_id_of(payload)
+            self._reply(trigger_id, Reply.BADREQUEST)
+            self._tell_refusal(trigger_id, Reply.BADREQUEST, str(error), "malformed")
+            return
+        answer = self._desk.offer(trigger)
+        if answer.reply is Reply.ACCEPTED:
+            self._spool.accept(trigger)  # whatever happens now, it gets a verdict, after a restart at the latest
+        self._reply(trigger.trigger_id, answer.reply)  # first, so that ACCEPTED comes before the verdict
+        if answer.reply is Reply.ACCEPTED:
+            order = order_by_deadline(trigger, arrived_ns, self._deadline_ms)
+            self._answers.expect(order)
+            self._inbox.put(order)
+        elif answer.verdict is not None:
+            self._publisher.publish_again(answer.verdict)
+        elif answer.why:
+            self._tell_refusal(trigger.trigger_id, answer.reply, answer.why, answer.why)
+
+    def _reply(self, trigger_id: int, reply: Reply) -> None:
+        if reply is not Reply.ACCEPTED:
+            self._tally.count_refused(reply)
+        self._publisher.say(self._topics.trigger_ack, f"{trigger_id};{reply.value}".encode("ascii"))
+
+    def _tell_refusal(self, trigger_id: int, reply: Reply, why: str, kind: str) -> None:
+        level = logging.WARNING if self._seldom.is_due((reply, kind)) else logging.DEBUG
+        log.log(level, "trigger %d is answered %s: %s", trigger_id, reply.value, why)

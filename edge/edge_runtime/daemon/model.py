@@ -1,0 +1,90 @@
+"""A detector that may serve: a bundle, its engine and its golden pictures, proven by the self-test.
+
+model = load_model(open_bundle(station.bundle), station, open_engine)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge_runtime.bundle.manifest import FrameLimits, Manifest
+from edge_runtime.bundle.reader import Bundle
+from edge_runtime.config.station import Station
+from edge_runtime.daemon.absent_engine import AbsentEngine
+from edge_runtime.engines.golden import Reference, deviation, read_references
+from edge_runtime.engines.protocol import Engine
+from edge_runtime.engines.tensorrt.errors import GpuError
+from edge_runtime.inspection.frame_checks import FIXED_LIMITS
+from edge_runtime.inspection.judge import Judge
+
+OpenEngine = Callable[[Station, Bundle], Engine]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Owned by whoever loaded it; `close` frees the engine."""
+
+    bundle: Bundle
+    engine: Engine
+    judge: Judge
+    references: tuple[Reference, ...]
+    worst: float  # the largest deviation of its first self-test, as a share of the tolerance
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.engine.__exit__(None, None, None)
+
+
+def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Model:
+    """Load the engine and replay the golden pictures. Raises EdgeError, and then nothing stays open."""
+    references = read_references(bundle, station.precision)
+    engine = open_engine(station, bundle).__enter__()
+    try:
+        worst = max(deviation(engine, reference) for reference in references)
+    except BaseException as error:
+        engine.__exit__(type(error), error, error.__traceback__)
+        raise
+    return Model(bundle, engine, _judge(engine, bundle, station), references, worst)
+
+
+def model_without_engine(bundle: Bundle, station: Station, reason: GpuError) -> Model:
+    """What a station holds until a RELOAD finds an engine: it fails every self-test with the reason."""
+    engine = AbsentEngine(reason)
+    references = read_references(bundle, station.precision)
+    return Model(bundle, engine, _judge(engine, bundle, station), references, 0.0)
+
+
+def frame_limits(manifest: Manifest, station: Station) -> FrameLimits:
+    """Which frames are judged: the bundle's limits, with the station's own in their places."""
+    return station.health.applied_to(manifest.frames or FIXED_LIMITS)
+
+
+def _judge(engine: Engine, bundle: Bundle, station: Station) -> Judge:
+    manifest, threshold = bundle.manifest, bundle.threshold(station.precision)
+    return Judge(engine, threshold, manifest.height, manifest.width, limits=frame_limits(manifest, station))
+
+
+class Loader:
+    """Loads a model in a thread of its own, beside the one that serves; one at a time."""
+
+    def __init__(self, load: Callable[[], Model]) -> None:
+        self._load = load
+        self._thread: threading.Thread | None = None
+
+    def start(self, on_loaded: Callable[[Model], None], on_failed: Callable[[Exception], None]) -> bool:
+        """Begin to load; one of the two is called in the end, in the loader's thread. False: one is being loaded."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        self._thread = threading.Thread(target=self._run, args=(on_loaded, on_failed), name="loader", daemon=True)
+        self._thread.start()
+        return True
+
+    def _run(self, on_loaded: Callable[[Model], None], on_failed: Callable[[Exception], None]) -> None:
+        try:
+            model = self._load()
+        except Exception as error:  # a bug in loading must not take the model that serves with it
+            on_failed(error)
+        else:
+            on_loaded(model)

@@ -1,0 +1,60 @@
+"""One verdict is wanted: an Order. It says since when, by when, and for which trigger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_runtime.records import Frame, LostFrame
+from edge_runtime.wire.commands import Trigger
+
+EXPIRES_BEFORE_NS = 20_000_000  # an ERROR needs a moment to reach the disk and the broker by the deadline
+HANGS_AFTER_NS = 10_000_000_000  # no engine is that late; told before the unit's watchdog acts, if deadline_ms is usual
+CAMERA = "check camera, cable and trigger, or raise deadline_ms if taking a picture needs longer"  # when none comes
+FASTER = "raise deadline_ms, or take a faster engine, precision or detector"  # what helps when verdicts are late
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What the source gave, and when it was in hand (monotonic). None: the source has no more frames."""
+
+    frame: Frame | LostFrame | None
+    taken_ns: int
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """One verdict is wanted. All times are time.monotonic_ns().
+
+    trigger: None in free-running and interval mode. arrived_ns: when the trigger or the frame came. deadline_ns: a
+    verdict given later is late. expires_ns: who has no verdict by then gets ERROR. shot: the frame that the order came
+    with; None: one is to be taken.
+    """
+
+    trigger: Trigger | None
+    arrived_ns: int
+    deadline_ns: int
+    expires_ns: int
+    shot: Shot | None = None
+
+    @property
+    def deadline_ms(self) -> int:
+        """As in the station's file."""
+        return (self.deadline_ns - self.arrived_ns) // 1_000_000
+
+    @property
+    def is_binding(self) -> bool:
+        """Whether a late answer is ERROR. A free-running frame keeps its outcome, flagged late."""
+        return self.expires_ns <= self.deadline_ns
+
+
+def order_by_deadline(trigger: Trigger | None, arrived_ns: int, deadline_ms: int, shot: Shot | None = None) -> Order:
+    """An order that is answered by its deadline, whatever happens."""
+    deadline_ns = deadline_ms * 1_000_000
+    margin_ns = min(EXPIRES_BEFORE_NS, deadline_ns // 10)
+    return Order(trigger, arrived_ns, arrived_ns + deadline_ns, arrived_ns + deadline_ns - margin_ns, shot)
+
+
+def order_without_haste(arrived_ns: int, deadline_ms: int, shot: Shot) -> Order:
+    """A free-running frame: a late answer is only flagged. One that is late by HANGS_AFTER_NS is taken for hung."""
+    deadline_ns = arrived_ns + deadline_ms * 1_000_000
+    return Order(None, arrived_ns, deadline_ns, deadline_ns + HANGS_AFTER_NS, shot)

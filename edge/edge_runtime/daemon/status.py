@@ -1,0 +1,82 @@
+"""How the station is: what is true of it, and the state that follows. Any thread may note a change."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.monitoring.seldom import Seldom
+from edge_runtime.records import ErrorCode
+from edge_runtime.wire.states import Conditions, State, StateReport, report_from
+
+log = logging.getLogger(__name__)
+
+WORSE = (State.READY, State.DEGRADED, State.NOTREADY, State.FAULT)  # from good to bad, as far as parts tell of it
+
+
+class Status:
+    """Keeps the conditions, opens and closes the desk by them, and shows each new state.
+
+    takes_triggers: whether the station's mode does; otherwise the desk stays closed.
+
+    The log has each change, but little of what may change with each part: BUSY never; what an error made worse once a
+    minute at most, and the way back only if that was told.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[StateReport], None],
+        desk: TriggerDesk,
+        takes_triggers: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._show, self._desk, self._takes_triggers = show, desk, takes_triggers
+        self._lock = threading.Lock()
+        self._conditions = Conditions()
+        self._shown = report_from(self._conditions)
+        self._told, self._seldom = self._shown.state, Seldom(clock)
+
+    @property
+    def conditions(self) -> Conditions:
+        """What is true now."""
+        return self._conditions
+
+    @property
+    def report(self) -> StateReport:
+        """The state as it was shown last."""
+        return self._shown
+
+    def note(self, **changes: bool | str | ErrorCode) -> None:
+        """Something changed; show the new state, if it is one."""
+        with self._lock:
+            self._conditions = replace(self._conditions, **changes)  # type: ignore[arg-type]  # mypy cannot see names
+            report = report_from(self._conditions)
+            self._desk.open(report.accepts_triggers and self._takes_triggers, self._why_closed(report))
+            before, self._shown = self._shown, report
+            if report != before:
+                self._show(report)
+            self._tell(report)
+
+    def _why_closed(self, report: StateReport) -> str:
+        if not self._takes_triggers:
+            return "the station's mode takes none; mode: triggered does"
+        return f"the state is {report.payload().decode('ascii')}"
+
+    def _tell(self, report: StateReport) -> None:
+        if report.state in (self._told, State.BUSY):
+            return
+        if self._is_worse(report) and not self._seldom.is_due((report.state, report.error)):
+            return
+        self._told = report.state
+        level = logging.ERROR if report.state is State.FAULT else logging.INFO
+        log.log(level, "state %s", report.payload().decode("ascii"))
+
+    def _is_worse(self, report: StateReport) -> bool:
+        """By an error, than what was told last."""
+        if report.error is ErrorCode.NONE or self._told not in WORSE:
+            return False
+        return WORSE.index(report.state) > WORSE.index(self._told)

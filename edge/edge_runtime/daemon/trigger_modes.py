@@ -1,0 +1,181 @@
+"""What starts an inspection: a PLC, the source itself, or the clock. One class for each, behind one Protocol.
+
+triggered      a PLC's trigger on MQTT: nothing starts here
+interval       the clock: one order for each tick, and one frame is taken for it
+free-running   the source: each frame is an order, as fast as they are judged, or at source.fps
+hardware       the camera, by a signal at its input: each frame is an order with the frame's number as its trigger
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from edge_runtime.config.station import Station
+from edge_runtime.daemon.requests import CAMERA, Order, Shot, order_by_deadline, order_without_haste
+from edge_runtime.monitoring.counters import Tally
+from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
+from edge_runtime.sources.protocol import Source
+from edge_runtime.wire.commands import U32, Trigger
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.25  # the longest wait for anything, so that the serving thread turns often enough to feed the watchdog
+RENUMBERED = 100  # a larger gap between two frames' numbers is a camera that began to count anew
+
+
+class Pace(Protocol):
+    """Called by the serving thread while the station runs and no other order waits."""
+
+    def wait_s(self) -> float:
+        """For how long the inbox may be listened to before the next call of `next_order`."""
+
+    def next_order(self) -> Order | Quiet | None:
+        """The next inspection that starts by itself; Quiet when it is not time; None when there are no more frames."""
+
+
+def open_pace(station: Station, source: Source, tally: Tally) -> Pace:
+    """What the station's mode says."""
+    if station.mode == "interval":
+        return IntervalPace(station.interval_ms, station.deadline_ms, tally)
+    if station.mode == "free-running":
+        return FreePace(source, station.deadline_ms, station.source.fps)
+    if station.mode == "hardware":
+        return HardwarePace(source, station.deadline_ms, station.recipe)
+    return PlcPace()
+
+
+class PlcPace:
+    """Nothing starts by itself."""
+
+    def wait_s(self) -> float:
+        """See Pace."""
+        return IDLE_S
+
+    def next_order(self) -> Quiet:
+        """See Pace."""
+        return Quiet()
+
+
+class IntervalPace:
+    """A tick every interval_ms. Ticks that pass while an earlier one is judged are counted as missed."""
+
+    def __init__(
+        self, interval_ms: int, deadline_ms: int, tally: Tally, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._period_ns, self._deadline_ms = interval_ms * 1_000_000, deadline_ms
+        self._tally, self._clock_ns = tally, clock_ns
+        self._due_ns: int | None = None
+
+    def wait_s(self) -> float:
+        """See Pace."""
+        return 0.0 if self._due_ns is None else min(IDLE_S, max(0.0, (self._due_ns - self._clock_ns()) / 1e9))
+
+    def next_order(self) -> Order | Quiet:
+        """See Pace."""
+        now_ns = self._clock_ns()
+        due_ns = now_ns if self._due_ns is None else self._due_ns
+        if now_ns < due_ns:
+            return Quiet()
+        missed = (now_ns - due_ns) // self._period_ns
+        self._tally.count_missed(missed)
+        self._due_ns = due_ns + (missed + 1) * self._period_ns
+        return order_by_deadline(None, now_ns, self._deadline_ms)
+
+
+class FreePace:
+    """Each frame of the source is an order; with fps, not more often, and without catching up.
+
+    A source that is quiet for longer than the deadline gives one order with a lost frame, and then nothing until it
+    delivers again.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        deadline_ms: int,
+        fps: float | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._source, self._deadline_ms, self._clock_ns = source, deadline_ms, clock_ns
+        self._period_ns = 0 if fps is None else round(1e9 / fps)
+        self._due_ns = self._heard_ns = clock_ns()
+        self._told = False
+
+    def wait_s(self) -> float:
+        """See Pace."""
+        return min(IDLE_S, max(0.0, (self._due_ns - self._clock_ns()) / 1e9))
+
+    def next_order(self) -> Order | Quiet | None:
+        """See Pace."""
+        began_ns = self._clock_ns()
+        if began_ns < self._due_ns:
+            return Quiet()
+        frame = self._source.next_frame(IDLE_S)
+        now_ns = self._clock_ns()
+        if isinstance(frame, Quiet):
+            if self._told or now_ns - self._heard_ns <= self._deadline_ms * 1_000_000:
+                return Quiet()
+            self._told = True
+            detail = f"no frame within {self._deadline_ms} ms (deadline_ms): {CAMERA}"
+            frame = LostFrame("", now_ns, ErrorCode.FRAME_MISSING, detail)
+        elif frame is not None:
+            self._told = False
+        self._heard_ns, self._due_ns = now_ns, max(self._due_ns, began_ns) + self._period_ns
+        return None if frame is None else order_without_haste(frame.captured_ns, self._deadline_ms, Shot(frame, now_ns))
+
+
+class HardwarePace:
+    """Each frame is an order that must be answered, with the frame's number as its trigger_id.
+
+    A number that is left out is a part that passed unseen: it gets an order with a lost frame.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        deadline_ms: int,
+        recipe: int,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._source, self._deadline_ms, self._recipe, self._clock_ns = source, deadline_ms, recipe, clock_ns
+        self._last = 0
+        self._waiting: deque[Order] = deque()
+
+    def wait_s(self) -> float:
+        """See Pace."""
+        return 0.0
+
+    def next_order(self) -> Order | Quiet | None:
+        """See Pace."""
+        if self._waiting:
+            return self._waiting.popleft()
+        frame = self._source.next_frame(IDLE_S)
+        if frame is None or isinstance(frame, Quiet):
+            return frame
+        now_ns, number = self._clock_ns(), frame.sequence or self._last + 1
+        self._waiting.extend(self._lost_before(number, frame, now_ns))
+        self._last = number
+        self._waiting.append(self._order(number, frame, now_ns))
+        return self._waiting.popleft()
+
+    def _lost_before(self, number: int, frame: Frame | LostFrame, now_ns: int) -> list[Order]:
+        """Orders for the numbers between the last frame and this one."""
+        missing = range(self._last + 1, number) if self._last else range(0)
+        if len(missing) > RENUMBERED or number <= self._last:
+            log.warning("the camera's frames jump from %d to %d: it counts anew", self._last, number)
+            return []
+        if missing:
+            log.warning("the camera's frames %d to %d are lost", missing[0], missing[-1])
+        detail = "the camera took a frame that never arrived: check cable, network and bandwidth"
+        return [
+            self._order(lost, LostFrame("", frame.captured_ns, ErrorCode.FRAME_MISSING, detail, lost), now_ns)
+            for lost in missing
+        ]
+
+    def _order(self, number: int, frame: Frame | LostFrame, now_ns: int) -> Order:
+        trigger = Trigger((number - 1) % U32 + 1, self._recipe, "")
+        return order_by_deadline(trigger, frame.captured_ns, self._deadline_ms, Shot(frame, now_ns))

@@ -1,0 +1,236 @@
+"""Every order ends in exactly one verdict, by its deadline: the one place where verdicts are numbered and committed.
+
+Rules:
+- Whoever comes first answers an order: the serving thread with what was judged, or the deadline thread with ERROR.
+- What comes for an order that is answered already is discarded and counted.
+- A verdict is on the disk before it is counted, settled and published, and all of that happens in the order of seq.
+
+with Answers(...) as answers:
+    answers.expect(order)
+    answers.give(order, decision)
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+from types import TracebackType
+
+from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.daemon.requests import CAMERA, FASTER, Order
+from edge_runtime.daemon.status import Status
+from edge_runtime.errors import StorageError
+from edge_runtime.monitoring.clock import Clock
+from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.seldom import Seldom
+from edge_runtime.mqtt.publisher import Publisher
+from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
+from edge_runtime.storage.spool import Spool
+
+log = logging.getLogger(__name__)
+
+
+class Stage(Enum):
+    """What the serving thread is doing with the order in hand."""
+
+    CAPTURE = "capture"
+    JUDGE = "judge"
+
+
+class Answers:
+    """See the module. May be used from any thread; as a context it watches the deadlines in a thread of its own.
+
+    settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
+    but the context's end did.
+    """
+
+    def __init__(
+        self,
+        recipe: int,
+        manifest: Manifest,
+        spool: Spool,
+        publisher: Publisher,
+        tally: Tally,
+        status: Status,
+        settle: Callable[[Verdict], None],
+        on_failure: Callable[[Exception], None],
+        clock: Clock,
+    ) -> None:
+        self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
+        self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
+        self._clock = clock
+        self._seldom = Seldom()
+        self._changed = threading.Condition()
+        self._open: dict[int, Order] = {}
+        self._working: tuple[Order, Stage] | None = None
+        self._closing = False
+        self._wakes_ns = math.inf  # when the deadline thread looks again by itself
+        self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+
+    def __enter__(self) -> Answers:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def bundle(self) -> str:
+        """Name and version of the bundle that verdicts name now."""
+        return f"{self._manifest.name}-{self._manifest.version}"
+
+    def serve_with(self, manifest: Manifest) -> None:
+        """From now on verdicts name this bundle."""
+        with self._changed:
+            self._manifest = manifest
+
+    def expect(self, order: Order) -> None:
+        """From now on the order will be answered, if need be by an ERROR when it expires."""
+        with self._changed:
+            self._open[id(order)] = order
+            if order.expires_ns < self._wakes_ns:  # nearly never: waking a thread costs what judging could use
+                self._changed.notify()
+
+    def is_open(self, order: Order) -> bool:
+        """Whether it still waits for its answer."""
+        with self._changed:
+            return id(order) in self._open
+
+    def withdraw(self, order: Order) -> None:
+        """There is nothing to answer after all: an order without a trigger, and no more pictures."""
+        with self._changed:
+            self._open.pop(id(order), None)
+
+    def working_on(self, order: Order, stage: Stage) -> None:
+        """What the serving thread does next, so that an expired order can say what it waited for."""
+        self._working = (order, stage)
+
+    def give(
+        self, order: Order, decision: Decision, source: str = "", taken_ns: int | None = None, picture: str = ""
+    ) -> Verdict | None:
+        """Number, commit and publish the answer to an order. None: it has one already, and this one is discarded.
+
+        Raises StorageError: then nothing was given out.
+        """
+        with self._changed:
+            if self._open.get(id(order)) is not order:
+                self._tally.count_discarded()
+                log.debug("%s: %s came too late and is discarded", _name(order), decision.outcome.name)
+                return None
+            verdict = self._verdict(order, decision, source, picture)
+            began_ns = time.monotonic_ns()
+            try:
+                self._spool.commit(verdict)
+            except StorageError:
+                self._status.note(storage_failed=True)
+                raise
+            del self._open[id(order)]
+            done_ns = time.monotonic_ns()
+            timings = replace(verdict.decision.timings, commit_us=(done_ns - began_ns) // 1000)
+            verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
+            if done_ns > order.deadline_ns:  # the disk was slow; what is on it does not say so
+                verdict = replace(verdict, flags=verdict.flags | Flag.LATE)
+            self._tally.count(verdict)
+            if order.trigger is not None:
+                self._settle(verdict)
+            self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
+            self._tell_trouble(order, verdict, done_ns)
+            return verdict
+
+    def _verdict(self, order: Order, decision: Decision, source: str, picture: str) -> Verdict:
+        now_ns, trigger = time.monotonic_ns(), order.trigger
+        late = now_ns > order.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
+        if late and order.is_binding and decision.outcome is not Outcome.ERROR:
+            waited = f"{_ms(order, now_ns)} ms (deadline_ms {order.deadline_ms})"
+            detail = f"{decision.outcome.name} came after {waited}: {FASTER}"
+            decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
+        flags = (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
+        return Verdict(
+            seq=self._spool.next_seq,
+            decision=decision,
+            bundle=self._manifest.name,
+            bundle_version=self._manifest.version,
+            unix_ms=self._clock.unix_ms(),
+            boot_id=self._spool.boot_id,
+            latency_us=(now_ns - order.arrived_ns) // 1000,
+            trigger_id=trigger.trigger_id if trigger is not None else 0,
+            recipe=self._recipe,
+            part_id=trigger.part_id if trigger is not None else "",
+            flags=flags,
+            source=source,
+            picture=picture,
+        )
+
+    def _tell_trouble(self, order: Order, verdict: Verdict, done_ns: int) -> None:
+        """Why parts are rejected without being judged, or judged too late: each when it begins, and every minute."""
+        decision, of = verdict.decision, verdict.source or _name(order)
+        if decision.error is not ErrorCode.NONE:
+            if self._seldom.is_due(decision.error):
+                log.warning("verdict %d ERROR %03d (%s): %s", verdict.seq, decision.error, of, decision.detail)
+        elif verdict.flags & Flag.LATE and self._seldom.is_due(Flag.LATE):
+            decided_ms, done_ms = verdict.latency_us // 1000, _ms(order, done_ns)
+            log.warning(
+                "verdict %d %s (%s) is late: decided after %d ms, on the disk after %d ms (deadline_ms %d): %s",
+                *(verdict.seq, decision.outcome.name, of, decided_ms, done_ms, order.deadline_ms),
+                "check the disk" if decided_ms < order.deadline_ms else FASTER,
+            )
+
+    def _watch(self) -> None:
+        try:
+            with self._changed:
+                while not self._closing:
+                    first = min(self._open.values(), key=lambda order: order.expires_ns, default=None)
+                    self._wakes_ns = math.inf if first is None else first.expires_ns
+                    left_s = (self._wakes_ns - time.monotonic_ns()) / 1e9
+                    if first is None:
+                        self._changed.wait()
+                    elif left_s > 0:
+                        self._changed.wait(left_s)
+                    else:
+                        self._expire(first)
+        except Exception as error:  # whatever it is, the serving thread must not go on unheard
+            self._on_failure(error)
+
+    def _expire(self, order: Order) -> None:
+        """An order has waited for too long: it gets ERROR, and what the station waits for shows in its state."""
+        working = self._working
+        stage = working[1] if working is not None and working[0] is order else None
+        code = ErrorCode.DEADLINE_MISSED if order.is_binding else ErrorCode.ENGINE_HUNG
+        if stage is Stage.CAPTURE:
+            code = ErrorCode.FRAME_MISSING
+        detail = _why_expired(order, stage, _ms(order, time.monotonic_ns()))
+        self.give(order, Decision(Outcome.ERROR, code, detail=detail))
+        if stage is None:
+            self._status.note(last_error=code)
+        else:
+            self._status.note(last_error=code, camera_stuck=stage is Stage.CAPTURE, engine_stuck=stage is Stage.JUDGE)
+
+
+def _why_expired(order: Order, stage: Stage | None, waited_ms: int) -> str:
+    """What an order waited for, and what to do. stage: what was done with it; None: nothing yet."""
+    within = f"within {waited_ms} ms (deadline_ms {order.deadline_ms})"
+    if stage is Stage.CAPTURE:
+        return f"the camera has not delivered {within}: {CAMERA}"
+    if not order.is_binding:
+        return f"the engine has not answered {within}, it hangs: check the GPU and its driver"
+    if stage is Stage.JUDGE:
+        return f"the engine has not answered {within}: {FASTER}"
+    return f"an earlier part was still in hand, so this one was not begun {within}: trigger less often, or {FASTER}"
+
+
+def _ms(order: Order, now_ns: int) -> int:
+    return (now_ns - order.arrived_ns) // 1_000_000
+
+
+def _name(order: Order) -> str:
+    return "a frame" if order.trigger is None else f"trigger {order.trigger.trigger_id}"

@@ -1,0 +1,112 @@
+"""What there is of NVIDIA's stack: driver, TensorRT, pycuda and one GPU, looked for in an order that cannot crash.
+
+    nvidia = find_nvidia()          # raises the GpuError that says what is missing
+    print(nvidia.gpu, nvidia.tensorrt_version)
+
+The driver comes first: without one, `tensorrt.Runtime()` ends the process with a segmentation fault. TensorRT and
+pycuda are imported here and nowhere else; whoever needs them is given a `Nvidia`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edge_runtime.engines.tensorrt.errors import (
+    DriverMissingError,
+    PycudaMissingError,
+    TensorrtMissingError,
+    WrongVersionError,
+)
+
+DRIVER = "libcuda.so.1"
+CUINIT = {100: "no GPU is there", 803: "driver and kernel module are of different versions", 999: "unknown error"}
+
+
+@dataclass(frozen=True)
+class Nvidia:
+    """The imported modules and the GPU that they are used on, the first one.
+
+    trt: the module `tensorrt`. cuda: the module `pycuda.driver`, initialised, without a context. driver: libcuda, for
+    what pycuda does not wrap. integrated: the GPU shares the CPU's memory, as on every Jetson.
+    """
+
+    trt: Any
+    cuda: Any
+    driver: Any
+    gpu: str
+    compute: str  # compute capability, e.g. 8.7
+    integrated: bool
+
+    @property
+    def tensorrt_version(self) -> str:
+        """As the module says it, e.g. 10.3.0."""
+        return str(self.trt.__version__)
+
+    def free_memory(self) -> tuple[int, int]:
+        """Free and all bytes of the GPU's memory; on a Jetson it is the CPU's, too."""
+        context = self.cuda.Device(0).make_context()
+        try:
+            free, total = self.cuda.mem_get_info()
+            return int(free), int(total)
+        finally:
+            context.detach()
+
+
+def find_nvidia(
+    load_library: Callable[[str], Any] = ctypes.CDLL, import_module: Callable[[str], Any] = importlib.import_module
+) -> Nvidia:
+    """Look for everything that a TensorRT engine needs. Raises the GpuError that names what is missing first."""
+    driver = _driver(load_library)
+    trt = _tensorrt(import_module)
+    cuda = _pycuda(import_module)
+    cuda.init()
+    device = cuda.Device(0)
+    major, minor = device.compute_capability()
+    integrated = bool(device.get_attribute(cuda.device_attribute.INTEGRATED))
+    return Nvidia(trt, cuda, driver, str(device.name()), f"{major}.{minor}", integrated)
+
+
+def _driver(load_library: Callable[[str], Any]) -> Any:
+    try:
+        driver = load_library(DRIVER)
+    except OSError as error:
+        raise DriverMissingError(
+            f"this machine has no NVIDIA driver ({error}). On a Jetson install JetPack; in a container start it with "
+            "--runtime nvidia; on a machine without GPU use `engine: onnxruntime`"
+        ) from error
+    if status := int(driver.cuInit(0)):
+        raise DriverMissingError(
+            f"the NVIDIA driver does not start (cuInit: {status}, {CUINIT.get(status, 'see cuda.h')}). Does "
+            "`nvidia-smi` (or `tegrastats` on a Jetson) see the GPU, and may this user open its devices in /dev "
+            "(groups video and render)?"
+        )
+    return driver
+
+
+def _tensorrt(import_module: Callable[[str], Any]) -> Any:
+    try:
+        trt = import_module("tensorrt")
+    except (ImportError, OSError) as error:
+        raise TensorrtMissingError(
+            f"TensorRT cannot be imported ({error}). On a Jetson: `sudo apt install python3-libnvinfer`, and make the "
+            "venv with --system-site-packages; on a workstation: pip install '.[gpu]'"
+        ) from error
+    if not hasattr(trt.IExecutionContext, "execute_async_v3"):
+        raise WrongVersionError(
+            f"TensorRT {trt.__version__} is too old: 8.6 is the oldest that serves, as JetPack 6 has it. Update JetPack"
+        )
+    return trt
+
+
+def _pycuda(import_module: Callable[[str], Any]) -> Any:
+    try:
+        return import_module("pycuda.driver")
+    except (ImportError, OSError) as error:
+        raise PycudaMissingError(
+            f"pycuda cannot be imported ({error}): pip install '.[device]' on a Jetson (it needs nvcc in PATH, "
+            "/usr/local/cuda/bin), '.[gpu]' on a workstation"
+        ) from error

@@ -1,0 +1,161 @@
+"""What a frame looks like, and what it must look like to be judged. Host and device measure with the same function.
+
+A frame is looked at in up to 8 x 8 tiles of 32 x 32 pixels in full resolution, evenly spread: 65,536 pixels whatever
+the camera's size. All figures are quantiles and means of many pixels, so a hot pixel moves none of them.
+
+    limits = limits_from_good([look_at(image) for image in good_pictures])      # edge-build, into the manifest
+    fault = frame_fault(frame.image, limits)                                    # the device, for each frame
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.bundle.manifest import FrameLimits
+from edge_runtime.inspection.frame_size import size_problem, sizes_from_good
+from edge_runtime.records import ErrorCode
+
+TILES, TILE = 8, 32
+NEARLY_WHITE = 252
+LAG = 4  # pixels of the halved tile
+BLURRED = 1 / LAG**2  # the sharpness of what changes evenly over these pixels
+FLAT = 1.0  # mean square difference in grey values: below it there is nothing to be in focus
+
+FIXED_LIMITS = FrameLimits()  # for bundles that have none
+
+Fault = tuple[ErrorCode, str]
+_Grey = NDArray[np.uint8] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a frame looks like.
+
+    brightness: the grey value (0 to 255) that 1 % of the pixels exceed. saturated: the share of channel values that are
+    nearly white. sharpness: see `_sharpness`; None: there is too little contrast to tell.
+    """
+
+    height: int
+    width: int
+    brightness: float
+    saturated: float
+    sharpness: float | None
+
+
+def look_at(image: NDArray[np.uint8]) -> Look:
+    """Measure a frame, uint8 BGR (height, width, 3)."""
+    sample = _tiles(image)
+    number, rows, columns, _ = sample.shape
+    grey = cv2.cvtColor(sample.reshape(number * rows, columns, 3), cv2.COLOR_BGR2GRAY)
+    counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]))
+    return Look(
+        height=image.shape[0],
+        width=image.shape[1],
+        brightness=float(np.searchsorted(counts, 0.99 * counts[-1])),
+        saturated=np.count_nonzero(sample >= NEARLY_WHITE) / sample.size,
+        sharpness=_sharpness(np.asarray(grey, np.uint8), number, rows, columns),
+    )
+
+
+def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) -> Fault | None:
+    """Why a frame must not be judged, or None."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        return ErrorCode.FRAME_WRONG_FORMAT, f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
+    return fault_of_look(look_at(image), limits)
+
+
+def fault_of_look(look: Look, limits: FrameLimits) -> Fault | None:
+    """Why a frame that looks like this must not be judged, or None."""
+    if problem := size_problem(look.height, look.width, limits):
+        return (
+            ErrorCode.FRAME_WRONG_SIZE,
+            f"{problem}: check the camera's region and binning, or set health.size to false",
+        )
+    if look.brightness < limits.brightness_low:
+        return (
+            ErrorCode.FRAME_BLACK,
+            f"at most 1 % of the pixels are brighter than {look.brightness:.0f} (limit "
+            f"{limits.brightness_low:.0f}, white is 255): check light, lens cap and exposure",
+        )
+    if look.saturated > limits.saturated_high:
+        return (
+            ErrorCode.FRAME_SATURATED,
+            f"{look.saturated:.1%} of the frame is white (limit {limits.saturated_high:.1%}): check exposure and light",
+        )
+    if look.sharpness is not None and look.sharpness < limits.sharpness_low:
+        return (
+            ErrorCode.FRAME_OUT_OF_FOCUS,
+            f"the sharpness is {look.sharpness:.3f} (limit {limits.sharpness_low:.3f}): check lens, distance, "
+            "vibration and dirt",
+        )
+    return None
+
+
+def limits_from_good(looks: Sequence[Look]) -> FrameLimits:
+    """What frames must look like, from good pictures: half the way, or more, from the worst of them to a useless frame.
+
+    A third of the lowest brightness; half the way to all white; half the way to fully blurred. Their size when all have
+    the same, otherwise `sizes_from_good`.
+    """
+    sizes = sorted({(look.height, look.width) for look in looks})
+    height, width = sizes[0] if len(sizes) == 1 else (None, None)
+    sharpest = [look.sharpness for look in looks if look.sharpness is not None]
+    lowest = min(sharpest, default=0.0)
+    return FrameLimits(
+        pictures=len(looks),
+        height=height,
+        width=width,
+        sizes=sizes_from_good(sizes) if len(sizes) > 1 else None,
+        brightness_low=max(FIXED_LIMITS.brightness_low, min(look.brightness for look in looks) / 3),
+        saturated_high=(1 + max(look.saturated for look in looks)) / 2,
+        sharpness_low=(lowest + BLURRED) / 2 if lowest > BLURRED else 0.0,
+    )
+
+
+def _tiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Evenly spread tiles of a frame, (tiles, rows, columns, 3), contiguous."""
+    height, width = image.shape[:2]
+    down, across = (min(TILES, max(1, side // TILE)) for side in (height, width))
+    high, wide = height // down, width // across
+    rows, columns = min(TILE, high), min(TILE, wide)
+    top, left = (high - rows) // 2, (wide - columns) // 2
+    cells = image[: high * down, : wide * across].reshape(down, high, across, wide, 3)
+    tiles = cells[:, top : top + rows, :, left : left + columns].transpose(0, 2, 1, 3, 4)
+    return np.ascontiguousarray(tiles).reshape(down * across, rows, columns, 3)
+
+
+def _sharpness(grey: NDArray[np.uint8], number: int, rows: int, columns: int) -> float | None:
+    """How much neighbouring pixels differ, against pixels LAG apart: mean squares, in tiles halved in size.
+
+    grey: the tiles, one below the other, (number * rows, columns). The larger, the sharper; BLURRED for what changes
+    evenly. It depends neither on brightness nor on contrast, nor on noise: noise differs by the same amount at any
+    distance, and a quarter of the difference between neighbours in full size is as large for noise as the difference in
+    halved tiles, so it is taken off both.
+    """
+    if min(rows, columns) < 4 * LAG or rows % 2 or columns % 2:
+        return None
+    half = cv2.resize(grey.astype(np.float32), (columns // 2, number * rows // 2), interpolation=cv2.INTER_AREA)
+    halved = np.asarray(half, np.float32).reshape(number, rows // 2, columns // 2)
+    fine = _difference(grey.reshape(number, rows, columns), 1) / 4
+    far = _difference(halved, LAG) - fine
+    if far < max(FLAT, fine / 4):  # hardly anything but noise
+        return None
+    return max(0.0, (_difference(halved, 1) - fine) / far)
+
+
+def _difference(tiles: _Grey, lag: int) -> float:
+    """The mean square difference of pixels `lag` apart, along rows and along columns, within (tiles, rows, columns)."""
+    number, rows, columns = tiles.shape
+    beside, below = tiles.reshape(number * rows, columns), tiles.reshape(number, rows * columns)
+    return _mean_square(beside[:, lag:], beside[:, :-lag]) + _mean_square(
+        below[:, lag * columns :], below[:, : -lag * columns]
+    )
+
+
+def _mean_square(one: _Grey, other: _Grey) -> float:
+    return cv2.norm(one, other, cv2.NORM_L2SQR) / one.size

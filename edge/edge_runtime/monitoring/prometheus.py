@@ -1,0 +1,157 @@
+"""Figures for Prometheus on http://HOST:PORT/metrics: totals, state, queue, spool, temperatures, where the time goes.
+
+Off unless the station says `metrics: {port: 9464}`. Totals and gauges are read when somebody asks; only the histograms
+are fed while parts are judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from edge_runtime.errors import ConfigError
+from edge_runtime.monitoring.counters import Counters
+from edge_runtime.records import Timings, Verdict
+from edge_runtime.wire.commands import Reply
+from edge_runtime.wire.states import State
+
+THERMAL = Path("/sys/class/thermal")
+STAGES = tuple(field.name.removesuffix("_us") for field in fields(Timings))
+BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How the station is at this moment."""
+
+    counters: Counters
+    refused: Mapping[Reply, int]  # triggers by the answer that was not ACCEPTED
+    state: State
+    in_hand: int  # triggers that wait for their verdicts
+    bundle: str  # the name and version that verdicts carry
+    precision: str
+
+
+class Metrics:
+    """All figures of one station. `observe_*` may be called from any thread."""
+
+    def __init__(self, line: str, cell: str, sample: Callable[[], Sample], thermal: Path = THERMAL) -> None:
+        self.registry = CollectorRegistry()
+        labels = {"line": line, "cell": cell}
+        self.registry.register(_OnDemand(labels, sample, thermal))
+        stages = Histogram(
+            "edge_stage_seconds",
+            "Where a part's time goes",
+            ("line", "cell", "stage"),
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+        self._stages = {stage: stages.labels(line, cell, stage) for stage in STAGES}
+        self._latency = Histogram(
+            "edge_latency_seconds",
+            "From trigger or exposure to the decision, before its commit",
+            ("line", "cell"),
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        ).labels(line, cell)
+
+    def observe_verdict(self, verdict: Verdict) -> None:
+        """A verdict is on the disk. Only stages that took place count: a part that was not judged took no time there,
+        and must not make judging look quick."""
+        timings = verdict.decision.timings
+        for stage in STAGES[:-1]:  # it is not published yet
+            if taken_us := getattr(timings, f"{stage}_us"):
+                self._stages[stage].observe(taken_us / 1e6)
+        self._latency.observe(verdict.latency_us / 1e6)
+
+    def observe_publish(self, publish_us: int) -> None:
+        """A live verdict was handed to the network."""
+        self._stages["publish"].observe(publish_us / 1e6)
+
+
+@contextmanager
+def serve_metrics(metrics: Metrics, host: str, port: int) -> Iterator[int]:
+    """Answer on the port while the context lasts; yields the port (0 asks for a free one). Raises ConfigError."""
+    with _serve(metrics.registry, host, port) as served:
+        yield served
+
+
+def probe_port(host: str, port: int) -> None:
+    """Raises ConfigError when nothing could answer there."""
+    with _serve(CollectorRegistry(), host, port):
+        pass
+
+
+@contextmanager
+def _serve(registry: CollectorRegistry, host: str, port: int) -> Iterator[int]:
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise ConfigError(f"metrics.port {port} of {host} cannot be used: {error.strerror}; choose another") from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _OnDemand(Collector):
+    def __init__(self, labels: dict[str, str], sample: Callable[[], Sample], thermal: Path) -> None:
+        self._names, self._values = tuple(labels), tuple(labels.values())
+        self._sample, self._thermal = sample, thermal
+
+    def collect(self) -> Iterable[Metric]:
+        """Read everything now."""
+        sample = self._sample()
+        counters = sample.counters
+        verdicts = CounterMetricFamily("edge_verdicts", "Verdicts given", labels=(*self._names, "outcome"))
+        for outcome in ("ok", "nok", "error"):
+            verdicts.add_metric((*self._values, outcome), getattr(counters, outcome))
+        yield verdicts
+        for name, text, value in (
+            ("edge_missed_triggers", "Triggers that were BUSY or NOTREADY, and ticks that passed", counters.missed),
+            ("edge_late_verdicts", "Verdicts after their deadline", counters.late),
+            ("edge_discarded_results", "Results that came after their ERROR", counters.discarded),
+        ):
+            counter = CounterMetricFamily(name, text, labels=self._names)
+            counter.add_metric(self._values, value)
+            yield counter
+        refused = CounterMetricFamily("edge_refused_triggers", "Not accepted", labels=(*self._names, "answer"))
+        for reply, count in sample.refused.items():
+            refused.add_metric((*self._values, reply.value), count)
+        yield refused
+        yield self._gauge("edge_spooled_verdicts", "Verdicts that the broker has not confirmed", counters.spooled)
+        yield self._gauge("edge_triggers_in_hand", "Triggers that wait for their verdicts", sample.in_hand)
+        state = GaugeMetricFamily("edge_state", "1 for the state that holds", labels=(*self._names, "state"))
+        for one in State:
+            state.add_metric((*self._values, one.value), float(one is sample.state))
+        yield state
+        names = (*self._names, "bundle", "precision")
+        bundle = GaugeMetricFamily("edge_bundle_info", "The bundle that judges", labels=names)
+        bundle.add_metric((*self._values, sample.bundle, sample.precision), 1.0)
+        yield bundle
+        temperature = GaugeMetricFamily("edge_temperature_celsius", "By thermal zone", labels=(*self._names, "zone"))
+        for zone, celsius in temperatures(self._thermal):
+            temperature.add_metric((*self._values, zone), celsius)
+        yield temperature
+
+    def _gauge(self, name: str, text: str, value: float) -> GaugeMetricFamily:
+        gauge = GaugeMetricFamily(name, text, labels=self._names)
+        gauge.add_metric(self._values, value)
+        return gauge
+
+
+def temperatures(thermal: Path = THERMAL) -> Iterator[tuple[str, float]]:
+    """Zone and degrees Celsius of every thermal zone that can be read."""
+    for zone in sorted(thermal.glob("thermal_zone*")):
+        try:
+            yield (zone / "type").read_text().strip(), int((zone / "temp").read_text()) / 1000
+        except (OSError, ValueError):  # a zone that is switched off cannot be read
+            continue

@@ -1,0 +1,228 @@
+"""Which verdict is handed over when: live ones in their moment, then the backlog, then what a consumer wants again.
+
+Rules:
+- A verdict is handed over the moment it is committed, if the broker is there and answers. What cannot be sent within
+  MOMENT_S is backlog: it is read from the spool again, in order, a few at a time, only while nothing live is waiting,
+  and carries the replay flag. So does what was handed over and not confirmed when the connection was lost.
+- A broker that does not confirm within MOMENT_S hangs: it gets nothing more until it does, and a new connection after
+  GIVE_UP_S. At most LIVE_WINDOW live verdicts can thereby be on their way unconfirmed: these cannot be taken back.
+- A verdict counts as delivered when the broker confirmed all three of its records.
+- Nothing is thrown away here: what is not delivered stays in the spool, also across a restart.
+
+Only the publisher's thread calls this.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from edge_runtime.mqtt.connection import Link
+from edge_runtime.mqtt.in_flight import Outbox
+from edge_runtime.records import ErrorCode, Flag, Verdict
+from edge_runtime.storage.spool import Spool
+from edge_runtime.wire.commands import SeqRange
+from edge_runtime.wire.topics import Topics
+from edge_runtime.wire.verdict_ascii import encode_ascii
+from edge_runtime.wire.verdict_binary import encode_binary
+from edge_runtime.wire.verdict_json import encode_json
+
+log = logging.getLogger(__name__)
+
+MOMENT_S = 1.0  # a verdict without the replay flag is not older than this when it is handed over
+GIVE_UP_S = 5.0
+LIVE_WINDOW = 6  # live verdicts handed over and not confirmed; the next ones wait here for their moment
+BACKLOG_WINDOW = 18  # backlog waits while this many are in flight, so that a live verdict is never far behind
+CHUNK = 6  # verdicts of the backlog at a time
+READ_AHEAD = 24  # verdicts of the backlog read from the disk at a time
+OLDER_PER_S = 1000  # verdicts of the backlog and of replays: neither a PLC nor the station's processor is to be flooded
+
+
+@dataclass(frozen=True)
+class Live:
+    """A verdict that was committed just now. taken_ns: when its frame was in hand (monotonic)."""
+
+    verdict: Verdict
+    taken_ns: int
+    given_s: float
+
+
+class Delivery:
+    """See the module. `link` is the connection that is up, or None. on_live: told in how many microseconds a live
+    verdict was handed over."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        spool: Spool,
+        clock: Callable[[], float],
+        on_live: Callable[[int], None] = lambda publish_us: None,
+    ) -> None:
+        self._topics, self._spool, self._clock, self._on_live = topics, spool, clock, on_live
+        self._link: Link | None = None
+        self._outbox = Outbox(spool.next_seq - 1)
+        self._fresh: deque[Live] = deque()  # live verdicts that wait for room in the window
+        self._ahead: deque[Verdict] = deque()  # of the backlog, read and not yet sent
+        self._replays: deque[SeqRange] = deque()
+        self._older_due_s = clock()
+        self._told = 0  # the seq of the last verdict that the log has
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every verdict was handed over and confirmed."""
+        return self._outbox.is_empty and not self._fresh
+
+    @property
+    def in_flight(self) -> int:
+        """Messages handed over and not confirmed."""
+        return self._outbox.in_flight
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the broker has confirmed nothing for so long that a new connection is better."""
+        return self._outbox.waited_s(self._clock()) > GIVE_UP_S
+
+    def idle_s(self) -> float:
+        """How long `send_older` will have nothing to send, unless something happens."""
+        if self._may_send_older() and (self._outbox.has_backlog or self._replays):
+            return max(0.0, self._older_due_s - self._clock())
+        return math.inf
+
+    def connected(self, link: Link) -> None:
+        """There is a connection from now on."""
+        self._link = link
+
+    def lost(self) -> None:
+        """The connection is gone: all that is not delivered is backlog."""
+        self._link = None
+        self.send_fresh()
+        self._outbox.lose()
+        self._ahead.clear()
+
+    def confirmed(self, mid: int) -> None:
+        """The broker has a message."""
+        if seq := self._outbox.confirm(mid):
+            self._spool.mark_delivered(seq)
+        self.send_fresh()
+
+    def refused(self, mid: int) -> None:
+        """The broker did not take a message; what it carries stays in the spool."""
+        self._outbox.refuse(mid)
+
+    def add(self, live: Live) -> None:
+        """Send a verdict that was committed just now, or keep it for its moment."""
+        self._fresh.append(live)
+        self.send_fresh()
+        self._tell(live.verdict)
+
+    def repeat(self, verdict: Verdict) -> None:
+        """Send a verdict once more, for its trigger came again; not later, if it cannot be sent now."""
+        self._send_verdict(verdict)
+
+    def replay(self, wanted: SeqRange) -> None:
+        """Send verdicts again on `/replay/data`, when there is nothing more urgent."""
+        self._replays.append(wanted)
+
+    def forget_fresh(self) -> None:
+        """Send nothing more: it is in the spool, and backlog of the next start."""
+        self._fresh.clear()
+
+    def send(self, topic: str, payload: bytes, seq: int = 0, retain: bool = False) -> None:
+        """Hand a message over at QoS 1, if there is a connection."""
+        if self._link is not None:
+            self._outbox.add(self._link.publish(topic, payload, 1, retain), self._clock(), seq)
+
+    def send_fresh(self) -> None:
+        """Send the live verdicts that have room, and turn those into backlog that are not fresh any more."""
+        while self._fresh:
+            live, now_s = self._fresh[0], self._clock()
+            if self._link is None or now_s - live.given_s > MOMENT_S:
+                self._outbox.postpone(live.verdict.seq)
+            elif self._outbox.live >= LIVE_WINDOW or self._hangs(now_s):
+                return
+            else:
+                self._send_live(live)
+            self._fresh.popleft()
+
+    def send_older(self) -> None:
+        """Send a few of the backlog, or else of the replays, as far as there is room."""
+        if self.idle_s() > 0:
+            return
+        sent = self._send_backlog() if self._outbox.has_backlog else self._send_replay()
+        self._older_due_s = max(self._older_due_s + sent / OLDER_PER_S, self._clock() - CHUNK / OLDER_PER_S)
+
+    def _send_live(self, live: Live) -> None:
+        verdict, began_ns = live.verdict, time.monotonic_ns()
+        self._outbox.add_live(verdict.seq)
+        self._send_verdict(verdict, live.given_s)
+        if log.isEnabledFor(logging.DEBUG):
+            now_ns = time.monotonic_ns()
+            own_us = (now_ns - live.taken_ns) // 1000 - verdict.decision.timings.infer_us
+            self._tell(verdict)
+            log.debug("published %d: publish=%d own=%d us", verdict.seq, (now_ns - began_ns) // 1000, own_us)
+
+    def _tell(self, verdict: Verdict) -> None:
+        """The verdict's line of `--verbose`, once: before that of its sending, and after the sending itself."""
+        if verdict.seq <= self._told or not log.isEnabledFor(logging.DEBUG):
+            return
+        self._told, d, t = verdict.seq, verdict.decision, verdict.decision.timings
+        log.debug(
+            "verdict %d %s: score=%.4f capture=%d prepare=%d infer=%d decide=%d commit=%d latency=%d us",
+            *(verdict.seq, d.outcome.name if d.error is ErrorCode.NONE else f"{d.outcome.name} {d.error:03d}", d.score),
+            *(t.capture_us, t.prepare_us, t.infer_us, t.decide_us, t.commit_us, verdict.latency_us),
+        )
+
+    def _send_verdict(self, verdict: Verdict, given_s: float | None = None) -> None:
+        """Send its three records. given_s: when it was committed, if just now; the JSON line says how long it took."""
+        self.send(self._topics.verdict, encode_ascii(verdict), verdict.seq)
+        self.send(self._topics.verdict_bin, encode_binary(verdict), verdict.seq)
+        if given_s is not None:
+            publish_us = round((self._clock() - given_s) * 1e6)
+            self._on_live(publish_us)
+            timings = replace(verdict.decision.timings, publish_us=publish_us)
+            verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
+        self.send(self._topics.verdict_json, encode_json(verdict), verdict.seq)
+
+    def _send_backlog(self) -> int:
+        if not self._ahead:
+            first, last = self._outbox.backlog
+            self._ahead.extend(self._spool.undelivered(first, last, READ_AHEAD))
+            if not self._ahead:
+                self._outbox.backlog_done_to(last)
+        count = min(CHUNK, len(self._ahead))
+        for _ in range(count):
+            verdict = self._ahead.popleft()
+            if not self._outbox.is_out(verdict.seq):
+                # Flagged, for it is old: a PLC must not take it for the part that waits now.
+                self._send_verdict(replayed(verdict))
+            self._outbox.backlog_done_to(verdict.seq)
+        return count
+
+    def _send_replay(self) -> int:
+        wanted = self._replays.popleft()
+        verdicts = self._spool.between(wanted.first, wanted.last, CHUNK)
+        for verdict in verdicts:
+            self.send(self._topics.replay_data, encode_json(replayed(verdict)))
+        if len(verdicts) == CHUNK and verdicts[-1].seq < wanted.last:
+            self._replays.appendleft(SeqRange(verdicts[-1].seq + 1, wanted.last))
+        return len(verdicts)
+
+    def _may_send_older(self) -> bool:
+        return (
+            self._link is not None
+            and not self._fresh
+            and self._outbox.in_flight < BACKLOG_WINDOW
+            and not self._hangs(self._clock())
+        )
+
+    def _hangs(self, now_s: float) -> bool:
+        return self._outbox.waited_s(now_s) > MOMENT_S
+
+
+def replayed(verdict: Verdict) -> Verdict:
+    """The same verdict, marked as not being sent in the moment it was given."""
+    return replace(verdict, flags=verdict.flags | Flag.REPLAY)

@@ -1,0 +1,251 @@
+"""The station's memory: every verdict is on disk before anyone hears of it, and stays there until someone stored it.
+
+Rules:
+- A seq is used once in the station's life. It is committed with its verdict in one transaction, synced to the disk.
+- A verdict leaves when a consumer acknowledged it, or by the configured retention, which says how many it dropped.
+- An accepted trigger is here until its verdict is committed: after a crash it is known who still waits.
+- "Delivered" means that the broker confirmed it. That is written now and then: after a crash a verdict may be sent
+  again, with the same seq, and is never missing.
+
+with open_spool(Path("/var/lib/edge-daemon/press-1"), Retention()) as spool:    # spool_rescue.py
+    spool.commit(replace(verdict, seq=spool.next_seq))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from edge_runtime.errors import RecordError, StorageError
+from edge_runtime.records import Verdict
+from edge_runtime.storage.database import SpoolDatabase
+from edge_runtime.storage.retention import Dropped, Retention
+from edge_runtime.storage.schema import continue_after, make_current
+from edge_runtime.storage.sequence_mark import SeqMark
+from edge_runtime.storage.verdict_blob import pack_verdict, unpack_verdict
+from edge_runtime.wire.commands import Trigger
+
+LAST_SEQ = (1 << 32) - 1
+CHUNK = 2000  # verdicts that leave in one transaction: some milliseconds, for which a commit may have to wait
+
+Row = tuple[int, int, int, int, bytes]  # as in the table verdict
+_INSERT = "INSERT INTO verdict VALUES (?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What could still be read of a damaged spool."""
+
+    rows: Iterable[Row] = ()
+    accepted: tuple[Trigger, ...] = ()
+
+
+class Spool:
+    """Verdicts on disk, in `folder`/spool.sqlite3. One process at a time owns it.
+
+    Any thread may commit, accept and read; one alone, the publisher's, marks, flushes and lets verdicts leave.
+
+    Raises StorageError, and SpoolDamagedError when the file is not what was written.
+    """
+
+    def __init__(self, folder: Path, retention: Retention | None = None, salvaged: Salvaged | None = None) -> None:
+        self._retention = retention or Retention()
+        self._delivered: set[int] = set()  # confirmed, not yet written; only the publisher's thread uses it
+        self.overfull = False  # others than those that need not be kept had to leave
+        self._db = SpoolDatabase(folder)
+        self._lock = self._db.lock
+        try:
+            self._mark = SeqMark(folder)
+            self._begin(salvaged or Salvaged())
+            self._db.lay_out_log()
+            self.boot_id = self._db.number("SELECT boot_id FROM station")
+            self.next_seq = 1 + self._db.number("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence")
+            self._acknowledged = self._db.number("SELECT acknowledged FROM station")
+            waiting = "SELECT COUNT(*) FROM verdict WHERE delivered = 0 AND seq > ?"
+            self._waiting = self._db.number(waiting, self._acknowledged)
+            self._mark.reserve(self.next_seq, self.boot_id)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self._db.close()
+
+    def commit(self, verdict: Verdict) -> None:
+        """Write a verdict that carries `next_seq`, and sync. When this returns, it survives a power cut."""
+        if verdict.seq != self.next_seq:
+            raise ValueError(f"verdict {verdict.seq} is out of turn: the next seq is {self.next_seq}")
+        if verdict.seq > LAST_SEQ:
+            raise StorageError(f"{self._db.path} has used all {LAST_SEQ} numbers: begin a new state_dir")
+        row = (verdict.seq, verdict.unix_ms, verdict.trigger_id, 0, pack_verdict(verdict))
+        with self._lock:
+            self._mark.reserve(verdict.seq, self.boot_id)  # nearly always done already, by `tidy`
+            with self._db.transaction() as connection:
+                connection.execute(_INSERT, row)
+                if verdict.trigger_id:
+                    connection.execute("DELETE FROM accepted WHERE trigger_id = ?", (verdict.trigger_id,))
+            self._waiting += 1
+        self.next_seq += 1
+
+    def accept(self, trigger: Trigger) -> None:
+        """Write a trigger that will be answered, and sync. `commit` of its verdict takes it away."""
+        with self._lock, self._db.transaction() as connection:
+            row = (trigger.trigger_id, trigger.recipe, trigger.part_id)
+            connection.execute("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)", row)
+
+    def accepted(self) -> list[Trigger]:
+        """Triggers without a verdict; before anything is accepted, those that an earlier run left."""
+        with self._lock:
+            rows = self._db.rows("SELECT trigger_id, recipe, part_id FROM accepted ORDER BY trigger_id")
+        return [Trigger(*row) for row in rows]
+
+    def mark_delivered(self, seq: int) -> None:
+        """The broker confirmed a verdict; written by the next `flush`. Never waits for the disk."""
+        if seq > self._acknowledged:  # otherwise it waits for nobody any more
+            self._delivered.add(seq)
+
+    def flush(self) -> None:
+        """Write which verdicts were delivered."""
+        with self._lock:
+            self._write_delivered()
+
+    def acknowledge(self, upto: int, keep_triggered_ms: int) -> None:
+        """A consumer stored every verdict up to this seq: they leave, many of them a few at a time with `tidy`.
+
+        Answers to triggers at or after keep_triggered_ms stay until a later `tidy`: the same trigger may come again.
+        Raises ValueError for a seq that has not been given out yet.
+        """
+        if upto >= self.next_seq:
+            raise ValueError(f"seq {upto} has not been given out yet: the last one is {self.next_seq - 1}")
+        if upto <= self._acknowledged:
+            return
+        with self._lock:
+            self._write_delivered()
+            newly = "SELECT COUNT(*) FROM verdict WHERE delivered = 0 AND seq > ? AND seq <= ?"
+            waited = self._db.number(newly, self._acknowledged, upto)
+            with self._db.transaction() as connection:
+                connection.execute("UPDATE station SET acknowledged = ?", (upto,))
+            self._waiting -= waited
+            self._acknowledged = upto
+            self._drop_acknowledged(keep_triggered_ms)
+
+    def tidy(self, now_ms: int, keep_triggered_ms: int) -> Dropped:
+        """What has to be done now and then: write the marks, reserve seqs, and let go what may leave, a few at a time.
+
+        Returns what left although nobody had acknowledged it; `overfull` says whether that is a fault.
+        """
+        with self._lock:
+            self._write_delivered()
+            if self._mark.runs_short(self.next_seq):
+                self._mark.extend()
+            acknowledged = self._drop_acknowledged(keep_triggered_ms)
+            by_age = self._drop_old(now_ms - self._retention.max_age_s * 1000)
+            confirmed = self._drop_confirmed() if self._retention.until_confirmed else 0
+            if acknowledged or by_age or confirmed:  # perhaps more of these can leave: others wait for the next time
+                return Dropped(by_age, confirmed)
+            return Dropped(unconfirmed=self._drop_oldest())
+
+    @property
+    def waiting(self) -> int:
+        """How many verdicts the broker has not confirmed."""
+        return self._waiting - len(self._delivered)
+
+    def used_bytes(self) -> int:
+        """What the verdicts take."""
+        with self._lock:
+            return self._db.used_bytes()
+
+    def undelivered(self, first: int, last: int, limit: int) -> list[Verdict]:
+        """Verdicts that nobody confirmed or acknowledged, from first to last, in order, at most `limit`."""
+        with self._lock:
+            if any(first <= seq <= last for seq in self._delivered):
+                self._write_delivered()
+        first = max(first, self._acknowledged + 1)
+        return self._verdicts("seq BETWEEN ? AND ? AND delivered = 0 ORDER BY seq LIMIT ?", first, last, limit)
+
+    def between(self, first: int, last: int, limit: int) -> list[Verdict]:
+        """Verdicts that are still here, from first to last, in order, at most `limit`."""
+        return self._verdicts("seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", first, last, limit)
+
+    def triggered_since(self, unix_ms: int) -> list[Verdict]:
+        """Verdicts that answered a trigger since a time, in order."""
+        return self._verdicts("unix_ms >= ? AND trigger_id > 0 ORDER BY seq", unix_ms)
+
+    def _begin(self, salvaged: Salvaged) -> None:
+        """Make or check the tables, go on after what may have been used before, and count this start."""
+        if self._db.is_new and self._mark.damaged:
+            raise StorageError(
+                f"{self._db.path} is gone, and seq.mark, which says what numbers were used, is damaged: "
+                "give the station a new state_dir, and set the last seq that PLC and database know to 0"
+            )
+        with self._db.transaction() as connection:
+            make_current(connection, str(self._db.path))
+            if self._db.is_new:
+                self._db.execute_many(_INSERT.replace("INSERT", "INSERT OR IGNORE"), salvaged.rows)
+                accepted = [(t.trigger_id, t.recipe, t.part_id) for t in salvaged.accepted]
+                self._db.execute_many("INSERT OR IGNORE INTO accepted VALUES (?, ?, ?)", accepted)
+                continue_after(connection, self._mark.value.seq)
+                connection.execute("UPDATE station SET boot_id = ?", (self._mark.value.boot_id,))
+            connection.execute("UPDATE station SET boot_id = boot_id + 1")
+
+    # All below here are called with the lock held, but `_verdicts`.
+
+    def _write_delivered(self) -> None:
+        if not self._delivered:
+            return
+        marks = [(seq,) for seq in self._delivered]
+        with self._db.transaction() as connection:
+            changed = connection.executemany("UPDATE verdict SET delivered = 1 WHERE seq = ? AND delivered = 0", marks)
+        self._waiting -= max(0, changed.rowcount)
+        self._delivered.clear()
+
+    def _drop_acknowledged(self, keep_triggered_ms: int) -> int:
+        return self._drop("seq <= ? AND (trigger_id = 0 OR unix_ms < ?)", self._acknowledged, keep_triggered_ms)
+
+    def _drop_old(self, before_ms: int) -> int:
+        # Only what the broker has: a clock that jumps ahead must not empty the spool of what nobody has heard of.
+        oldest = self._db.number("SELECT unix_ms FROM verdict ORDER BY seq LIMIT 1", default=before_ms)
+        return self._drop("unix_ms < ? AND delivered = 1", before_ms) if oldest < before_ms else 0
+
+    def _drop_confirmed(self) -> int:
+        return self._drop("delivered = 1") if self._db.used_bytes() > self._retention.max_bytes else 0
+
+    def _drop_oldest(self) -> int:
+        used = self._db.used_bytes()
+        if used > self._retention.limit_bytes:
+            self.overfull = True
+            return self._drop("seq > 0")
+        if used < 0.95 * self._retention.limit_bytes:
+            self.overfull = False
+        return 0
+
+    def _drop(self, where: str, *parameters: int) -> int:
+        """Let the oldest of some verdicts leave, CHUNK at most. Returns how many; if none, nothing is written."""
+        query = f"SELECT seq, delivered FROM verdict WHERE {where} ORDER BY seq LIMIT {CHUNK}"
+        chosen = self._db.rows(query, *parameters)
+        if not chosen:
+            return 0
+        with self._db.transaction() as connection:
+            connection.executemany("DELETE FROM verdict WHERE seq = ?", [(seq,) for seq, _ in chosen])
+        self._waiting -= sum(not delivered and seq > self._acknowledged for seq, delivered in chosen)
+        self._delivered.difference_update(seq for seq, _ in chosen)
+        return len(chosen)
+
+    def _verdicts(self, where: str, *parameters: int) -> list[Verdict]:
+        with self._lock:
+            rows = self._db.rows(f"SELECT packed FROM verdict WHERE {where}", *parameters)
+        try:
+            return [unpack_verdict(packed) for (packed,) in rows]
+        except RecordError as error:
+            raise self._db.damaged(str(error)) from error

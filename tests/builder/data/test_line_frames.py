@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tests.support.tiny_bundle import write_bundle
+
+from edge_build.data.dataset import scan_dataset
+from edge_build.data.frame_limits import limits_of_good
+from edge_build.data.line_frames import limits_of_line
+from edge_build.data.pictures import DatasetError, Picture
+from edge_build.progress import SilentProgress
+from edge_runtime.bundle.reader import Bundle, open_bundle
+
+
+def part(seed: int, height: int = 96, width: int = 128, light: float = 1.0, blur: int = 0) -> np.ndarray:
+    """Squares in several greys, uint8 BGR (height, width, 3)."""
+    grey = np.random.default_rng(seed).integers(40, 200, (12, 16), dtype=np.uint8)
+    image = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) * light
+    image = cv2.GaussianBlur(image, (0, 0), blur) if blur else image
+    return cv2.cvtColor(image.astype(np.uint8), cv2.COLOR_GRAY2BGR)
+
+
+def scanned(folder: Path, *images: np.ndarray) -> tuple[Picture, ...]:
+    folder.mkdir()
+    for number, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+    return scan_dataset(folder).good
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """Its pictures were 128 x 96, sharp and bright."""
+    return bundle_of(tmp_path / "bundle", scanned(tmp_path / "learned", *(part(seed) for seed in range(6))))
+
+
+def bundle_of(folder: Path, learned: tuple[Picture, ...]) -> Bundle:
+    limits = limits_of_good(learned, SilentProgress())
+    write_bundle(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"frames": limits.model_dump()}))
+    return open_bundle(folder)
+
+
+def test_the_limits_are_those_of_the_new_pictures(bundle: Bundle, tmp_path: Path) -> None:
+    line = scanned(tmp_path / "line", *(part(10 + seed, light=0.8) for seed in range(5)))
+
+    limits, notes = limits_of_line(line, bundle, SilentProgress())
+
+    assert limits == limits_of_good(line, SilentProgress())
+    assert limits.pictures == 5
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "codes"),
+    [({"height": 192, "width": 256}, "110"), ({"light": 0.1}, "104"), ({"blur": 6}, "109")],
+)
+def test_another_camera_is_told_and_its_frames_are_judged(
+    bundle: Bundle, tmp_path: Path, change: dict, codes: str
+) -> None:
+    line = scanned(tmp_path / "line", part(9), *(part(10 + seed, **change) for seed in range(4)))
+
+    limits, notes = limits_of_line(line[1:], bundle, SilentProgress())
+
+    assert limits == limits_of_good(line[1:], SilentProgress())
+    assert notes == (
+        f"4 of 4 pictures are beyond the limits of frames of tiny-1.0 (ERROR {codes}): camera, lens or light are "
+        "others now; the new limits are those of these pictures",
+    )
+
+
+def test_a_few_bad_pictures_are_refused_each_with_its_fault(bundle: Bundle, tmp_path: Path) -> None:
+    bad = (part(10, light=0.0), part(11, blur=6))
+    line = scanned(tmp_path / "line", *bad, part(12), part(13))
+
+    with pytest.raises(DatasetError, match="2 of 4 pictures are no good pictures by the limits of frames of ") as error:
+        limits_of_line(line, bundle, SilentProgress())
+
+    assert f"{tmp_path}/line/0.png: ERROR 104, at most 1 % of the pixels are brighter than 0" in str(error.value)
+    assert f"{tmp_path}/line/1.png: ERROR 109, the sharpness is " in str(error.value)
+
+
+def test_pictures_of_another_shape_are_refused(bundle: Bundle, tmp_path: Path) -> None:
+    line = scanned(tmp_path / "line", *(part(10 + seed, height=128) for seed in range(4)))
+
+    with pytest.raises(DatasetError, match="4 of 4 pictures have another shape than those that tiny-1") as error:
+        limits_of_line(line, bundle, SilentProgress())
+
+    assert "0.png: 128 x 128 pixels, width / height 1.000" in str(error.value)
+    assert "(width / height 1.267 to 1.400)" in str(error.value)
+
+
+def test_pictures_of_another_shape_than_several_sizes_are_refused(tmp_path: Path) -> None:
+    sizes = [part(seed, height=96 + 12 * seed, width=128 + 16 * seed) for seed in range(4)]
+    bundle = bundle_of(tmp_path / "bundle", scanned(tmp_path / "learned", *sizes))
+    good = [part(10 + seed, height=108, width=144) for seed in range(3)]
+    line = scanned(tmp_path / "line", *good, part(20, height=108, width=108))
+
+    with pytest.raises(DatasetError, match=r"1 of 4 pictures have another shape than those that tiny-1\.0") as error:
+        limits_of_line(line, bundle, SilentProgress())
+
+    assert "3.png: 108 x 108 pixels" in str(error.value)
+    assert "0.png" not in str(error.value)
+
+
+def test_a_bundle_without_limits_gets_those_of_the_new_pictures(tmp_path: Path) -> None:
+    line = scanned(tmp_path / "line", *(part(seed, height=128) for seed in range(4)))
+
+    limits, notes = limits_of_line(line, open_bundle(write_bundle(tmp_path / "bundle")), SilentProgress())
+
+    assert (limits.height, limits.width, notes) == (128, 128, ())

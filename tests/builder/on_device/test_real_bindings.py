@@ -1,0 +1,55 @@
+"""NVIDIA's own modules of three versions, over empty libraries: what the fake claims of them, and our classes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.tensorrt_bindings import BINDINGS, has_compiler, run_with_bindings, surface_of, write_empty_libraries
+
+SURFACES = Path(__file__).parents[2] / "support/tensorrt_surfaces"
+OUR_CLASSES = """
+import tensorrt_bindings as trt
+from edge_runtime.engines.tensorrt.tensorrt_log import collector
+from edge_build.on_device.compile import _monitor, _network_flags
+from edge_build.progress import SilentProgress
+
+said = collector(trt)
+said.log(trt.ILogger.Severity.ERROR, "two\\n lines")
+said.log(trt.ILogger.Severity.INFO, "not kept")
+assert (said.errors, said.warnings) == (["two lines"], []), said.errors
+monitor = _monitor(trt, SilentProgress())
+monitor.phase_start("Building", None, 3)
+assert monitor.step_complete("Building", 0) is True
+monitor.phase_finish("Building")
+assert _network_flags(trt) == 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+try:
+    trt.Builder(said)
+except TypeError as error:
+    print("no builder:", error)
+"""
+
+
+@pytest.fixture(params=BINDINGS)
+def version(request: pytest.FixtureRequest) -> str:
+    if not has_compiler():
+        pytest.skip("needs gcc to make libraries")
+    if not BINDINGS[request.param].folder.exists():
+        pytest.skip(f"{BINDINGS[request.param].folder} is not there: ./check installs it")
+    return str(request.param)
+
+
+def test_the_fake_offers_what_the_real_module_offers(version: str, tmp_path: Path) -> None:
+    bindings = BINDINGS[version]
+    real = json.loads(surface_of(bindings.folder, write_empty_libraries(tmp_path, bindings.major)))
+    assert real == json.loads((SURFACES / f"{version}.json").read_text())
+
+
+def test_our_logger_and_monitor_are_taken_by_the_real_module(version: str, tmp_path: Path) -> None:
+    bindings = BINDINGS[version]
+    libraries = write_empty_libraries(tmp_path, bindings.major)
+    found = run_with_bindings(OUR_CLASSES, bindings.folder, libraries, *map(Path, sys.path))
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("no builder: pybind11::init(): factory function returned nullptr")

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.station_stage import ScriptedEngine, Stage, frame
+from tests.support.tiny_bundle import THRESHOLD, picture, write_bundle
+
+from edge_runtime.bundle.reader import open_bundle
+from edge_runtime.daemon.model import load_model
+from edge_runtime.errors import EngineError, StorageError
+from edge_runtime.records import ErrorCode, Flag, LostFrame, Outcome, Precision, Quiet
+from edge_runtime.wire.commands import Command, Trigger
+from edge_runtime.wire.states import State
+
+TRIGGER = Trigger(7, 12, "PART-7")
+
+
+def test_free_running_judges_every_frame_and_ends_with_the_source(stage):
+    s = stage("free-running", frame(), frame(spot=True), frame())
+    found = [s.step(once=True) for _ in range(4)]
+    assert [v.decision.outcome for v in found[:3]] == [Outcome.OK, Outcome.NOK, Outcome.OK]
+    assert found[3] is None
+    assert [v.seq for v in s.publisher.verdicts] == [1, 2, 3]
+    assert s.publisher.states == [State.READY, State.NOTREADY, State.NOTREADY]  # no more pictures; stopping
+
+
+def test_a_verdict_says_what_it_was_judged_with(stage):
+    verdict = stage("free-running", frame(spot=True, name="bad/1.png")).step()
+    assert (verdict.bundle, verdict.bundle_version, verdict.source) == ("tiny", "1.0", "bad/1.png")
+    assert (verdict.recipe, verdict.trigger_id, verdict.part_id, verdict.boot_id) == (12, 0, "", 1)
+    assert verdict.decision.raw_threshold == THRESHOLD
+    assert verdict.decision.timings.commit_us > 0
+    assert len(verdict.decision.regions) == 1
+
+
+def test_a_lost_frame_is_an_error_verdict_and_the_station_is_degraded_until_the_next(stage):
+    lost = LostFrame("a.png", time.monotonic_ns(), ErrorCode.FRAME_UNREADABLE, "no picture")
+    s = stage("free-running", lost, frame())
+    assert s.step().decision.error is ErrorCode.FRAME_UNREADABLE
+    assert s.status.conditions.last_error is ErrorCode.FRAME_UNREADABLE
+    s.step()
+    assert s.publisher.states == [State.READY, State.DEGRADED, State.READY]
+
+
+def test_a_failing_engine_and_a_bug_are_error_verdicts(stage, caplog):
+    s = stage("free-running", frame(), frame(seed=2), frame(seed=3))
+    s.engine.failure = EngineError("the GPU fell off")
+    decision = s.step().decision
+    assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.ENGINE_FAILED)
+    assert decision.detail == "the GPU fell off"
+    s.engine.failure = ZeroDivisionError("oops")
+    decision = s.step().decision
+    assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.JUDGING_FAILED)
+    assert decision.detail == "ZeroDivisionError: oops; see the log"
+    assert "judging a.png failed" in caplog.text
+    s.engine.failure = None
+    assert s.step().decision.outcome is Outcome.OK
+
+
+def test_a_bug_that_goes_on_is_told_once_with_its_traceback(stage, caplog):
+    s = stage("free-running", *[frame(seed=n) for n in range(3)])
+    s.engine.failure = ZeroDivisionError("oops")
+    for _ in range(3):
+        assert s.step().decision.error is ErrorCode.JUDGING_FAILED
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(told) == 1
+    assert told[0].exc_info[1] is s.engine.failure
+
+
+def test_a_state_that_calls_for_somebody_is_told_and_the_everyday_ones_are_not(stage, caplog):
+    caplog.set_level("INFO")
+    s = stage("triggered", frame())
+    s.trigger()
+    s.step()
+    for command in (Command.PAUSE, Command.RESUME):
+        s.inspector.obey(command)
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("state ")]
+    assert told == ["state READY;000;", "state NOTREADY;000;paused", "state READY;000;"]
+
+
+def test_a_trigger_gets_one_frame_and_one_verdict_with_its_names(stage):
+    s = stage("triggered", frame(), frame())
+    s.trigger()
+    verdict = s.step()
+    assert (verdict.trigger_id, verdict.part_id, verdict.recipe) == (7, "PART-7", 12)
+    assert s.desk.offer(TRIGGER).verdict.seq == verdict.seq
+    assert len(s.source.shots) == 1
+    assert s.publisher.states == [State.READY, State.BUSY, State.READY]
+
+
+def test_a_trigger_without_a_frame_left_gets_an_error_verdict(stage):
+    s = stage("triggered")
+    s.trigger()
+    decision = s.step().decision
+    assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.FRAME_MISSING)
+    assert s.publisher.states[-1] is State.NOTREADY
+    assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
+
+
+def test_a_late_answer_to_a_trigger_is_error_and_never_ok(stage):
+    s = stage("triggered", frame(), deadline_ms=1)
+    s.engine.takes_s = 0.005
+    s.trigger()
+    verdict = s.step()
+    assert (verdict.decision.outcome, verdict.decision.error) == (Outcome.ERROR, ErrorCode.DEADLINE_MISSED)
+    assert verdict.flags == Flag.LATE
+    assert verdict.decision.detail.startswith("OK came after ")
+    assert s.tally.sample(0).late == 1
+
+
+def test_a_late_free_running_verdict_is_flagged(stage):
+    s = stage("free-running", frame(), deadline_ms=1)
+    s.engine.takes_s = 0.005
+    verdict = s.step()
+    assert (verdict.decision.outcome, verdict.flags) == (Outcome.OK, Flag.LATE)
+
+
+def test_pause_stops_free_running_and_resume_goes_on(stage):
+    s = stage("free-running", frame())
+    for command in (Command.PAUSE, Command.RESUME):
+        s.inbox.put(command)
+    assert s.step() is not None
+    assert s.publisher.states == [State.READY, State.NOTREADY, State.READY]
+    assert s.publisher.said == [b"PAUSE;DONE", b"RESUME;DONE"]
+
+
+def test_a_self_test_on_command_takes_the_station_out_of_service_when_it_fails(stage):
+    s = stage("triggered", frame())
+    s.inspector.obey(Command.SELFTEST)
+    assert s.publisher.said == [b"SELFTEST;DONE;largest deviation 0.000 of the tolerance"]
+    s.engine.failure = EngineError("nan everywhere")
+    s.inspector.obey(Command.SELFTEST)
+    assert s.publisher.said[-1] == b"SELFTEST;FAILED;the self-test failed, see the log"
+    assert s.publisher.states[-1] is State.NOTREADY
+    assert s.desk.offer(TRIGGER).reply.value == "NOTREADY"
+    s.engine.failure = None
+    s.inspector.obey(Command.SELFTEST)
+    assert s.publisher.states[-1] is State.READY
+
+
+def test_the_self_test_on_schedule_takes_one_picture_between_two_parts(stage):
+    s = stage("free-running", *[frame(seed=n) for n in range(6)], self_test_hours=1e-9)
+    s.step()  # due from now on
+    measured = []
+    infer = s.engine.infer
+    s.engine.infer = lambda image: measured.append(1) or infer(image)
+    counts = []
+    for _ in range(5):
+        before = len(measured)
+        assert s.step().decision.outcome is Outcome.OK
+        counts.append(len(measured) - before)
+    assert counts == [2, 2, 1, 2, 2]  # the part, and a golden picture; of these there are two, and then it is due again
+    assert s.publisher.states == [State.READY]
+
+
+def test_a_self_test_on_schedule_that_fails_takes_the_station_out_of_service_until_one_passes(stage):
+    s = stage("triggered", frame(), self_test_hours=1e-9)
+    s.engine.failure = EngineError("nan everywhere")
+    s.trigger()
+    assert s.step().decision.error is ErrorCode.ENGINE_FAILED
+    s.inspector._test_one_picture()
+    s.inspector._test_one_picture()
+    assert s.status.report.payload() == b"NOTREADY;203;the self-test failed"
+    assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
+    s.engine.failure = None
+    s.inspector.obey(Command.SELFTEST)
+    assert s.publisher.states[-1] is State.DEGRADED
+
+
+def test_what_was_accepted_before_the_self_test_failed_is_error_and_not_judged(stage):
+    s = stage("triggered", frame())
+    s.trigger()
+    s.status.note(self_test_passed=False)
+    assert s.step().decision.error is ErrorCode.SELF_TEST_FAILED
+
+
+def test_a_frame_that_came_before_and_one_of_before_the_trigger_are_errors(stage):
+    early = replace(frame(seed=3)(), captured_ns=time.monotonic_ns() - 10_000_000)
+    s = stage("triggered", frame(), frame(), early)
+    found = []
+    for trigger_id in (7, 8, 9):
+        s.trigger(trigger_id)
+        found.append(s.step().decision.error)
+    assert found == [ErrorCode.NONE, ErrorCode.FRAME_FROZEN, ErrorCode.FRAME_STALE]
+
+
+def test_a_quiet_camera_is_error_to_a_trigger_and_says_for_how_long(stage):
+    s = stage("triggered", Quiet(), deadline_ms=5000)
+    s.trigger()
+    decision = s.step().decision
+    assert (decision.error, decision.detail) == (
+        ErrorCode.FRAME_MISSING,
+        "no frame within 5000 ms (deadline_ms): check camera, cable and trigger, or raise deadline_ms if taking a "
+        "picture needs longer",
+    )
+    assert 4 < s.source.waits[0] < 5
+
+
+def test_a_camera_that_is_lost_takes_the_station_out_of_service_until_it_is_back(stage):
+    s = stage("triggered")
+    s.source.lost = "unplugged"
+    s.inspector._look_after_camera()
+    assert s.status.report.payload() == b"NOTREADY;101;the camera delivers nothing"
+    s.source.lost = ""
+    s.inspector._look_after_camera()
+    assert s.publisher.states[-1] is State.READY
+
+
+def test_the_watchdog_hears_of_the_self_test_and_of_each_turn(stage):
+    s = stage("free-running", frame())
+    s.step()
+    assert s.notified == ["READY=1", "WATCHDOG=1"]
+
+
+def test_a_trigger_accepted_before_the_stop_still_gets_its_verdict(stage):
+    s = stage("triggered", frame())
+    s.trigger()
+    s.inbox.stop()
+    assert s.step().trigger_id == 7
+    assert s.step() is None
+    assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
+
+
+def test_a_stop_ends_free_running_before_the_next_frame(stage):
+    s = stage("free-running", frame(), frame())
+    s.step()
+    s.inbox.stop()
+    assert s.step() is None
+    assert len(s.source.shots) == 1
+
+
+def test_a_disk_that_cannot_be_written_gives_no_verdict_and_a_fault(stage):
+    s = stage("free-running", frame())
+    s.spool._db.execute("PRAGMA query_only = 1")
+    with pytest.raises(StorageError, match="no verdict can be numbered"):
+        s.step()
+    s.spool._db.execute("PRAGMA query_only = 0")
+    assert s.publisher.verdicts == []
+    assert s.publisher.states[-1] is State.FAULT
+    assert s.tally.sample(0).triggers == 0
+
+
+def test_what_ended_another_thread_is_raised_here(stage):
+    s = stage("triggered")
+    s.inbox.put(StorageError("gone"))
+    with pytest.raises(StorageError, match="gone"):
+        s.step()
+
+
+def test_a_bundle_whose_golden_pictures_are_not_reproduced_does_not_load_and_frees_its_engine(tmp_path):
+    s = Stage(tmp_path, "triggered")
+    write_bundle(tmp_path / "other", golden_score=10.0)
+    with pytest.raises(EngineError, match=r"self-test failed: scripted gives .* where the bundle tiny-1\.0 says 10"):
+        load_model(open_bundle(tmp_path / "other"), s.station, lambda station, bundle: s.engine)
+    assert s.engine.closed
+    s.spool.__exit__(None, None, None)
+
+
+def test_a_tiny_bundle_serves_in_onnxruntime_as_in_the_scripted_engine(tmp_path: Path):
+    from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
+
+    bundle = open_bundle(write_bundle(tmp_path / "bundle"))
+    with OnnxruntimeEngine(bundle.graph(Precision.FP32), threads=1) as engine:
+        real, scripted = (e.infer(picture(True, 3)[None]) for e in (engine, ScriptedEngine()))
+    assert real.score == pytest.approx(scripted.score, rel=1e-6)  # the mean of three in another order

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from tests.support.sample_verdict import sample_verdict
+
+from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.message_router import Reception
+from edge_runtime.daemon.status import Status
+from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.errors import StorageError
+from edge_runtime.monitoring.counters import Tally
+from edge_runtime.wire.commands import Command, Reply, SeqRange, Trigger
+from edge_runtime.wire.topics import Topics
+
+TOPICS = Topics("l", "c")
+
+
+class RecordingPublisher:
+    def __init__(self):
+        self.heard = []
+
+    def say(self, topic, payload):
+        self.heard.append((topic.rpartition("/c/")[2], payload))
+
+    def publish_again(self, verdict):
+        self.heard.append(("again", verdict.seq))
+
+    def acknowledged(self, seq):
+        self.heard.append(("acknowledged", seq))
+
+    def replay(self, wanted):
+        self.heard.append(("replay", wanted))
+
+
+class RecordingSpool:
+    def __init__(self, publisher):
+        self._publisher, self.failure = publisher, None
+        self.accepted = []  # triggers, each with how many messages had gone out before it
+
+    def accept(self, trigger):
+        if self.failure is not None:
+            raise self.failure
+        self.accepted.append((trigger, len(self._publisher.heard)))
+
+
+class RecordingAnswers:
+    def __init__(self):
+        self.expected = []
+
+    def expect(self, order):
+        self.expected.append(order)
+
+
+class Stage:
+    def __init__(self):
+        self.publisher, self.inbox, self.tally = RecordingPublisher(), Inbox(), Tally()
+        self.spool, self.answers = RecordingSpool(self.publisher), RecordingAnswers()
+        self.desk, self.now_ns = TriggerDesk(12, 10, clock=lambda: 0.0), 5
+        self.reception = Reception(
+            TOPICS,
+            self.desk,
+            self.spool,
+            self.inbox,
+            self.publisher,
+            self.tally,
+            200,
+            self.answers,
+            clock_ns=lambda: self.now_ns,
+        )
+
+    def receive(self, topic, payload, retained=False):
+        self.reception.receive(topic, payload, retained)
+        heard, self.publisher.heard = self.publisher.heard, []
+        return heard
+
+
+@pytest.fixture
+def stage():
+    stage = Stage()
+    stage.desk.open(True)
+    return stage
+
+
+def test_an_accepted_trigger_is_acknowledged_first_and_then_ordered_by_its_deadline(stage):
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;ACCEPTED")]
+    order = stage.inbox.take(0)
+    assert (order.trigger, order.arrived_ns) == (Trigger(7, 12, "PART-7"), 5)
+    assert (order.deadline_ns, order.expires_ns) == (200_000_005, 180_000_005)  # ERROR needs its moment, too
+    assert stage.answers.expected == [order]
+
+
+def test_an_accepted_trigger_is_on_the_disk_before_anyone_hears_of_it(stage):
+    stage.receive(TOPICS.trigger, b"7;12;PART-7")
+    stage.receive(TOPICS.trigger, b"8;12;PART-8")  # busy
+    assert stage.spool.accepted == [(Trigger(7, 12, "PART-7"), 0)]
+
+
+def test_a_trigger_that_cannot_be_written_is_not_accepted_and_ends_the_station(stage):
+    stage.spool.failure = StorageError("disk full")
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == []
+    with pytest.raises(StorageError, match="disk full"):
+        stage.inbox.take(0)
+
+
+def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
+    stage.receive(TOPICS.trigger, b"7;12;PART-7")
+    assert stage.receive(TOPICS.trigger, b"8;12;PART-8") == [("trigger/ack", b"8;BUSY")]
+    stage.desk.open(False)
+    assert stage.receive(TOPICS.trigger, b"9;12;PART-9") == [("trigger/ack", b"9;NOTREADY")]
+    assert stage.tally.sample(0).missed == 2
+    assert stage.tally.refused() == {Reply.BUSY: 1, Reply.NOTREADY: 1, Reply.DUPLICATE: 0, Reply.BADREQUEST: 0}
+
+
+@pytest.mark.parametrize(
+    ("payload", "answer"), [(b"7;x", b"7;BADREQUEST"), (b"nonsense", b"0;BADREQUEST"), (b"7;13;p", b"7;BADREQUEST")]
+)
+def test_a_bad_trigger_is_answered_too(stage, payload, answer):
+    assert stage.receive(TOPICS.trigger, payload) == [("trigger/ack", answer)]
+    assert stage.inbox.take(0) is None
+    assert stage.tally.refused()[Reply.BADREQUEST] == 1
+    assert stage.tally.sample(0).missed == 0  # the PLC's fault, not the station's lack of time
+
+
+def test_why_triggers_are_refused_is_told_when_it_begins_and_every_minute_and_each_time_at_debug(stage, caplog):
+    caplog.set_level("DEBUG")
+    busy = "is answered BUSY: queue_depth 1 is reached: wait for a verdict, or raise queue_depth"
+    stage.receive(TOPICS.trigger, b"7;12;PART-7")
+    stage.receive(TOPICS.trigger, b"8;12;PART-8")
+    stage.receive(TOPICS.trigger, b"9;12;PART-9")
+    stage.receive(TOPICS.trigger, b"10;13;p")  # another kind
+    stage.receive(TOPICS.trigger, b"11;x")
+    stage.receive(TOPICS.trigger, b"12;y")
+    stage.now_ns += 60_000_000_000
+    stage.receive(TOPICS.trigger, b"13;12;PART-13")
+    assert [(record.levelname, record.getMessage().partition(" with a ")[0]) for record in caplog.records] == [
+        ("WARNING", f"trigger 8 {busy}"),
+        ("DEBUG", f"trigger 9 {busy}"),
+        ("WARNING", "trigger 10 is answered BADREQUEST: it names recipe 13, this station has 12"),
+        ("WARNING", "trigger 11 is answered BADREQUEST: b'11;x' is no trigger: `trigger_id;recipe;part_id`"),
+        ("DEBUG", "trigger 12 is answered BADREQUEST: b'12;y' is no trigger: `trigger_id;recipe;part_id`"),
+        ("WARNING", f"trigger 13 {busy}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("triggered", "changes", "why"),
+    [
+        (True, {}, "the station is starting"),
+        (True, {"started": True}, "the state is NOTREADY;203;the self-test failed"),
+        (True, {"started": True, "self_test_passed": True, "paused": True}, "the state is NOTREADY;000;paused"),
+        (False, {"started": True, "self_test_passed": True}, "the station's mode takes none; mode: triggered does"),
+    ],
+)
+def test_a_trigger_that_comes_when_none_is_taken_is_told_with_the_stations_reason(caplog, triggered, changes, why):
+    stage = Stage()
+    if changes:
+        Status(lambda report: None, stage.desk, triggered).note(**changes)
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;NOTREADY")]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"trigger 7 is answered NOTREADY: {why}"
+    ]
+
+
+def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
+    stage.receive(TOPICS.trigger, b"7;12;PART-00000000007")
+    stage.desk.settle(sample_verdict())
+    assert stage.receive(TOPICS.trigger, b"7;12;PART-00000000007") == [
+        ("trigger/ack", b"7;DUPLICATE"),
+        ("again", 41),
+    ]
+    assert (stage.tally.refused()[Reply.DUPLICATE], stage.tally.sample(0).missed) == (1, 0)
+
+
+def test_commands_go_to_the_serving_thread_and_unknown_ones_are_refused(stage):
+    assert stage.receive(TOPICS.command, b"PAUSE") == []
+    assert stage.inbox.take(0) is Command.PAUSE
+    assert stage.receive(TOPICS.command, b"DAN\xffCE;1") == [("command/ack", b"DAN?CE_1;REFUSED;unknown command")]
+
+
+def test_acknowledgements_and_replays_go_to_the_publisher(stage):
+    assert stage.receive(TOPICS.verdict_ack, b"41") == [("acknowledged", 41)]
+    assert stage.receive(TOPICS.replay, b"3;9") == [("replay", SeqRange(3, 9))]
+
+
+def test_nonsense_is_told_in_the_log_and_nothing_else_happens(stage, caplog):
+    assert stage.receive(TOPICS.verdict_ack, b"all") == []
+    assert stage.receive(TOPICS.replay, b"9;3") == []
+    assert "verdict/ack: b'all' is no acknowledgement" in caplog.text
+    assert "replay: b'9;3' is no replay request" in caplog.text
+
+
+def test_an_order_that_the_broker_kept_is_ignored_for_it_was_meant_for_another_part(stage, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert stage.receive(TOPICS.trigger, b"7;12;PART-7", retained=True) == []
+    assert stage.inbox.take(0) is None
+    assert "a retained message is ignored" in caplog.text
+
+
+def test_a_bug_in_here_reaches_the_serving_thread_instead_of_ending_the_network_thread(stage):
+    stage.publisher.replay = None  # calling it is a TypeError
+    stage.receive(TOPICS.replay, b"3;9")
+    with pytest.raises(TypeError):
+        stage.inbox.take(0)

@@ -1,0 +1,108 @@
+"""RELOAD: another model is loaded and proven beside the one that serves, and takes over between two pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+
+import pytest
+from tests.support.station_stage import WAIT_S, Stage, frame
+from tests.support.tiny_bundle import tiny_graph, write_bundle
+
+from edge_runtime.daemon.model import model_without_engine
+from edge_runtime.engines.tensorrt.errors import EngineAbsentError
+from edge_runtime.records import Outcome
+from edge_runtime.wire.commands import Command
+from edge_runtime.wire.states import State
+
+
+@pytest.fixture
+def stage(tmp_path):
+    s = Stage(tmp_path, "free-running", *[frame(seed=n) for n in range(4)])
+    s.inspector.start()
+    yield s
+    s.spool.__exit__(None, None, None)
+
+
+def put_in_place(folder, version="1.0", **settings):
+    """Another bundle at the station's path, as edge-deploy switches its link."""
+    shutil.rmtree(folder)
+    write_bundle(folder, **settings)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version}))
+
+
+def reload_and_wait(s):
+    s.inspector.obey(Command.RELOAD)
+    s.inspector.loader._thread.join(WAIT_S)
+
+
+def test_the_new_model_serves_from_the_next_picture_on_and_the_old_engine_is_freed(stage):
+    put_in_place(stage.station.bundle, "2.0")
+    old = stage.engine
+    assert stage.step().bundle_version == "1.0"
+    reload_and_wait(stage)
+    assert not old.closed
+    verdict = stage.step()
+    assert (verdict.bundle_version, verdict.decision.outcome) == ("2.0", Outcome.OK)
+    assert old.closed
+    assert stage.publisher.said == [b"RELOAD;DONE;tiny-2.0 serves"]
+    assert stage.publisher.states == [State.READY]  # no gap
+
+
+def test_a_model_that_fails_its_self_test_leaves_the_old_one_serving_and_says_so(stage, caplog):
+    caplog.set_level("INFO")
+    put_in_place(stage.station.bundle, "2.0", golden_score=10.0)
+    reload_and_wait(stage)
+    assert stage.step().bundle_version == "1.0"
+    (said,) = stage.publisher.said
+    assert said.startswith(b"RELOAD;FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
+    assert len(said) == 80
+    (told,) = [record for record in caplog.records if "self-test failed" in record.getMessage()]  # once, and in full
+    assert told.levelname == "ERROR"
+    assert told.getMessage().startswith("command RELOAD: FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
+    assert "where the bundle tiny-2.0 says 10" in told.getMessage()
+    assert stage.engine.closed
+    assert stage.publisher.states == [State.READY]
+
+
+def test_a_bundle_that_is_damaged_leaves_the_old_one_serving(stage, caplog):
+    (stage.station.bundle / "model.fp32.onnx").write_bytes(b"x")
+    reload_and_wait(stage)
+    assert stage.step().bundle_version == "1.0"
+    said = f"RELOAD;FAILED;tiny-1.0 goes on: model.fp32.onnx has 1 bytes, the manifest says {len(tiny_graph())}; build"
+    assert stage.publisher.said == [said.encode()[:80]]  # without its folder there is room for what is wrong
+    assert f"command RELOAD: FAILED;tiny-1.0 goes on: {stage.station.bundle}/model.fp32.onnx has 1 bytes" in caplog.text
+
+
+def test_while_one_model_is_being_loaded_another_reload_is_refused(stage):
+    goes_on = threading.Event()
+    load = stage.load
+    stage.inspector.loader._load = lambda: goes_on.wait(WAIT_S) and load()
+    stage.inspector.obey(Command.RELOAD)
+    stage.inspector.obey(Command.RELOAD)
+    assert stage.publisher.said == [b"RELOAD;REFUSED;a model is being loaded already"]
+    assert stage.step().bundle_version == "1.0"  # it serves meanwhile
+    goes_on.set()
+    stage.inspector.loader._thread.join(WAIT_S)
+    stage.step()
+    assert stage.publisher.said[-1] == b"RELOAD;DONE;tiny-1.0 serves"
+
+
+def test_a_station_without_an_engine_judges_nothing_until_a_reload_finds_one(stage):
+    reason = EngineAbsentError("there is no engine: run `edge-build compile BUNDLE` on this device")
+    s = stage.inspector
+    s.model = model_without_engine(s.model.bundle, stage.station, reason)
+    with pytest.raises(EngineAbsentError):
+        s.start(once=True)
+    s.start()
+    assert stage.publisher.states[-1] is State.NOTREADY
+    shown = stage.status.report.payload()
+    assert shown == b"NOTREADY;201;there is no engine: run `edge-build compile BUNDLE` on this device"
+    s.obey(Command.SELFTEST)
+    assert stage.publisher.said[-1].startswith(b"SELFTEST;FAILED")
+    assert stage.publisher.states[-1] is State.NOTREADY
+    reload_and_wait(stage)
+    assert stage.step().decision.outcome is Outcome.OK
+    assert stage.publisher.states[-1] is State.READY

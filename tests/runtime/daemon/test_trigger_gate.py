@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+from tests.support.sample_verdict import sample_verdict
+
+from edge_runtime.daemon.trigger_gate import Answer, TriggerDesk
+from edge_runtime.wire.commands import Reply, Trigger
+
+FIRST = Trigger(7, 12, "PART-00000000007")  # what sample_verdict answers
+SECOND = Trigger(8, 12, "PART-8")
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def desk(clock):
+    desk = TriggerDesk(recipe=12, window_s=10, clock=clock)
+    desk.open(True)
+    return desk
+
+
+def test_a_trigger_is_accepted_and_the_next_is_busy_until_it_is_settled(desk):
+    assert desk.offer(FIRST) == Answer(Reply.ACCEPTED)
+    assert desk.offer(SECOND).reply is Reply.BUSY
+    desk.settle(sample_verdict())
+    assert desk.offer(SECOND) == Answer(Reply.ACCEPTED)
+
+
+def test_as_many_triggers_wait_as_the_queue_is_deep_and_the_next_is_busy(clock):
+    desk = TriggerDesk(recipe=12, window_s=10, clock=clock, depth=2)
+    desk.open(True)
+    assert [desk.offer(t).reply for t in (FIRST, SECOND, Trigger(9, 12, ""))] == [
+        Reply.ACCEPTED,
+        Reply.ACCEPTED,
+        Reply.BUSY,
+    ]
+    desk.settle(sample_verdict())
+    assert desk.has_one_in_hand
+    assert desk.offer(Trigger(9, 12, "")) == Answer(Reply.ACCEPTED)
+
+
+def test_a_closed_desk_is_not_ready(desk):
+    desk.open(False)
+    assert desk.offer(FIRST) == Answer(Reply.NOTREADY)
+
+
+def test_another_recipe_is_a_bad_request_for_it_would_be_judged_by_the_wrong_model(desk):
+    why = "it names recipe 13, this station has 12"
+    assert desk.offer(Trigger(7, 13, "p")) == Answer(Reply.BADREQUEST, why=why)
+
+
+def test_a_duplicate_gets_the_same_verdict_and_none_while_it_is_in_hand(desk):
+    desk.offer(FIRST)
+    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, None)
+    desk.settle(sample_verdict())
+    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
+    desk.open(False)
+    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
+
+
+def test_the_same_id_for_another_part_is_a_bad_request_and_never_the_other_parts_verdict(desk):
+    desk.offer(FIRST)
+    desk.settle(sample_verdict())
+    why = "its id was used for another part or recipe just now"
+    assert desk.offer(Trigger(7, 12, "ANOTHER")) == Answer(Reply.BADREQUEST, why=why)
+
+
+def test_after_the_window_the_id_is_new_again(desk, clock):
+    desk.offer(FIRST)
+    desk.settle(sample_verdict())
+    clock.now += 10.1
+    assert desk.offer(FIRST) == Answer(Reply.ACCEPTED)
+
+
+def test_a_trigger_in_hand_is_remembered_however_long_it_takes(desk, clock):
+    desk.offer(FIRST)
+    clock.now += 1000
+    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, None)
+    desk.settle(sample_verdict())
+
+
+def test_verdicts_of_before_a_restart_are_remembered(clock):
+    desk = TriggerDesk(12, 10, clock, remembered=[sample_verdict()])
+    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
+
+
+def test_settling_what_is_not_in_hand_is_a_mistake_of_ours(desk):
+    with pytest.raises(ValueError, match="trigger 7 is settled, but none is in hand"):
+        desk.settle(sample_verdict())

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import socket
+import urllib.request
+from dataclasses import replace
+
+import pytest
+from tests.support.sample_verdict import sample_verdict
+
+from edge_runtime.errors import ConfigError
+from edge_runtime.monitoring.counters import Counters
+from edge_runtime.monitoring.prometheus import STAGES, Metrics, Sample, serve_metrics, temperatures
+from edge_runtime.records import Outcome, Timings
+from edge_runtime.wire.commands import Reply
+from edge_runtime.wire.states import State
+
+COUNTERS = Counters(ok=5, nok=2, error=1, missed=3, late=1, spooled=4, discarded=6)
+SAMPLE = Sample(COUNTERS, {Reply.BUSY: 3, Reply.BADREQUEST: 7}, State.BUSY, 2, "screw-2", "fp16")
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    (tmp_path / "thermal_zone0").mkdir()
+    (tmp_path / "thermal_zone0/type").write_text("GPU-therm\n")
+    (tmp_path / "thermal_zone0/temp").write_text("48500\n")
+    (tmp_path / "thermal_zone1").mkdir()  # switched off: nothing to read
+    return Metrics("press", "1", lambda: SAMPLE, tmp_path)
+
+
+def value(metrics, name, **labels):
+    return metrics.registry.get_sample_value(name, {"line": "press", "cell": "1", **labels})
+
+
+def test_totals_state_queue_spool_and_temperature_are_read_when_somebody_asks(metrics):
+    assert [value(metrics, "edge_verdicts_total", outcome=o) for o in ("ok", "nok", "error")] == [5, 2, 1]
+    assert value(metrics, "edge_missed_triggers_total") == 3
+    assert [value(metrics, "edge_refused_triggers_total", answer=a) for a in ("BUSY", "BADREQUEST")] == [3, 7]
+    assert value(metrics, "edge_late_verdicts_total") == 1
+    assert value(metrics, "edge_discarded_results_total") == 6
+    assert value(metrics, "edge_spooled_verdicts") == 4
+    assert value(metrics, "edge_triggers_in_hand") == 2
+    assert [value(metrics, "edge_state", state=s.value) for s in (State.BUSY, State.READY)] == [1, 0]
+    assert value(metrics, "edge_bundle_info", bundle="screw-2", precision="fp16") == 1
+    assert value(metrics, "edge_temperature_celsius", zone="GPU-therm") == 48.5
+
+
+def test_each_stage_has_its_histogram(metrics):
+    metrics.observe_verdict(sample_verdict())
+    metrics.observe_publish(250)
+    expected = {"capture": 900, "prepare": 200, "infer": 9000, "decide": 80, "commit": 110, "publish": 250}
+    for stage, microseconds in expected.items():
+        assert value(metrics, "edge_stage_seconds_count", stage=stage) == 1
+        assert value(metrics, "edge_stage_seconds_sum", stage=stage) == pytest.approx(microseconds / 1e6)
+    assert value(metrics, "edge_latency_seconds_sum") == pytest.approx(0.083456)
+
+
+@pytest.mark.parametrize(
+    ("timings", "took_place"),
+    [
+        (Timings(capture_us=900, commit_us=110), {"capture", "commit"}),  # too dark to be judged
+        (Timings(commit_us=110), {"commit"}),  # the camera delivered nothing
+    ],
+)
+def test_a_part_that_was_not_judged_does_not_count_as_judged_within_no_time(metrics, timings, took_place):
+    verdict = sample_verdict(outcome=Outcome.ERROR)
+    metrics.observe_verdict(replace(verdict, decision=replace(verdict.decision, timings=timings)))
+    counts = {stage: value(metrics, "edge_stage_seconds_count", stage=stage) for stage in STAGES}
+    assert counts == {stage: float(stage in took_place) for stage in STAGES}
+    assert value(metrics, "edge_latency_seconds_count") == 1
+
+
+def test_a_scraper_gets_them_over_http(metrics):
+    with serve_metrics(metrics, "127.0.0.1", 0) as port:
+        body = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=15).read().decode()
+    assert 'edge_verdicts_total{cell="1",line="press",outcome="ok"} 5.0' in body
+
+
+def test_a_port_that_is_taken_is_told(metrics):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"metrics\.port {port} of 127\.0\.0\.1 cannot be used: Address already"):
+            serve_metrics(metrics, "127.0.0.1", port).__enter__()
+
+
+def test_a_machine_without_thermal_zones_has_no_temperatures(tmp_path):
+    assert list(temperatures(tmp_path)) == []

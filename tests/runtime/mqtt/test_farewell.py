@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from edge_runtime.daemon.assembly import saying_farewell
+from edge_runtime.errors import ConfigError, EngineError, StorageError
+
+
+class RecordingPublisher:
+    def close(self, report):
+        self.said = report.payload()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StorageError("x"), b"OFFLINE;303;ended by StorageError"),
+        (EngineError("x"), b"OFFLINE;203;ended by EngineError"),
+        (ConfigError("x"), b"OFFLINE;000;ended by ConfigError"),
+        (ZeroDivisionError("x"), b"OFFLINE;302;ended by ZeroDivisionError"),
+    ],
+)
+def test_a_station_that_ends_by_an_error_says_which_in_its_last_state(error, said):
+    publisher = RecordingPublisher()
+    with pytest.raises(type(error)), saying_farewell(publisher):
+        raise error
+    assert publisher.said == said
+
+
+def test_a_station_that_is_stopped_says_so():
+    publisher = RecordingPublisher()
+    with saying_farewell(publisher):
+        pass
+    assert publisher.said == b"OFFLINE;000;stopped"

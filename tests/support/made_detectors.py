@@ -1,0 +1,57 @@
+"""Both detectors on a made-up network: everything that a graph can hold, within a second."""
+
+from __future__ import annotations
+
+import torch
+
+from edge_build.detectors.cpr.feature_maps import described
+from edge_build.detectors.cpr.foreground import Foreground
+from edge_build.detectors.cpr.matching import Direction, Match, bank_of
+from edge_build.detectors.cpr.model import Cpr, GlobalBranch, LocalBranch
+from edge_build.detectors.patchcore.learner import fit_projection
+from edge_build.detectors.patchcore.model import PatchCore, PatchFeatures
+from tests.support.made_network import made_backbone, made_pictures
+
+HEIGHT, WIDTH = 64, 96
+
+
+def made_patchcore(dimensions: int | None = None, neighbors: int = 9) -> PatchCore:
+    features = PatchFeatures(made_backbone())
+    with torch.inference_mode():
+        patches = features(made_pictures(3, HEIGHT, WIDTH)).permute(0, 2, 3, 1).flatten(0, 2)
+    projection = fit_projection(patches, None, dimensions)
+    bank = projection(patches)[::5].contiguous()
+    scales = torch.linspace(0.7, 1.3, len(bank))
+    return PatchCore(features, projection, bank, scales, (HEIGHT, WIDTH), neighbors, neighbors == 1)
+
+
+def trained_branch(channels: int = 24, width: int = 24, dimensions: int = 16, seed: int = 0) -> LocalBranch:
+    """With batch norms that have seen something."""
+    torch.manual_seed(seed)
+    branch = LocalBranch(channels, width, dimensions)
+    for _ in range(20):
+        branch(3 + 2 * torch.randn(4, channels, 9, 9))
+    return branch.eval()
+
+
+def made_cpr(
+    size: tuple[int, int],
+    count: int = 14,
+    foreground: bool = True,
+    dimensions: int = 16,
+    taps: tuple[int, ...] = (2, 3, 4),
+) -> Cpr:
+    backbone = made_backbone(taps)
+    with torch.inference_mode():
+        fine, coarse, *coarser = backbone(made_pictures(count, *size))
+        codebook = fine.permute(0, 2, 3, 1).flatten(0, 2)[:: fine[:, 0].numel() // 11][:12].clone()
+        local = (trained_branch(24, 24, dimensions).folded(), trained_branch(40, 24, dimensions, seed=1).folded())
+        part = Foreground(torch.linspace(-0.1, 0.1, 24), torch.tensor([0.5]))
+        shares = (part, part(fine).half()) if foreground else None
+        others = torch.tensor([[(row + 1) % count, (row + 2) % count] for row in range(count)])
+        matches = [
+            Match(branch, bank_of(described(branch, m, range(count)), others, reach), reach)
+            for branch, m, reach in zip(local, (fine, coarse), (1, 0), strict=True)
+        ]
+        matches += [Match(Direction(), bank_of(Direction()(m), others, 0, mean=1.0), 0) for m in coarser]
+        return Cpr(backbone, GlobalBranch(codebook, [fine]), matches, shares, size, ())

@@ -1,0 +1,177 @@
+"""An inspector with scripted surroundings, a real spool and a real bundle."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+
+from edge_runtime.bundle.reader import open_bundle
+from edge_runtime.config.station import MqttSettings, SourceSettings, Station
+from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.inspector import Inspector
+from edge_runtime.daemon.model import Loader, load_model
+from edge_runtime.daemon.requests import order_by_deadline
+from edge_runtime.daemon.status import Status
+from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.daemon.trigger_modes import open_pace
+from edge_runtime.daemon.verdict_issuer import Answers
+from edge_runtime.inspection.frame_history import FrameHistory
+from edge_runtime.monitoring.clock import Clock
+from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.systemd import Watchdog
+from edge_runtime.records import Frame, Inspection
+from edge_runtime.storage.image_archive import Evidence
+from edge_runtime.storage.spool import Spool
+from edge_runtime.wire.commands import Trigger
+from tests.support.tiny_bundle import picture, write_bundle
+
+WAIT_S = 15  # for what must come; it comes within milliseconds unless the machine is busy
+
+
+class ScriptedEngine:
+    """The tiny graph's arithmetic, unless told to fail."""
+
+    name = "scripted"
+
+    def __init__(self):
+        self.failure: Exception | None = None
+        self.takes_s = 0.0
+        self.hangs: threading.Event | None = None  # until it is set
+        self.closed = False
+
+    def infer(self, image):
+        time.sleep(self.takes_s)
+        if self.hangs is not None:
+            assert self.hangs.wait(WAIT_S)
+        if self.failure is not None:
+            raise self.failure
+        anomaly_map = image[0].astype(np.float32).mean(axis=2)
+        return Inspection(float(anomaly_map.max()), anomaly_map)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.closed = True
+
+
+class ScriptedSource:
+    """Gives its shots in turn, then None. A shot that is callable is called."""
+
+    def __init__(self, *shots):
+        self.shots = list(shots)
+        self.waits, self.lost = [], ""
+
+    def next_frame(self, wait_s):
+        self.waits.append(wait_s)
+        shot = self.shots.pop(0) if self.shots else None
+        return shot() if callable(shot) else shot
+
+    def problem(self):
+        return self.lost
+
+
+class RecordingPublisher:
+    def __init__(self):
+        self.verdicts, self.states, self.said = [], [], []
+        self.changed = threading.Condition()
+
+    def publish(self, verdict, taken_ns):
+        self._add(self.verdicts, verdict)
+
+    def show(self, report):
+        self._add(self.states, report.state)
+
+    def say(self, topic, payload):
+        self._add(self.said, payload)
+
+    def _add(self, where, what):
+        with self.changed:
+            where.append(what)
+            self.changed.notify_all()
+
+    def wait_for(self, condition):
+        with self.changed:
+            assert self.changed.wait_for(condition, WAIT_S)
+
+
+def frame(spot=False, name="a.png", seed=1, sequence=1):
+    """Taken when it is asked for, as by a camera."""
+    return lambda: Frame("test", sequence, time.monotonic_ns(), picture(spot, seed), name)
+
+
+class Stage:
+    """One station. Without `with stage.answers`, no deadline is watched."""
+
+    def __init__(self, folder, mode, *shots, deadline_ms=60_000, **settings):
+        write_bundle(folder / "bundle")
+        self.station = Station(
+            line="l", cell="c", bundle=folder / "bundle", mode=mode, recipe=12, deadline_ms=deadline_ms,
+            source=SourceSettings(uri="folder://x"), state_dir=folder / "state", mqtt=MqttSettings(host="h"),
+            **settings,
+        )  # fmt: skip
+        self.engines, self.source = [], ScriptedSource(*shots)
+        self.spool, self.publisher, self.inbox, self.tally = (
+            Spool(folder / "state"),
+            RecordingPublisher(),
+            Inbox(),
+            Tally(),
+        )
+        self.desk = TriggerDesk(12, 10, time.monotonic, depth=self.station.queue_depth)
+        self.status = Status(self.publisher.show, self.desk, mode == "triggered")
+        self.notified = []
+        model = self.load()
+        self.answers = Answers(
+            12, model.bundle.manifest, self.spool, self.publisher, self.tally, self.status,
+            self.desk.settle if mode == "triggered" else lambda verdict: None, self.inbox.put,
+            Clock(synchronised=lambda: True),
+        )  # fmt: skip
+        self.inspector = Inspector(
+            self.station, model, self.source, open_pace(self.station, self.source, self.tally), self.spool,
+            self.publisher, self.desk, self.tally, self.status, self.answers, self.inbox, Loader(self.load),
+            Watchdog(1000.0, self.notified.append), FrameHistory(60_000, self.station.health.frozen),
+            Evidence(folder, 0, 0),
+        )  # fmt: skip
+
+    @property
+    def engine(self):
+        return self.engines[-1]
+
+    def load(self):
+        def open_engine(station, bundle):
+            self.engines.append(ScriptedEngine())
+            return self.engines[-1]
+
+        return load_model(open_bundle(self.station.bundle), self.station, open_engine)
+
+    def trigger(self, trigger_id=7, part_id="PART-7"):
+        """As the reception does."""
+        trigger = Trigger(trigger_id, 12, part_id)
+        assert self.desk.offer(trigger).reply.value == "ACCEPTED"
+        order = order_by_deadline(trigger, time.monotonic_ns(), self.station.deadline_ms)
+        self.answers.expect(order)
+        self.inbox.put(order)
+        return order
+
+    def step(self, once=False):
+        """One turn of serve's loop; the verdict, or None at the end."""
+        order = self.inspector.next_order(once)
+        if order is None:
+            return None
+        shot = self.inspector.capture(order)
+        if shot is None:
+            return self.step(once)
+        return self.inspector.answer(order, shot, self.inspector.judge(order, shot))
+
+    def run(self):
+        """Serve in a thread of its own, until the inbox is told to stop."""
+
+        def serve():
+            while self.step() is not None or not self.status.conditions.stopping:
+                pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        return thread
