@@ -24,14 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.shared.cpr_parts import Material, branches_to_train, detector_of, lessons_of, load_material, trained
+from benchmarks.shared.cpr_parts import BuildInputs, branches_to_train, detector_of, lessons_of, load_material, trained
 from edge_build.data.pictures import GOOD, load_prepared, read_mask
 from edge_build.detection_metrics import Metrics, measure
 from edge_build.detectors.cpr import pair_loss as cpr_pairs
 from edge_build.detectors.cpr.foreground import Foreground
 from edge_build.detectors.cpr.matching import Direction
 from edge_build.detectors.cpr.model import Cpr, GlobalBranch
-from edge_build.detectors.cpr.training_set import Lessons
+from edge_build.detectors.cpr.training_set import TrainingSet
 from edge_build.detectors.cpr.training_state import Branches
 from edge_build.graphs.export import export_graph
 from edge_build.progress import progress_for_stderr
@@ -61,7 +61,7 @@ def main() -> None:
     rows = range(len(m.pictures))
     coarser = [Direction() for _ in m.coarser]
 
-    def learned(lessons: Lessons, foreground: Foreground) -> Branches:
+    def learned(lessons: TrainingSet, foreground: Foreground) -> Branches:
         return trained(m, lessons, foreground, branches_to_train(m, options.width), options.steps)[0]
 
     def show(name: str, detector: Cpr) -> None:
@@ -116,7 +116,7 @@ def evenly(unlike: Tensor) -> Tensor:
     return remote * unlike.shape[1] / remote.sum(1, keepdim=True).clamp(min=1)
 
 
-def with_any_references(lessons: Lessons, material: Material) -> Lessons:
+def with_any_references(lessons: TrainingSet, material: BuildInputs) -> TrainingSet:
     """The same pictures, compared with random ones that are learned from."""
     random, taught = np.random.default_rng(0), np.array(material.taught)
     for name in ("pool", "check"):
@@ -126,7 +126,7 @@ def with_any_references(lessons: Lessons, material: Material) -> Lessons:
     return lessons
 
 
-def test_metrics(material: Material, detector: Cpr, size: int) -> Metrics:
+def test_metrics(material: BuildInputs, detector: Cpr, size: int) -> Metrics:
     """Of all test pictures, by the graph in onnxruntime."""
     pictures = material.dataset.test
     images = load_prepared(pictures, size, size, material.progress)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.imaging.reader import list_pictures, read_picture
-from edge_runtime.inspection.frame_checks import frame_fault, limits_from_good, look_at
+from edge_runtime.inspection.frame_checks import frame_fault, limits_from_good, measure_frame
 
 Picture = NDArray[np.uint8]
 
@@ -41,7 +41,9 @@ def main() -> None:
 
 
 def _measure(folder: Path) -> list[dict[str, object]]:
-    limits = limits_from_good([look_at(read_picture(path)) for path in list_pictures(folder / "train/good", True)])
+    limits = limits_from_good(
+        [measure_frame(read_picture(path)) for path in list_pictures(folder / "train/good", True)]
+    )
     pictures = [read_picture(path) for path in list_pictures(folder / "test", True)]
     random = np.random.default_rng(0)
     return [
@@ -96,7 +98,7 @@ def _cost(folder: Path) -> float:
         began = time.perf_counter()
         picture = read_picture(path)
         read = time.perf_counter()
-        look_at(picture)
+        measure_frame(picture)
         decodes.append(read - began)
         looks.append(time.perf_counter() - read)
     return float(np.median(looks) / np.median(decodes))

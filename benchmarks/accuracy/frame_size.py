@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import list_pictures, read_picture
 from edge_runtime.records import Precision
 
@@ -38,7 +38,7 @@ def main() -> None:
     with OnnxruntimeEngine(bundle.graph(Precision.FP32), threads=1) as engine:
         for axis, side in enumerate(("height", "width")):
             for change in CHANGES:
-                frames = (prepare(_changed(picture, axis, change), height, width) for picture in pictures)
+                frames = (preprocess(_changed(picture, axis, change), height, width) for picture in pictures)
                 scores = np.array([engine.infer(frame).score for frame in frames]) / threshold
                 print(f"| {side} | {change:+.0%} | {np.median(scores):.2f} | {np.mean(scores > 1):.1%} |", flush=True)
 

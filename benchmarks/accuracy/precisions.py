@@ -17,7 +17,7 @@ import numpy as np
 from edge_build.data.dataset import scan_dataset
 from edge_build.evaluation.evaluate import evaluate
 from edge_build.evaluation.result import Evaluation
-from edge_build.graphs.emulated_engine import exact_engine
+from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.progress import progress_for_stderr
 from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.inspection.judge import Judge
@@ -45,7 +45,7 @@ def main() -> None:
             if precision not in bundle.manifest.graphs:
                 print(where + " – |" * 8, flush=True)
                 continue
-            with exact_engine(bundle.graph(precision), spinning=False) as engine:
+            with emulated_engine(bundle.graph(precision), spinning=False) as engine:
                 threshold = bundle.threshold(precision)
                 judge = Judge(engine, threshold, bundle.manifest.height, bundle.manifest.width)
                 found = evaluate(judge, dataset.test, progress_for_stderr(), f"{bundle.label} {precision.value}")

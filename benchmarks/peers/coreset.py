@@ -39,7 +39,7 @@ from edge_build.detectors.coreset import covering_radius
 from edge_build.detectors.patchcore.model import PatchFeatures
 from edge_build.progress import SilentProgress
 from edge_build.sample.dataset import SampleCounts, make_sample
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import list_pictures, read_picture
 
 SIZE = 256
@@ -107,7 +107,7 @@ def features_of_pictures(folder: Path, rows: int) -> NDArray[np.float32]:
     maps = []
     with torch.inference_mode():
         for path in paths:
-            maps.append(extractor(torch.from_numpy(prepare(read_picture(path), SIZE, SIZE))))
+            maps.append(extractor(torch.from_numpy(preprocess(read_picture(path), SIZE, SIZE))))
     features: NDArray[np.float32] = torch.cat(maps).permute(0, 2, 3, 1).flatten(0, 2)[:rows].contiguous().numpy()
     return features
 

@@ -58,7 +58,7 @@ from edge_build.progress import progress_for_stderr
 from edge_build.recipe.detector_settings import BankSettings, PatchcoreSettings
 from edge_build.recipe.input_size import Size
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
 
 NEIGHBOURS = 9
@@ -166,7 +166,7 @@ def fit_product(dataset: Dataset, size: Size, seed: int, setting: Setting, peer:
     fit_s = time.perf_counter() - start
     with OnnxruntimeEngine(graph, threads=1) as engine:
         tested = progress.track(f"{setting.name}, seed {seed}: test pictures", dataset.test)
-        found = [engine.infer(prepare(read_picture(picture.path), size.height, size.width)) for picture in tested]
+        found = [engine.infer(preprocess(read_picture(picture.path), size.height, size.width)) for picture in tested]
     np.savez(
         scores,
         path=np.array([name_in(dataset.root, picture) for picture in dataset.test]),
@@ -186,7 +186,7 @@ def run(command: Iterable[object]) -> None:
 def time_graphs(graphs: Mapping[str, Path], pictures: Sequence[Picture], size: Size) -> dict[str, float]:
     """Median milliseconds of every graph, one thread, batch 1: in turns on the same pictures (`_turns`)."""
     chosen = pictures[:: max(1, len(pictures) // PICTURES_TO_TIME)]
-    images = [prepare(read_picture(picture.path), size.height, size.width) for picture in chosen]
+    images = [preprocess(read_picture(picture.path), size.height, size.width) for picture in chosen]
     sessions = {name: open_session(graph) for name, graph in graphs.items()}
     times = time_in_turns(sessions, inputs_of(sessions, images), ROUNDS)
     return {name: taken.median for name, taken in times.items()}

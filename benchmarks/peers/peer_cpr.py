@@ -34,7 +34,7 @@ from edge_build.data.dataset import scan_dataset
 from edge_build.recipe.input_size import Size
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.reader import open_bundle
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
 
 EDGE_BUILD = Path(sys.executable).with_name("edge-build")  # of the environment that runs this
@@ -152,7 +152,7 @@ def measured(category: Path, size: Size, seed: int, fitted: list[Fitted], manife
     sessions["backbone"] = open_session(
         floor_graph(manifest.backbone, taps_looked_at(manifest), size.height, size.width)
     )
-    images = [prepare(read_picture(picture.path), size.height, size.width) for picture in pictures[::PICTURES_APART]]
+    images = [preprocess(read_picture(picture.path), size.height, size.width) for picture in pictures[::PICTURES_APART]]
     times = time_in_turns(sessions, inputs_of(sessions, images), ROUNDS)
     median_ms = {name: taken.median for name, taken in times.items()}
     peer = times[fitted[0].name]

@@ -20,10 +20,10 @@ from edge_build.detectors.cpr.foreground import Foreground, find_foreground
 from edge_build.detectors.cpr.learner import COARSER_SPREAD, fit_codebook, retrieval_of, taps_of
 from edge_build.detectors.cpr.matching import Direction, Match, bank_of
 from edge_build.detectors.cpr.model import DIMENSIONS, FINE_REACH, STRIDES, Cpr, GlobalBranch, LocalBranch
-from edge_build.detectors.cpr.scratch_arrays import Rooms
+from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training import ROUNDS, Schedule, train
 from edge_build.detectors.cpr.training_pictures import PictureMaker, References
-from edge_build.detectors.cpr.training_set import Lessons
+from edge_build.detectors.cpr.training_set import TrainingSet
 from edge_build.detectors.cpr.training_state import Branches, TrainingState, new_state
 from edge_build.detectors.cpr.validation import held_out_precision, held_out_rows
 from edge_build.detectors.defects.textures import load_textures
@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Material:
+class BuildInputs:
     """A category, and what does not depend on what is varied."""
 
     dataset: Dataset
@@ -51,7 +51,7 @@ class Material:
     progress: Progress
 
 
-def load_material(category: Path, size: int, textures: Path | None, most: int, progress: Progress) -> Material:
+def load_material(category: Path, size: int, textures: Path | None, most: int, progress: Progress) -> BuildInputs:
     """A category of parts (with a background), at most so many of its good pictures, spread over all."""
     dataset = scan_dataset(category, progress)
     good = dataset.good[:: -(-len(dataset.good) // most)]
@@ -59,7 +59,7 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
     taps = taps_of(CprSettings())
     backbone = load_backbone("efficientnet-lite0", taps)
     shallow = load_backbone("efficientnet-lite0", taps[: len(STRIDES)])
-    maps = extract_maps(shallow, pictures, Rooms(Path("/tmp")), "features", progress)
+    maps = extract_maps(shallow, pictures, ScratchArrays(Path("/tmp")), "features", progress)
     parts: list[list[Tensor]] = [[] for _ in taps[len(STRIDES) :]]
     with torch.inference_mode():
         for picture in progress.track("coarser features", list(pictures)):
@@ -69,7 +69,7 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
     aside = tuple(held_out_rows(len(rows)))
     foreground, _ = find_foreground(maps.fine, "object", 0)
     assert foreground is not None
-    return Material(
+    return BuildInputs(
         dataset,
         pictures,
         load_textures(textures, size, size, 0, progress),
@@ -84,16 +84,16 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
     )
 
 
-def lessons_of(material: Material, pool: int, foreground: Foreground) -> Lessons:
+def lessons_of(material: BuildInputs, pool: int, foreground: Foreground) -> TrainingSet:
     """Made-up pictures to learn from and to judge with."""
     m = material
     references = References(m.taught, retrieval_of(m.codebook, m.maps, m.taught))
     seeing = load_backbone("efficientnet-lite0", m.backbone.taps[: len(STRIDES)])
     maker = PictureMaker(seeing, m.pictures, m.maps, references, foreground, m.textures, 0)
-    return Lessons(maker, m.taught, m.aside, pool, 0, 0, Rooms(Path("/tmp")), m.progress)
+    return TrainingSet(maker, m.taught, m.aside, pool, 0, 0, ScratchArrays(Path("/tmp")), m.progress)
 
 
-def branches_to_train(material: Material, width: int) -> tuple[LocalBranch, LocalBranch]:
+def branches_to_train(material: BuildInputs, width: int) -> tuple[LocalBranch, LocalBranch]:
     """As a build begins with them."""
     fine, coarse = fresh_state(material, width).local
     assert isinstance(fine, LocalBranch)
@@ -101,13 +101,13 @@ def branches_to_train(material: Material, width: int) -> tuple[LocalBranch, Loca
     return fine, coarse
 
 
-def fresh_state(material: Material, width: int) -> TrainingState:
+def fresh_state(material: BuildInputs, width: int) -> TrainingState:
     """Before the first step of a build."""
     return new_state((material.maps.fine.shape[1], material.maps.coarse.shape[1]), width, D, 0, CPU)
 
 
 def trained(
-    material: Material, lessons: Lessons, foreground: Foreground, local: Branches, steps: int
+    material: BuildInputs, lessons: TrainingSet, foreground: Foreground, local: Branches, steps: int
 ) -> tuple[Branches, float]:
     """Branches at their best on the hold-out, folded, and their average precision there."""
     blank = fresh_state(material, 12)
@@ -121,7 +121,7 @@ def trained(
 
 
 def detector_of(
-    material: Material,
+    material: BuildInputs,
     describers: Sequence[nn.Module],
     foreground: Foreground,
     retrieval: GlobalBranch | None = None,

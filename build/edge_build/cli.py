@@ -161,7 +161,7 @@ def evaluate(
     from edge_build.data.pictures import DatasetError
     from edge_build.evaluation.evaluate import run_evaluate
     from edge_build.evaluation.summary import summary_text
-    from edge_build.graphs.emulated_engine import IMITATED, exact_engine
+    from edge_build.graphs.emulated_engine import IMITATED, emulated_engine
     from edge_runtime.bundle.reader import Bundle
     from edge_runtime.engines.protocol import Engine
     from edge_runtime.engines.selection import choose_engine
@@ -171,7 +171,7 @@ def evaluate(
 
     def open_engine(opened: Bundle) -> Engine:
         if imitated:
-            return exact_engine(opened.graph(precision), threads)
+            return emulated_engine(opened.graph(precision), threads)
         chosen = choose_engine(engine, opened, precision, engines, threads)
         progress.say(f"engine: {chosen.engine.name}, {chosen.why}")
         return chosen.engine

@@ -6,7 +6,7 @@ saturate in 16 bits. So the graph is rewritten for judging: every FP16 tensor be
 FP16 and back, and Q/DQ pairs are computed in float, which is exact for 8-bit values; `OnnxruntimeEngine` sees to the
 second.
 
-    with OnnxruntimeEngine(exact_graph(fp16).SerializeToString()) as engine: ...
+    with OnnxruntimeEngine(emulated_graph(fp16).SerializeToString()) as engine: ...
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 HALF = TensorProto.FLOAT16
 
 
-def exact_graph(model: onnx.ModelProto) -> onnx.ModelProto:
+def emulated_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """A graph in float32 that gives what FP16 units give which sum up in FP32 and round each result.
 
     A graph without FP16 is returned as it is.

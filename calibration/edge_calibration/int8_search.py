@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge_calibration.activation_ranges import Statistics, measure_ranges, ranges_by
 from edge_calibration.fp16 import half_of_the_rest, with_half
-from edge_calibration.fp16_emulation import exact_graph
+from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.int8_plan import METHODS, Int8Plan, Layer, Method
 from edge_calibration.qdq import with_qdq
 from edge_calibration.quantisable_network import Network, network_of
@@ -133,7 +133,7 @@ class MapError:
         return float(np.sqrt(np.mean(squares)) / self._largest)
 
     def _maps_of(self, model: onnx.ModelProto) -> list[NDArray[np.float32]]:
-        with OnnxruntimeEngine(exact_graph(model).SerializeToString(), spinning=False) as engine:
+        with OnnxruntimeEngine(emulated_graph(model).SerializeToString(), spinning=False) as engine:
             return [engine.infer(picture).anomaly_map for picture in self._pictures]
 
 

@@ -76,7 +76,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class LostFrame:
+class FailedFrame:
     """A picture that a source should have delivered and could not. It becomes an ERROR verdict, never silence."""
 
     name: str
@@ -87,7 +87,7 @@ class LostFrame:
 
 
 @dataclass(frozen=True)
-class Quiet:
+class NoFrame:
     """No frame came within the time that the caller gave. One may come later."""
 
 

@@ -11,7 +11,7 @@ from tests.support.small_graph import small_graph
 
 from edge_build.graphs.export import export_graph
 from edge_calibration.fp16 import half_of_the_rest, with_half
-from edge_calibration.fp16_emulation import exact_graph
+from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.qdq import with_qdq
 from edge_calibration.quantisable_network import constants_of, network_of
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
@@ -34,7 +34,7 @@ def graph(request):
 
 
 def measured(model, pictures):
-    with OnnxruntimeEngine(exact_graph(model).SerializeToString(), threads=1) as engine:
+    with OnnxruntimeEngine(emulated_graph(model).SerializeToString(), threads=1) as engine:
         return [engine.infer(picture[None]) for picture in pictures]
 
 
@@ -93,14 +93,14 @@ def test_cprs_divergence_is_an_island_because_fp16_has_no_1e_8():
     without = with_half(graph, network.nodes | logarithms | sums)
     onnx.checker.check_model(without)
     model = onnx.ModelProto()
-    model.CopyFrom(exact_graph(without))
+    model.CopyFrom(emulated_graph(without))
     (log,) = (node for node in model.graph.node if node.op_type == "Log")
     model.graph.output.append(onnx.helper.make_tensor_value_info(log.output[0], FLOAT, None))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     logs = session.run([log.output[0]], {"image": made_pictures(1, HEIGHT, WIDTH).numpy()})[0]
 
     assert np.isneginf(logs).any()
-    with OnnxruntimeEngine(exact_graph(with_half(graph, network.nodes)).SerializeToString(), threads=1) as engine:
+    with OnnxruntimeEngine(emulated_graph(with_half(graph, network.nodes)).SerializeToString(), threads=1) as engine:
         assert np.isfinite(engine.infer(made_pictures(1, HEIGHT, WIDTH).numpy()).score)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.small_graph import small_graph, small_picture
 
 from edge_calibration.fp16 import with_half
-from edge_calibration.fp16_emulation import exact_graph
+from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.qdq import with_qdq
 from edge_calibration.quantisable_network import network_of
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
@@ -29,7 +29,7 @@ def test_the_exact_graph_rounds_every_fp16_tensor():
     sums = given @ weight.astype(np.float16).astype(np.float32).T
     expected = np.maximum(sums.astype(np.float16).astype(np.float32), 0).mean(2)
 
-    found, unrounded = map_of(exact_graph(half)), map_of(half)
+    found, unrounded = map_of(emulated_graph(half)), map_of(half)
 
     np.testing.assert_allclose(found, expected, atol=1e-6)  # float32's order of summing
     assert np.abs(unrounded - expected).max() > 1e-5
@@ -37,7 +37,7 @@ def test_the_exact_graph_rounds_every_fp16_tensor():
 
 def test_a_graph_without_fp16_is_left_alone():
     model = small_graph(np.ones((2, 3)))
-    assert exact_graph(model) is model
+    assert emulated_graph(model) is model
 
 
 @pytest.fixture

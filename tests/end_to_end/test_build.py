@@ -20,7 +20,7 @@ from tests.support.build_stage import (
 )
 from tests.support.tiny_dataset import SIDE, write_dataset
 
-from edge_build.graphs.emulated_engine import exact_engine
+from edge_build.graphs.emulated_engine import emulated_engine
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.engines.golden import replay_golden
 from edge_runtime.records import Precision
@@ -70,7 +70,7 @@ def test_every_precision_has_its_own_threshold_golden_values_and_figures(made: M
         assert entry.gate.verdicts_changed == 0
         assert entry.gate.pictures > 40  # 11 good ones, and up to four with a defect of each
         assert (figures.good, figures.defect) == (3, 3)
-        with exact_engine(bundle.graph(precision), threads=1) as engine:
+        with emulated_engine(bundle.graph(precision), threads=1) as engine:
             assert replay_golden(bundle, engine, precision) < 0.01  # onnxruntime alone sums in another order
     assert (made.bundle / "model.fp16.onnx").stat().st_size < 0.6 * (made.bundle / "model.fp32.onnx").stat().st_size
 
@@ -137,7 +137,7 @@ def test_another_rate_needs_no_pictures_and_every_precision_gets_its_threshold(m
         assert after.graph(precision).read_bytes() == before.graph(precision).read_bytes()
         assert after.threshold(precision).score < before.threshold(precision).score
         assert after.threshold(precision).false_reject_rate_guaranteed == pytest.approx(3 / 12)
-        with exact_engine(after.graph(precision), threads=1) as engine:
+        with emulated_engine(after.graph(precision), threads=1) as engine:
             assert replay_golden(after, engine, precision) < 0.01
     assert (after.manifest.figures, after.manifest.frames) == ({}, before.manifest.frames)
 

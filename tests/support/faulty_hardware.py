@@ -5,7 +5,7 @@
 runs the real daemon with both. The file holds one word, read anew for each frame: whoever writes it before a trigger
 decides what happens to that part, also across a restart of the daemon. No file, or an empty one: nothing fails.
 
-    lost        the camera delivers nothing (Quiet)         stuck         the camera's driver does not come back
+    lost        the camera delivers nothing (NoFrame)         stuck         the camera's driver does not come back
     unreadable  the frame is damaged                        short         half of the frame arrived
     black, white, hot (black with hot pixels), blurred      wrong-size, wrong-format
     frozen      the same picture again                      same-stamp    another picture with the old camera's stamp
@@ -29,7 +29,7 @@ import numpy as np
 
 from edge_runtime.daemon.hardware import Hardware, open_engine, open_station_source
 from edge_runtime.errors import EngineError
-from edge_runtime.records import ErrorCode, Frame, Inspection, LostFrame, Quiet
+from edge_runtime.records import ErrorCode, FailedFrame, Frame, Inspection, NoFrame
 
 FOREVER_S = 3600
 
@@ -60,7 +60,7 @@ class FaultySource:
         word = self._faults.word
         if word == "lost":
             time.sleep(wait_s)
-            return Quiet()
+            return NoFrame()
         if word == "stuck":
             time.sleep(FOREVER_S)
         if word == "frozen" and self._last is not None:
@@ -73,9 +73,9 @@ class FaultySource:
             self._skipped += 1
         frame = replace(frame, sequence=frame.sequence + self._skipped, camera_ns=time.time_ns())
         if word == "unreadable":
-            return LostFrame(frame.name, frame.captured_ns, ErrorCode.FRAME_UNREADABLE, "damaged", frame.sequence)
+            return FailedFrame(frame.name, frame.captured_ns, ErrorCode.FRAME_UNREADABLE, "damaged", frame.sequence)
         if word == "short":
-            return LostFrame(frame.name, frame.captured_ns, ErrorCode.FRAME_SHORT, "half of it", frame.sequence)
+            return FailedFrame(frame.name, frame.captured_ns, ErrorCode.FRAME_SHORT, "half of it", frame.sequence)
         if word == "stale":
             frame = replace(frame, captured_ns=frame.captured_ns - 3_600_000_000_000)
         if word == "same-stamp" and self._last is not None:

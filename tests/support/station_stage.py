@@ -9,20 +9,20 @@ import numpy as np
 
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.config.station import MqttSettings, SourceSettings, Station
-from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.inspector import Inspector
 from edge_runtime.daemon.model import Loader, load_model
 from edge_runtime.daemon.requests import order_by_deadline
 from edge_runtime.daemon.status import Status
-from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.daemon.trigger_modes import open_pace
-from edge_runtime.daemon.verdict_issuer import Answers
+from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.inspection.frame_history import FrameHistory
 from edge_runtime.monitoring.clock import Clock
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.monitoring.systemd import Watchdog
 from edge_runtime.records import Frame, Inspection
-from edge_runtime.storage.image_archive import Evidence
+from edge_runtime.storage.image_archive import ImageArchive
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import Trigger
 from tests.support.tiny_bundle import picture, write_bundle
@@ -116,14 +116,14 @@ class Stage:
         self.spool, self.publisher, self.inbox, self.tally = (
             Spool(folder / "state"),
             RecordingPublisher(),
-            Inbox(),
-            Tally(),
+            EventQueue(),
+            Counters(),
         )
-        self.desk = TriggerDesk(12, 10, time.monotonic, depth=self.station.queue_depth)
+        self.desk = TriggerGate(12, 10, time.monotonic, depth=self.station.queue_depth)
         self.status = Status(self.publisher.show, self.desk, mode == "triggered")
         self.notified = []
         model = self.load()
-        self.answers = Answers(
+        self.answers = VerdictIssuer(
             12, model.bundle.manifest, self.spool, self.publisher, self.tally, self.status,
             self.desk.settle if mode == "triggered" else lambda verdict: None, self.inbox.put,
             Clock(synchronised=lambda: True),
@@ -132,7 +132,7 @@ class Stage:
             self.station, model, self.source, open_pace(self.station, self.source, self.tally), self.spool,
             self.publisher, self.desk, self.tally, self.status, self.answers, self.inbox, Loader(self.load),
             Watchdog(1000.0, self.notified.append), FrameHistory(60_000, self.station.health.frozen),
-            Evidence(folder, 0, 0),
+            ImageArchive(folder, 0, 0),
         )  # fmt: skip
 
     @property

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge_build.data.pictures import Picture
 from edge_build.data.splits import Splits
 from edge_build.detectors.defects.synthetic import with_defect
-from edge_build.graphs.emulated_engine import exact_engine
+from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.progress import Progress
 from edge_runtime.engines.protocol import Engine
 from edge_runtime.records import Inspection, Precision
@@ -81,7 +81,7 @@ def score_held_out(
         if not found:
             found = {precision: _Collected() for precision in graphs}
         with ExitStack() as stack:
-            engines = {p: stack.enter_context(exact_engine(graph, spinning=False)) for p, graph in graphs.items()}
+            engines = {p: stack.enter_context(emulated_engine(graph, spinning=False)) for p, graph in graphs.items()}
             what = f"held-out scores {number + 1}/{len(splits.folds)}"
             images = prepared(fold)
             for picture, image in zip(progress.track(what, fold), images, strict=True):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from edge_build.acceptance.gate import failures, measure_gate
 from edge_build.acceptance.held_out import Graphs, HeldOut, score_held_out
-from edge_build.data.shelf import Shelf
+from edge_build.data.shelf import PreparedPictures
 from edge_build.data.splits import Splits
 from edge_build.graphs.precisions import GateResult, PrecisionMaker, gate_text, nothing_to_quantise
 from edge_build.progress import Progress
@@ -49,7 +49,7 @@ class Judgement:
 def judge_precisions(
     splits: Splits,
     graphs_without: Callable[[int], Graphs],
-    shelf: Shelf,
+    shelf: PreparedPictures,
     maker: PrecisionMaker,
     rate: float,
     method: Literal["cross-fitted", "held-out"],

@@ -32,13 +32,13 @@ class KeptScores(Record):
         return self
 
 
-class Kept(Record):
+class HeldOutScores(Record):
     """The whole file."""
 
     precisions: dict[Precision, KeptScores]
 
     @model_validator(mode="after")
-    def _of_the_same_pictures(self) -> Kept:
+    def _of_the_same_pictures(self) -> HeldOutScores:
         if len({(len(kept.scores), len(kept.trial_scores)) for kept in self.precisions.values()}) > 1:
             raise ValueError("the precisions have scores of different numbers of pictures")
         return self
@@ -54,7 +54,7 @@ def write_scores(folder: Path, held_out: Mapping[Precision, HeldOut]) -> None:
         )
         for precision, found in held_out.items()
     }
-    (folder / FILE).write_text(Kept(precisions=kept).model_dump_json() + "\n", encoding="utf-8")
+    (folder / FILE).write_text(HeldOutScores(precisions=kept).model_dump_json() + "\n", encoding="utf-8")
 
 
 def read_scores(bundle: Bundle) -> dict[Precision, KeptScores]:
@@ -64,7 +64,7 @@ def read_scores(bundle: Bundle) -> dict[Precision, KeptScores]:
             f"bundle {bundle.label} has no {FILE}, the scores that its threshold was set on: an earlier version built "
             "it. Give good pictures as well, or build it again"
         )
-    kept = bundle.record(FILE, Kept, "a record of held-out scores").precisions
+    kept = bundle.record(FILE, HeldOutScores, "a record of held-out scores").precisions
     if missing := [precision.value for precision in bundle.manifest.graphs if precision not in kept]:
         raise BundleError(
             f"{bundle.folder / FILE} has no scores of {', '.join(missing)}, which {bundle.label} has; {REBUILD}"

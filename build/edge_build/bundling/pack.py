@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from edge_build.acceptance.judgement import Judgement
 from edge_build.bundling.calibration_files import write_calibration
 from edge_build.bundling.kept_scores import write_scores
-from edge_build.bundling.side_files import Learned, write_learned
+from edge_build.bundling.side_files import TrainingRecord, write_learned
 from edge_build.bundling.writer import new_bundle, write_golden, write_graphs, write_manifest
 from edge_build.data.pictures import Picture
 from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation
 from edge_build.graphs.parity import Parity
 from edge_build.graphs.precisions import PrecisionMaker
-from edge_build.report.page import REPORT, Story, write_report
+from edge_build.report.page import REPORT, ReportData, write_report
 from edge_runtime.bundle.manifest import Golden, GraphEntry, Manifest
 from edge_runtime.records import Inspection, Precision
 
@@ -30,12 +30,12 @@ Describe = Callable[[tuple[Golden, ...], Mapping[Precision, GraphEntry]], Manife
 
 
 @dataclass(frozen=True)
-class Contents:
+class BundleContents:
     """What goes into a bundle.
 
     graphs: those that may serve, FP32 first. golden: pictures uint8 (n, H, W, 3), and what every graph measured on
     them. aside: the pictures that `maker` calibrated on some of. learned: all that the detector has seen.
-    root: the dataset's folder. The rest is as in `Story`.
+    root: the dataset's folder. The rest is as in `ReportData`.
     """
 
     graphs: Mapping[Precision, bytes]
@@ -44,7 +44,7 @@ class Contents:
     judgement: Judgement
     maker: PrecisionMaker
     aside: Sequence[Picture]
-    learned: Learned
+    learned: TrainingRecord
     root: Path
     notes: tuple[str, ...]
     parity: Parity | None = None
@@ -54,7 +54,7 @@ class Contents:
     before: Manifest | None = None
 
 
-def pack(out: Path, label: str, contents: Contents, describe: Describe) -> Manifest:
+def pack(out: Path, label: str, contents: BundleContents, describe: Describe) -> Manifest:
     """Write `out/label`, whole or not at all. describe: the manifest, but for its list of files.
 
     Raises StorageError, or ConfigError when the bundle exists.
@@ -73,8 +73,8 @@ def pack(out: Path, label: str, contents: Contents, describe: Describe) -> Manif
     return manifest
 
 
-def _story(manifest: Manifest, c: Contents) -> Story:
-    return Story(
+def _story(manifest: Manifest, c: BundleContents) -> ReportData:
+    return ReportData(
         manifest,
         held_out={precision: c.judgement.held_out[precision].scores for precision in c.graphs},
         evaluations=c.evaluations or {},

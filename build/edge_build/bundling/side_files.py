@@ -15,7 +15,7 @@ from edge_runtime.bundle.reader import Bundle
 FILE = "learned.json"
 
 
-class Learned(Record):
+class TrainingRecord(Record):
     """Of every picture that the detector learned from or compares with: `Picture.sha256` and `Picture.pixels`, sorted.
 
     pixels: empty in bundles that were built before they were kept.
@@ -25,25 +25,25 @@ class Learned(Record):
     pixels: tuple[Sha256, ...] = ()
 
 
-def learned_from(pictures: Iterable[Picture]) -> Learned:
+def learned_from(pictures: Iterable[Picture]) -> TrainingRecord:
     """The record of these pictures."""
     seen = set(pictures)
-    return Learned(
+    return TrainingRecord(
         sha256=tuple(sorted({picture.sha256 for picture in seen})),
         pixels=tuple(sorted({picture.pixels for picture in seen})),
     )
 
 
-def write_learned(folder: Path, learned: Learned) -> None:
+def write_learned(folder: Path, learned: TrainingRecord) -> None:
     """Write it into a bundle's folder."""
     (folder / FILE).write_text(learned.model_dump_json() + "\n", encoding="utf-8")
 
 
-def read_learned(bundle: Bundle) -> Learned:
+def read_learned(bundle: Bundle) -> TrainingRecord:
     """Likewise; empty for a bundle that has no such list. Raises BundleError for another file."""
     if FILE not in bundle.manifest.files:
-        return Learned()
-    return bundle.record(FILE, Learned, "a record of learned pictures")
+        return TrainingRecord()
+    return bundle.record(FILE, TrainingRecord, "a record of learned pictures")
 
 
 def refuse_learned(bundle: Bundle, pictures: Sequence[Picture]) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_build.data.pictures import DatasetError, Look, Picture, problem_lines
+from edge_build.data.pictures import DatasetError, Picture, PictureFacts, problem_lines
 
 
-def without_copies(looks: Sequence[Look]) -> tuple[list[Look], list[str]]:
+def without_copies(looks: Sequence[PictureFacts]) -> tuple[list[PictureFacts], list[str]]:
     """The pictures without copies, and what is said of each copy left out."""
-    first: dict[str, Look] = {}
+    first: dict[str, PictureFacts] = {}
     copies = []
     for look in looks:
         kept = first.setdefault(look.picture.pixels, look)
@@ -21,7 +21,7 @@ def without_copies(looks: Sequence[Look]) -> tuple[list[Look], list[str]]:
     return list(first.values()), copies
 
 
-def check_leaks(good: Sequence[Look], test: Sequence[Look]) -> None:
+def check_leaks(good: Sequence[PictureFacts], test: Sequence[PictureFacts]) -> None:
     """No test picture may be a copy of a good one, nor of a test picture with another label. Raises DatasetError."""
     learned = {look.picture.pixels: look.picture for look in good}
     measured: dict[str, Picture] = {}

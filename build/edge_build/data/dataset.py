@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_build.data.checks import check_leaks, without_copies
-from edge_build.data.pictures import GOOD, DatasetError, Look, Picture, look_at_all, problem_lines
+from edge_build.data.pictures import GOOD, DatasetError, Picture, PictureFacts, look_at_all, problem_lines
 from edge_build.data.shapes import ShapeProblem, problem_of_shapes
 from edge_build.progress import Progress, SilentProgress
 from edge_runtime.errors import PictureError
@@ -142,7 +142,7 @@ def _find_test(root: Path) -> list[Picture]:
     return found
 
 
-def _check_masks(root: Path, looks: Sequence[Look]) -> None:
+def _check_masks(root: Path, looks: Sequence[PictureFacts]) -> None:
     problems = [look.mask_problem for look in looks if look.mask_problem]
     if any(look.picture.mask for look in looks) or (root / "ground_truth").is_dir():
         problems += [

@@ -13,7 +13,7 @@ from edge_build.progress import Progress
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.errors import PictureError
 from edge_runtime.imaging.reader import read_picture
-from edge_runtime.inspection.frame_checks import Look, limits_from_good, look_at
+from edge_runtime.inspection.frame_checks import FrameMeasurement, limits_from_good, measure_frame
 from edge_runtime.inspection.frame_size import sizes_text
 
 
@@ -24,11 +24,11 @@ def limits_of_good(pictures: Sequence[Picture], progress: Progress) -> FrameLimi
     return limits
 
 
-def looks_of_good(pictures: Sequence[Picture], progress: Progress) -> list[Look]:
+def looks_of_good(pictures: Sequence[Picture], progress: Progress) -> list[FrameMeasurement]:
     """What each looks like as it is, before any resize. Raises DatasetError for one that went away."""
 
-    def look(picture: Picture) -> Look:
-        return look_at(read_picture(picture.path))
+    def look(picture: Picture) -> FrameMeasurement:
+        return measure_frame(read_picture(picture.path))
 
     with ThreadPoolExecutor() as pool:
         futures = [pool.submit(look, picture) for picture in pictures]

@@ -3,8 +3,8 @@
     limits, notes = limits_of_line(dataset.good, bundle, progress)
 
 They come from the camera that serves, so its size, light and focus count, and no longer those of the pictures that
-were learned from. Two kinds of pictures are refused before that: of another shape, because `prepare` would squeeze the
-parts, and a few that the old limits refuse while they take the others: these are bad pictures, not another camera.
+were learned from. Two kinds of pictures are refused before that: of another shape, because `preprocess` would squeeze
+the parts, and a few that the old limits refuse while they take the others: these are bad pictures, not another camera.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edge_build.data.pictures import DatasetError, Picture, problem_lines
 from edge_build.progress import Progress
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.bundle.reader import Bundle
-from edge_runtime.inspection.frame_checks import Look, fault_of_look, limits_from_good
+from edge_runtime.inspection.frame_checks import FrameMeasurement, fault_of_look, limits_from_good
 from edge_runtime.inspection.frame_size import sizes_from_good
 
 ANOTHER_CAMERA = 0.5  # when more than this share is beyond the old limits
@@ -35,7 +35,9 @@ def limits_of_line(
     return limits, notes
 
 
-def _refuse_other_shapes(pictures: Sequence[Picture], looks: Sequence[Look], before: FrameLimits, label: str) -> None:
+def _refuse_other_shapes(
+    pictures: Sequence[Picture], looks: Sequence[FrameMeasurement], before: FrameLimits, label: str
+) -> None:
     sizes = before.sizes
     if before.height is not None and before.width is not None:
         sizes = sizes_from_good([(before.height, before.width)])
@@ -55,7 +57,9 @@ def _refuse_other_shapes(pictures: Sequence[Picture], looks: Sequence[Look], bef
         )
 
 
-def _beyond(pictures: Sequence[Picture], looks: Sequence[Look], before: FrameLimits, label: str) -> tuple[str, ...]:
+def _beyond(
+    pictures: Sequence[Picture], looks: Sequence[FrameMeasurement], before: FrameLimits, label: str
+) -> tuple[str, ...]:
     """A note when the camera is another one. Raises DatasetError for a few pictures beyond the limits."""
     faults = [(p, fault) for p, look in zip(pictures, looks, strict=True) if (fault := fault_of_look(look, before))]
     if not faults:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_build.progress import Progress
 from edge_runtime.errors import EdgeError, PictureError
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import picture_from_bytes, read_bytes, read_picture
 
 GOOD = "good"
@@ -44,7 +44,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureFacts:
     """What reading a picture told."""
 
     picture: Picture
@@ -54,7 +54,7 @@ class Look:
     mask_problem: str | None
 
 
-def look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[Look]:
+def look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[PictureFacts]:
     """Read all pictures and masks with threads. Raises DatasetError that names all that cannot be read."""
     looks, problems = [], []
     with ThreadPoolExecutor() as pool:
@@ -73,7 +73,7 @@ def look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[Look]:
     return looks
 
 
-def _look_at(picture: Picture) -> Look:
+def _look_at(picture: Picture) -> PictureFacts:
     data = read_bytes(picture.path)
     image = picture_from_bytes(data, picture.path)
     height, width = image.shape[:2]
@@ -84,7 +84,7 @@ def _look_at(picture: Picture) -> Look:
             problem = f"{picture.mask} is {mask.shape[1]} x {mask.shape[0]} pixels, its picture {width} x {height}"
         elif not mask.any():
             problem = f"{picture.mask} is empty, but its picture has a defect"
-    return Look(
+    return PictureFacts(
         picture=replace(
             picture,
             sha256=hashlib.sha256(data).hexdigest(),
@@ -124,7 +124,7 @@ def load_prepared(pictures: Sequence[Picture], height: int, width: int, progress
             raise DatasetError(
                 f"{picture.path} was changed since it was first read: leave the pictures alone and rerun"
             )
-        images[index] = prepare(picture_from_bytes(data, picture.path), height, width)[0]
+        images[index] = preprocess(picture_from_bytes(data, picture.path), height, width)[0]
 
     # OpenCV lets go of Python's lock while it decodes, so threads are enough.
     with ThreadPoolExecutor() as pool:

@@ -1,6 +1,6 @@
 """Good pictures of another shape than the others: a turned one, or one of another product.
 
-`prepare` squeezes every picture to the model's size, so such a one looks like no other. Its score among the held-out
+`preprocess` squeezes every picture to the model's size, so such a one looks like no other. Its score among the held-out
 ones lifts the threshold, and its size widens the limits of frames, until neither finds anything.
 
     problem = problem_of_shapes(looks)  # None, or what is wrong and whether a build must be refused
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_build.data.pictures import Look, problem_lines
+from edge_build.data.pictures import PictureFacts, problem_lines
 
 FACTOR = 1.25  # cut-outs of one product stay within 1.03 of their median; a turned picture of a square part is no harm
 
@@ -26,7 +26,7 @@ class ShapeProblem:
     refuse: bool
 
 
-def problem_of_shapes(looks: Sequence[Look]) -> ShapeProblem | None:
+def problem_of_shapes(looks: Sequence[PictureFacts]) -> ShapeProblem | None:
     """What is wrong with the shapes of good pictures: width / height beyond FACTOR of their median."""
     ratios = [look.width / look.height for look in looks]
     median = statistics.median(ratios)

@@ -1,6 +1,6 @@
 """The good pictures at the model's size, by picture.
 
-shelf = Shelf(dataset.good, (256, 256), progress)
+shelf = PreparedPictures(dataset.good, (256, 256), progress)
 shelf.prepared(splits.folds[0])  # uint8 (n, 256, 256, 3)
 """
 
@@ -15,7 +15,7 @@ from edge_build.data.pictures import Picture, load_prepared
 from edge_build.progress import Progress
 
 
-class Shelf:
+class PreparedPictures:
     """Reads all pictures once. Raises DatasetError when a file is no longer the one that was scanned."""
 
     def __init__(self, pictures: Sequence[Picture], size: tuple[int, int], progress: Progress) -> None:

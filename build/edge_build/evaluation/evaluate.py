@@ -1,4 +1,4 @@
-"""Measuring a detector on pictures, decided as the daemon decides: same reader, same `prepare`, same `decide`.
+"""Measuring a detector on pictures, decided as the daemon decides: same reader, same `preprocess`, same `decide`.
 
 judge = Judge(engine, bundle.threshold(precision), manifest.height, manifest.width)
 evaluation = evaluate(judge, dataset.test, progress)
@@ -20,7 +20,7 @@ from edge_build.progress import Progress
 from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.engines.protocol import Engine
 from edge_runtime.errors import EngineError
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS, Fault, frame_fault
 from edge_runtime.inspection.judge import Judge, decide
@@ -44,11 +44,11 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress, what
     outcomes: list[Outcome] = []
     faults: list[Fault | None] = []
     for picture in pictures[:1]:
-        judge.engine.infer(prepare(read_picture(picture.path), judge.height, judge.width))
+        judge.engine.infer(preprocess(read_picture(picture.path), judge.height, judge.width))
     for index, picture in enumerate(progress.track(what, pictures)):
         image = read_picture(picture.path)
         started = judge.clock_ns()
-        inspection = judge.engine.infer(prepare(image, judge.height, judge.width))
+        inspection = judge.engine.infer(preprocess(image, judge.height, judge.width))
         latencies[index] = (judge.clock_ns() - started) / 1e6
         decision = decide(inspection, judge.threshold, image.shape[0], image.shape[1])
         if decision.outcome is Outcome.ERROR:

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import onnx
 
-from edge_calibration.fp16_emulation import exact_graph
+from edge_calibration.fp16_emulation import emulated_graph
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.engines.protocol import Engine
 
 IMITATED = "FP16 and INT8 are imitated on this CPU, to the number: the times say nothing about a device."
 
 
-def exact_engine(graph: Path | bytes, threads: int = 0, spinning: bool = True) -> Engine:
+def emulated_engine(graph: Path | bytes, threads: int = 0, spinning: bool = True) -> Engine:
     """A graph of any precision on the CPU, with its types' arithmetic (`edge_calibration.fp16_emulation`).
 
     Raises EngineError when the graph does not load.
     """
     content = graph.read_bytes() if isinstance(graph, Path) else graph
     model = onnx.load_from_string(content)
-    exact = exact_graph(model)
+    exact = emulated_graph(model)
     return OnnxruntimeEngine(graph if exact is model else exact.SerializeToString(), threads, spinning=spinning)

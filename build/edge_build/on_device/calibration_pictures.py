@@ -21,7 +21,7 @@ from edge_runtime.bundle.manifest import Record, Sha256
 from edge_runtime.bundle.reader import MANIFEST, Bundle
 from edge_runtime.engines.tensorrt.implicit_int8 import PICTURES
 from edge_runtime.errors import BundleError, ConfigError
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import picture_from_bytes
 
 
@@ -58,7 +58,7 @@ def find_pictures(bundle: Bundle, folder: Path, progress: Progress) -> list[NDAr
         if hashlib.sha256(data).hexdigest() != one.sha256:
             wrong.append(f"{path}: it is not the picture that the bundle was calibrated on, its SHA-256 differs")
             continue
-        found.append(prepare(picture_from_bytes(data, path), manifest.height, manifest.width)[0])
+        found.append(preprocess(picture_from_bytes(data, path), manifest.height, manifest.width)[0])
     if wrong:
         raise ConfigError(
             f"{len(wrong)} of the {len(listed)} calibration pictures of bundle {bundle.label} are not in {folder}:\n"

@@ -28,7 +28,7 @@ MOST_BYTES_TAUGHT = 20_000
 
 
 @dataclass(frozen=True)
-class Card:
+class Tile:
     """A picture and its overlay as data URIs, with what was decided. `ratio` is its score over the threshold.
 
     verdict: the outcome in words, `OK` or `OK: missed`. style: `right`, `wrong` or `error`.
@@ -47,7 +47,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TrainingExample:
     """A picture that was learned from and the outline of its defect, as data URIs. `masked`: there is a defect."""
 
     real: bool
@@ -59,15 +59,15 @@ class Taught:
 
 
 @dataclass(frozen=True)
-class Wall:
+class Gallery:
     """A titled group of cards."""
 
     title: str
     text: str
-    cards: tuple[Card, ...]
+    cards: tuple[Tile, ...]
 
 
-def gallery(evaluation: Evaluation, root: Path) -> tuple[Wall, ...]:
+def gallery(evaluation: Evaluation, root: Path) -> tuple[Gallery, ...]:
     """The defects with the lowest scores, the good pictures with the highest, and some from the middle of both.
 
     No picture is shown twice. Walls without pictures are left out. Raises PictureError when a picture is gone.
@@ -86,13 +86,13 @@ def gallery(evaluation: Evaluation, root: Path) -> tuple[Wall, ...]:
         ("What is typical", "From the middle of the good pictures and of the defects.", usual),
     )
     return tuple(
-        Wall(title, text, tuple(_card(evaluation, int(i), root) for i in chosen))
+        Gallery(title, text, tuple(_card(evaluation, int(i), root) for i in chosen))
         for title, text, chosen in walls
         if len(chosen)
     )
 
 
-def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: Path) -> tuple[Wall, ...]:
+def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: Path) -> tuple[Gallery, ...]:
     """One wall of the held-out good pictures that look worst; none without pictures. Raises PictureError."""
     cards = []
     for high in highest:
@@ -105,10 +105,10 @@ def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: P
         "The highest scores among the held-out good ones. One that is no good part, or no good picture, costs defects: "
         "take it away and make the bundle again."
     )
-    return (Wall("The good pictures that set the threshold", text, tuple(cards)),) if cards else ()
+    return (Gallery("The good pictures that set the threshold", text, tuple(cards)),) if cards else ()
 
 
-def contact_sheet(examples: Sequence[Example]) -> tuple[Taught, ...]:
+def contact_sheet(examples: Sequence[Example]) -> tuple[TrainingExample, ...]:
     """What a detector learned from, smaller than the pictures of the gallery."""
     sheet = []
     for example in examples:
@@ -116,7 +116,7 @@ def contact_sheet(examples: Sequence[Example]) -> tuple[Taught, ...]:
         overlay = draw_outline(image, example.mask)
         height, width = image.shape[:2]
         uris = (_data_uri(image, MOST_BYTES_TAUGHT), _data_uri(overlay, MOST_BYTES_TAUGHT))
-        sheet.append(Taught(example.real, bool(example.mask.any()), width, height, *uris))
+        sheet.append(TrainingExample(example.real, bool(example.mask.any()), width, height, *uris))
     return tuple(sheet)
 
 
@@ -125,7 +125,7 @@ def _middle(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
     return ordered[start : start + TYPICAL]
 
 
-def _card(evaluation: Evaluation, index: int, root: Path) -> Card:
+def _card(evaluation: Evaluation, index: int, root: Path) -> Tile:
     picture, mask = evaluation.pictures[index], evaluation.masks[index]
     image = fit(read_picture(picture.path), LONGEST)
     overlay = heat_overlay(image, evaluation.maps[index], *scale_from_threshold(evaluation.threshold.map))
@@ -145,9 +145,9 @@ def _pair(
     masked: bool,
     image: NDArray[np.uint8],
     overlay: NDArray[np.uint8],
-) -> Card:
+) -> Tile:
     verdict, style = _verdict(outcome, label != GOOD)
-    return Card(
+    return Tile(
         name=name,
         kind=label,
         verdict=verdict,

@@ -2,7 +2,7 @@
 
 No script, no font, no picture from elsewhere: it opens from a USB stick, mails, prints, and is the same in ten years.
 
-    write_report(folder / "report.html", Story(manifest, held_out, evaluations, parity, notes, dataset.root))
+    write_report(folder / "report.html", ReportData(manifest, held_out, evaluations, parity, notes, dataset.root))
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edge_build.evaluation.result import Evaluation, write_at_once
 from edge_build.evaluation.summary import share_interval, summarize
 from edge_build.graphs.parity import Parity
 from edge_build.graphs.precisions import GateResult
-from edge_build.report.gallery import Wall, colour_scale, contact_sheet, gallery, highest_held_out
+from edge_build.report.gallery import Gallery, colour_scale, contact_sheet, gallery, highest_held_out
 from edge_build.report.histogram import Histogram, Series, histogram
 from edge_build.report.operating_points import operating_points
 from edge_build.report.origin import origin_of
@@ -35,7 +35,7 @@ TEMPLATES = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Story:
+class ReportData:
     """All that a report tells.
 
     manifest: of the bundle; its `files` may still be empty. held_out: for every precision, the raw scores of the good
@@ -61,12 +61,12 @@ class Story:
     before: Manifest | None = None
 
 
-def write_report(path: Path, story: Story) -> None:
+def write_report(path: Path, story: ReportData) -> None:
     """Render the report and write it at once. Raises PictureError for a picture that is gone, StorageError."""
     write_at_once(path, report_html(story).encode())
 
 
-def report_html(story: Story) -> str:
+def report_html(story: ReportData) -> str:
     """The whole page. Raises PictureError when a test picture cannot be read any more."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -104,7 +104,7 @@ def report_html(story: Story) -> str:
     )
 
 
-def _walls(story: Story, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Wall, ...]:
+def _walls(story: ReportData, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Gallery, ...]:
     held_out = highest_held_out(story.highest, threshold, story.root)
     return (*held_out, *(gallery(evaluation, story.root) if evaluation is not None else ()))
 
@@ -152,7 +152,7 @@ def _intervals(evaluation: Evaluation | None) -> dict[str, _Interval]:
     return found
 
 
-def _chart(story: Story, evaluation: Evaluation | None) -> Histogram:
+def _chart(story: ReportData, evaluation: Evaluation | None) -> Histogram:
     series = [Series("Held-out good", "held-out", story.held_out[story.headline])]
     if evaluation is not None:
         series += [

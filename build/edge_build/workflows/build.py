@@ -18,14 +18,14 @@ from torch import nn
 
 from edge_build.acceptance.held_out import Graphs
 from edge_build.acceptance.judgement import Judgement, judge_precisions
-from edge_build.bundling.pack import Contents, pack
+from edge_build.bundling.pack import BundleContents, pack
 from edge_build.bundling.side_files import learned_from
 from edge_build.bundling.writer import DEVICE_TOLERANCE, check_place
 from edge_build.checkpoint import Unfinished, open_unfinished
 from edge_build.data.dataset import Dataset, fingerprint, scan_dataset
 from edge_build.data.frame_limits import limits_of_good
 from edge_build.data.pictures import GOOD, DatasetError
-from edge_build.data.shelf import Shelf
+from edge_build.data.shelf import PreparedPictures
 from edge_build.data.splits import Splits, split
 from edge_build.detectors.backbones.weights import WeightsFile, find_weights
 from edge_build.detectors.cpr.learner import CprLearner
@@ -36,7 +36,7 @@ from edge_build.detectors.protocol import Learner
 from edge_build.evaluation.evaluate import evaluate
 from edge_build.evaluation.result import Evaluation
 from edge_build.evaluation.summary import figures
-from edge_build.graphs.emulated_engine import exact_engine
+from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.graphs.export import export_graph
 from edge_build.graphs.parity import Parity, golden_pictures, prove_parity
 from edge_build.graphs.precisions import GateResult, PrecisionMaker
@@ -73,7 +73,7 @@ class Built(Record):
 
 
 @dataclass(frozen=True)
-class Material:
+class BuildInputs:
     """What a build starts from, found and checked."""
 
     recipe: Recipe
@@ -82,12 +82,12 @@ class Material:
     dataset: Dataset
     defects: RealDefects | None
     splits: Splits
-    shelf: Shelf
+    shelf: PreparedPictures
     frames: FrameLimits
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """golden: what every graph measured on the golden pictures. evaluations: on the test pictures, if there are any."""
 
     parity: Parity
@@ -115,13 +115,13 @@ def build(
     facts = facts_of(recipe, thorough, dataset, builder)
     with open_unfinished(out / f"{label}.unfinished", facts, resume, progress) as work:
         splits = split(dataset.good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
-        shelf, frames = Shelf(dataset.good, recipe.size, progress), limits_of_good(dataset.good, progress)
-        m = Material(recipe, recipe_text, builder, dataset, defects, splits, shelf, frames)
+        shelf, frames = PreparedPictures(dataset.good, recipe.size, progress), limits_of_good(dataset.good, progress)
+        m = BuildInputs(recipe, recipe_text, builder, dataset, defects, splits, shelf, frames)
         learner = _learner(m, work, thorough, progress)
         return _build(m, learner, out, started, progress)
 
 
-def _build(m: Material, learner: Learner, out: Path, started: float, progress: Progress) -> Built:
+def _build(m: BuildInputs, learner: Learner, out: Path, started: float, progress: Progress) -> Built:
     known = m.splits.known_without(None) if learner.compares else ()
     detector = learner.learn(m.shelf.places(m.splits.train), m.shelf.places(known))
     graph, aside = export_graph(detector, *m.recipe.size), m.shelf.prepared(m.splits.calibration)
@@ -131,7 +131,7 @@ def _build(m: Material, learner: Learner, out: Path, started: float, progress: P
     graphs = judgement.accepted(maker.graphs(graph))
     golden = golden_pictures(aside, m.recipe.golden.pictures)
     measured = _measure(m, detector, graphs, judgement, golden, progress)
-    contents = Contents(
+    contents = BundleContents(
         graphs,
         golden,
         measured.golden,
@@ -165,7 +165,7 @@ def _build(m: Material, learner: Learner, out: Path, started: float, progress: P
     )
 
 
-def _judge(m: Material, learner: Learner, graph: bytes, maker: PrecisionMaker, progress: Progress) -> Judgement:
+def _judge(m: BuildInputs, learner: Learner, graph: bytes, maker: PrecisionMaker, progress: Progress) -> Judgement:
     """Every precision on held-out pictures, which no graph that scores them has learned from."""
 
     def graphs_without(fold: int) -> Graphs:
@@ -185,19 +185,19 @@ def _judge(m: Material, learner: Learner, graph: bytes, maker: PrecisionMaker, p
 
 
 def _measure(
-    m: Material,
+    m: BuildInputs,
     detector: nn.Module,
     graphs: Graphs,
     judgement: Judgement,
     golden: NDArray[np.uint8],
     progress: Progress,
-) -> Measured:
+) -> Measurements:
     """Prove FP32 against torch, and measure every graph on the golden and the test pictures."""
     on_golden: dict[Precision, Sequence[Inspection]] = {}
     evaluations: dict[Precision, Evaluation] = {}
     for precision, graph in graphs.items():
         threshold = judgement.thresholds[precision]
-        with exact_engine(graph) as engine:
+        with emulated_engine(graph) as engine:
             if precision is Precision.FP32:
                 parity, on_golden[precision] = prove_parity(detector, engine, golden, threshold)
                 progress.say(f"torch and onnxruntime agree within {parity.score:.1e} of the threshold")
@@ -206,11 +206,11 @@ def _measure(
             if m.dataset.test:
                 judge = Judge(engine, threshold, *m.recipe.size, limits=m.frames)
                 evaluations[precision] = evaluate(judge, m.dataset.test, progress, f"evaluate {precision.value}")
-    return Measured(parity, on_golden, evaluations)
+    return Measurements(parity, on_golden, evaluations)
 
 
 def _manifest(
-    m: Material,
+    m: BuildInputs,
     golden: tuple[Golden, ...],
     graphs: Mapping[Precision, GraphEntry],
     evaluations: Mapping[Precision, Evaluation],
@@ -244,7 +244,7 @@ def _check_thorough(recipe: Recipe) -> None:
         )
 
 
-def _learner(m: Material, work: Unfinished, thorough: bool, progress: Progress) -> Learner:
+def _learner(m: BuildInputs, work: Unfinished, thorough: bool, progress: Progress) -> Learner:
     """What the recipe's `detector` names."""
     recipe, pictures = m.recipe, m.shelf.all()
     if recipe.detector == "patchcore":
@@ -273,7 +273,7 @@ def _real_defects(recipe: Recipe, dataset: Dataset, progress: Progress) -> RealD
     return load_defects(recipe.cpr.defects, dataset, *recipe.size, progress)
 
 
-def _dataset_record(m: Material) -> DatasetRecord:
+def _dataset_record(m: BuildInputs) -> DatasetRecord:
     dataset, splits, defects = m.dataset, m.splits, m.defects
     test_good = sum(picture.label == GOOD for picture in dataset.test)
     return DatasetRecord(

@@ -19,7 +19,7 @@ from edge_build.bundling.writer import new_bundle, tolerance_from, write_manifes
 from edge_build.data.pictures import DatasetError
 from edge_build.graphs.precisions import GateResult, gate_text
 from edge_build.progress import Progress
-from edge_build.report.page import REPORT, Story, write_report
+from edge_build.report.page import REPORT, ReportData, write_report
 from edge_build.workflows.derived import Recalibrated, change_text, open_parent, passed_negative, recalibration_of
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.threshold import shortage, threshold_from_good
@@ -152,9 +152,9 @@ def _story(
     kept: Mapping[Precision, KeptScores],
     results: Mapping[Precision, GateResult],
     notes: tuple[str, ...],
-) -> Story:
+) -> ReportData:
     plan = bundle.record(PLAN, Int8Plan, "a plan of INT8") if PLAN in manifest.files else None
-    return Story(
+    return ReportData(
         manifest,
         held_out={precision: np.array(kept[precision].scores) for precision in manifest.graphs},
         evaluations={},

@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.acceptance.judgement import Judgement, judge_precisions
-from edge_build.bundling.pack import Contents, pack
+from edge_build.bundling.pack import BundleContents, pack
 from edge_build.bundling.side_files import read_learned, refuse_learned
 from edge_build.data.dataset import scan_dataset
 from edge_build.data.frame_limits import limits_text
 from edge_build.data.line_frames import limits_of_line
 from edge_build.data.pictures import DatasetError, Picture, problem_lines
-from edge_build.data.shelf import Shelf
+from edge_build.data.shelf import PreparedPictures
 from edge_build.data.splits import Splits, split
-from edge_build.graphs.emulated_engine import exact_engine
+from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.graphs.precisions import PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml
@@ -55,7 +55,7 @@ def recalibrate(
     refuse_learned(bundle, dataset.good)
     frames, frame_notes = limits_of_line(dataset.good, bundle, progress)
     splits = _duties(dataset.good, recipe)
-    shelf = Shelf(dataset.good, (manifest.height, manifest.width), progress)
+    shelf = PreparedPictures(dataset.good, (manifest.height, manifest.width), progress)
 
     aside, wanted = shelf.prepared(splits.train), rate or bundle.threshold(Precision.FP32).false_reject_rate
     maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, recipe.seed, progress)
@@ -68,7 +68,7 @@ def recalibrate(
         progress.say(said)
     graphs, golden = judgement.accepted(maker.graphs(graph)), _golden_pictures(bundle)
     notes = (compared, *frame_notes, *dataset.notes, *judgement.notes)
-    contents = Contents(
+    contents = BundleContents(
         graphs,
         golden,
         _measured(graphs, golden),
@@ -147,7 +147,7 @@ def _highest(judgement: Judgement) -> list[str]:
 def _measured(graphs: Mapping[Precision, bytes], golden: NDArray[np.uint8]) -> dict[Precision, list[Inspection]]:
     measured = {}
     for precision, graph in graphs.items():
-        with exact_engine(graph) as engine:
+        with emulated_engine(graph) as engine:
             measured[precision] = [engine.infer(picture[None]) for picture in golden]
     return measured
 

@@ -22,7 +22,7 @@ from edge_runtime.inspection.frame_checks import frame_fault
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.monitoring.prometheus import probe_port
 from edge_runtime.mqtt.client import probe_broker
-from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
+from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.protocol import RECORDINGS
 from edge_runtime.storage import image_archive as evidence
 from edge_runtime.storage.database import is_spool_in_use, room_to_open
@@ -111,10 +111,10 @@ def deadline_finding(deadline_ms: int, taken_ms: float, what: str) -> Finding:
 def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """It opens, and its first frame may be judged. Raises SourceError."""
     shot, source = first_shot(station, hardware), f"source {station.source.uri}"
-    if shot is None or isinstance(shot, Quiet):
+    if shot is None or isinstance(shot, NoFrame):
         yield Finding(f"{source}: it gives no frame within {FIRST_FRAME_S:.0f} s", Rating.WRONG)
         return
-    if isinstance(shot, LostFrame):
+    if isinstance(shot, FailedFrame):
         yield Finding(f"{source}: {_told_error(shot, shot.error)}: {shot.detail}", Rating.WRONG)
         return
     try:
@@ -129,7 +129,7 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
         yield Finding(f"{source}: the first frame, {shot.name}, is {width} x {height} and may be judged")
 
 
-def first_shot(station: Station, hardware: Hardware) -> Frame | LostFrame | Quiet | None:
+def first_shot(station: Station, hardware: Hardware) -> Frame | FailedFrame | NoFrame | None:
     """What the source gives first. Every source is a recording, to which that does nothing. Raises SourceError."""
     with hardware.open_source(station) as source:
         return source.next_frame(FIRST_FRAME_S)
@@ -145,7 +145,7 @@ def check_settings(station: Station) -> Iterator[Finding]:
         yield Finding(f"health: {', '.join(off)} not checked: {text}", Rating.DOUBTFUL)
 
 
-def _told_error(shot: Frame | LostFrame, error: ErrorCode) -> str:
+def _told_error(shot: Frame | FailedFrame, error: ErrorCode) -> str:
     return f"the first frame, {shot.name}, would be ERROR {error:03d} {error.name}"
 
 

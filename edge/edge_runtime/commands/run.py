@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from edge_runtime.config.station import read_station
-from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.serve import serve
 from edge_runtime.monitoring.log import set_up_log
@@ -21,7 +21,7 @@ def run_daemon(station_file: Path, once: bool, verbose: bool, hardware: Hardware
     """Serve until SIGTERM or Ctrl-C. Raises EdgeError."""
     set_up_log(verbose)
     sys.setswitchinterval(SWITCH_S)
-    station, inbox = read_station(station_file), Inbox()
+    station, inbox = read_station(station_file), EventQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: inbox.stop())
     counters = serve(station, inbox, once, hardware)

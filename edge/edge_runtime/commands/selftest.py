@@ -13,7 +13,7 @@ from edge_runtime.bundle.reader import Bundle
 from edge_runtime.engines.golden import median_ms, replay_golden
 from edge_runtime.engines.protocol import EngineKind
 from edge_runtime.engines.selection import CALIBRATORS, choose_engine
-from edge_runtime.imaging.preprocess_check import prove_prepare
+from edge_runtime.imaging.preprocess_check import check_preprocessing
 from edge_runtime.records import Precision
 
 ROUNDS = 20
@@ -29,7 +29,7 @@ def selftest(
     if kind not in CALIBRATORS:  # these say more about a missing graph
         bundle.graph(precision)  # raises, before anything is said to be right
     yield f"bundle   {bundle.label}, {precision.value}: every file is as it was built"
-    prove_prepare()
+    check_preprocessing()
     yield "prepare  gives the same pixels as on the host"
     chosen = choose_engine(kind, bundle, precision, engines)
     with chosen.engine as engine:

@@ -11,7 +11,7 @@ from edge_runtime.engines.tensorrt.errors import GpuError
 from edge_runtime.records import Inspection
 
 
-class AbsentEngine:
+class UnavailableEngine:
     """Every use of it raises the error that says what is missing."""
 
     def __init__(self, reason: GpuError) -> None:
@@ -26,7 +26,7 @@ class AbsentEngine:
         """Raises GpuError."""
         raise self.reason
 
-    def __enter__(self) -> AbsentEngine:
+    def __enter__(self) -> UnavailableEngine:
         return self
 
     def __exit__(

@@ -15,26 +15,26 @@ from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.config.station import Station
 from edge_runtime.daemon.crash_recovery import answer_interrupted
 from edge_runtime.daemon.disk_watch import StorageWatch
-from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.inspector import Inspector
-from edge_runtime.daemon.message_router import Reception
+from edge_runtime.daemon.message_router import MessageRouter
 from edge_runtime.daemon.model import Loader, Model, load_model, model_without_engine
 from edge_runtime.daemon.status import Status
-from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.daemon.trigger_modes import open_pace
-from edge_runtime.daemon.verdict_issuer import Answers
+from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.engines.tensorrt.errors import GpuError
 from edge_runtime.errors import ConfigError, EdgeError, EngineError, StorageError
 from edge_runtime.inspection.frame_history import FrameHistory
 from edge_runtime.monitoring.clock import Clock
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.monitoring.prometheus import Metrics, Sample, serve_metrics
 from edge_runtime.monitoring.systemd import Watchdog, watchdog_s
 from edge_runtime.mqtt.client import MqttClient
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.records import ErrorCode
-from edge_runtime.storage.image_archive import Evidence
+from edge_runtime.storage.image_archive import ImageArchive
 from edge_runtime.storage.recovery import open_spool
 from edge_runtime.storage.retention import MB
 from edge_runtime.storage.spool import Spool
@@ -46,15 +46,15 @@ from edge_runtime.wire.states import Conditions, State, StateReport, report_from
 class Exchange:
     """What triggers come in by, and verdicts and states go out by."""
 
-    tally: Tally
-    desk: TriggerDesk
+    tally: Counters
+    desk: TriggerGate
     publisher: Publisher
     status: Status
-    answers: Answers
+    answers: VerdictIssuer
 
 
 @contextmanager
-def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterator[Inspector]:
+def open_inspector(station: Station, inbox: EventQueue, hardware: Hardware) -> Iterator[Inspector]:
     """Open everything; on leaving, say OFFLINE and close everything. Raises EdgeError."""
     check_watchdog(station, watchdog_s())
     bundle = open_bundle(station.bundle)
@@ -64,7 +64,7 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
         spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention(station.pictures)))
         claim_folder(station.state_dir, station.name)
         pictures = station.pictures
-        evidence = stack.enter_context(Evidence(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
+        evidence = stack.enter_context(ImageArchive(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
         exchange = open_exchange(station, bundle, spool, evidence, inbox, stack)
         stack.enter_context(saying_farewell(exchange.publisher))
         model = first_model(station, bundle, hardware, exchange.status)
@@ -82,15 +82,15 @@ def open_inspector(station: Station, inbox: Inbox, hardware: Hardware) -> Iterat
 
 
 def open_exchange(
-    station: Station, bundle: Bundle, spool: Spool, evidence: Evidence, inbox: Inbox, stack: ExitStack
+    station: Station, bundle: Bundle, spool: Spool, evidence: ImageArchive, inbox: EventQueue, stack: ExitStack
 ) -> Exchange:
     """Connect to the broker and answer what a crash left unanswered; what is opened goes on the stack."""
-    tally, topics, clock = Tally(), station.topics, Clock()
+    tally, topics, clock = Counters(), station.topics, Clock()
     answer_interrupted(spool, bundle, tally, clock)
     triggered = station.mode == "triggered"
     known_from_ms = clock.unix_ms() - station.duplicate_window_s * 1000
     remembered = spool.triggered_since(known_from_ms) if triggered else []
-    desk = TriggerDesk(station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth)
+    desk = TriggerGate(station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth)
     metrics = Metrics(
         station.line,
         station.cell,
@@ -116,13 +116,13 @@ def open_exchange(
     )
     status = Status(publisher.show, desk, triggered)
     settle = desk.settle if triggered else lambda verdict: None
-    answers = Answers(
+    answers = VerdictIssuer(
         *(station.recipe, bundle.manifest, spool, publisher, tally, status),
         *(settle, inbox.put, clock),
     )
     if station.metrics.port is not None:
         stack.enter_context(serve_metrics(metrics, station.metrics.host, station.metrics.port))
-    reception = Reception(topics, desk, spool, inbox, publisher, tally, station.deadline_ms, answers)
+    reception = MessageRouter(topics, desk, spool, inbox, publisher, tally, station.deadline_ms, answers)
     client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
     publisher.show(status.report)
     watch = StorageWatch(station.state_dir, station.spool.retention(station.pictures), spool, evidence, status)

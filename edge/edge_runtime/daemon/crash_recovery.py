@@ -9,14 +9,14 @@ import logging
 
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.monitoring.clock import Clock
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
 from edge_runtime.storage.spool import Spool
 
 log = logging.getLogger(__name__)
 
 
-def answer_interrupted(spool: Spool, bundle: Bundle, tally: Tally, clock: Clock) -> None:
+def answer_interrupted(spool: Spool, bundle: Bundle, tally: Counters, clock: Clock) -> None:
     """Commit and count an ERROR verdict for each trigger that an earlier run left. Raises StorageError."""
     for trigger in spool.accepted():
         decision = Decision(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge_runtime.daemon.status import Status
 from edge_runtime.records import ErrorCode
-from edge_runtime.storage.image_archive import Evidence
+from edge_runtime.storage.image_archive import ImageArchive
 from edge_runtime.storage.retention import Retention
 from edge_runtime.storage.spool import Spool
 
@@ -31,7 +31,7 @@ class StorageWatch:
         state_dir: Path,
         retention: Retention,
         spool: Spool,
-        evidence: Evidence,
+        evidence: ImageArchive,
         status: Status,
         free_bytes: Callable[[Path], int] = free_bytes_beside,
     ) -> None:

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from edge_runtime.daemon.model import Model
-from edge_runtime.daemon.requests import Order
+from edge_runtime.daemon.requests import InspectionRequest
 from edge_runtime.wire.commands import Command
 
 
@@ -30,10 +30,10 @@ class NotLoaded:
     reason: str
 
 
-Item = Order | Command | Loaded | NotLoaded | Stop | Exception
+Item = InspectionRequest | Command | Loaded | NotLoaded | Stop | Exception
 
 
-class Inbox:
+class EventQueue:
     """A queue that any thread, and a signal handler, may put into. An Exception is another thread's end."""
 
     def __init__(self) -> None:

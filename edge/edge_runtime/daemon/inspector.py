@@ -11,23 +11,23 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from edge_runtime.config.station import Station
-from edge_runtime.daemon.absent_engine import AbsentEngine
-from edge_runtime.daemon.events import Inbox, Loaded, NotLoaded, Stop
+from edge_runtime.daemon.absent_engine import UnavailableEngine
+from edge_runtime.daemon.events import EventQueue, Loaded, NotLoaded, Stop
 from edge_runtime.daemon.model import Loader, Model
-from edge_runtime.daemon.requests import CAMERA, Order, Shot
+from edge_runtime.daemon.requests import CAMERA, Capture, InspectionRequest
 from edge_runtime.daemon.status import Status
-from edge_runtime.daemon.trigger_gate import TriggerDesk
-from edge_runtime.daemon.trigger_modes import IDLE_S, Pace
-from edge_runtime.daemon.verdict_issuer import Answers, Stage
+from edge_runtime.daemon.trigger_gate import TriggerGate
+from edge_runtime.daemon.trigger_modes import IDLE_S, TriggerMode
+from edge_runtime.daemon.verdict_issuer import Stage, VerdictIssuer
 from edge_runtime.engines.golden import Reference, deviation
 from edge_runtime.errors import EdgeError
 from edge_runtime.inspection.frame_history import FrameHistory
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.monitoring.systemd import Watchdog
 from edge_runtime.mqtt.publisher import Publisher
-from edge_runtime.records import Decision, ErrorCode, Frame, LostFrame, Outcome, Quiet, Verdict
+from edge_runtime.records import Decision, ErrorCode, FailedFrame, Frame, NoFrame, Outcome, Verdict
 from edge_runtime.sources.protocol import Source
-from edge_runtime.storage.image_archive import Evidence
+from edge_runtime.storage.image_archive import ImageArchive
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import Command, without_folders
 
@@ -44,18 +44,18 @@ class Inspector:
     station: Station
     model: Model
     source: Source
-    pace: Pace
+    pace: TriggerMode
     spool: Spool
     publisher: Publisher
-    desk: TriggerDesk
-    tally: Tally
+    desk: TriggerGate
+    tally: Counters
     status: Status
-    answers: Answers
-    inbox: Inbox
+    answers: VerdictIssuer
+    inbox: EventQueue
     loader: Loader
     watchdog: Watchdog
     history: FrameHistory
-    evidence: Evidence
+    evidence: ImageArchive
     _bug_told: str = ""
     _references_due: deque[Reference] = field(default_factory=deque)
     _next_test_s: float = field(default_factory=time.monotonic)
@@ -66,7 +66,7 @@ class Inspector:
         Raises GpuError when there is no engine and nobody waits for one (`once`).
         """
         self._plan_self_test()
-        if isinstance(self.model.engine, AbsentEngine):
+        if isinstance(self.model.engine, UnavailableEngine):
             if once:
                 raise self.model.engine.reason
             missing = str(self.model.engine.reason)
@@ -77,7 +77,7 @@ class Inspector:
             self.status.note(started=True, self_test_passed=True)
         self.watchdog.ready()
 
-    def next_order(self, once: bool) -> Order | None:
+    def next_order(self, once: bool) -> InspectionRequest | None:
         """The next verdict to give: a trigger's, or what starts by itself. None: it is time to end.
 
         Waits when there is nothing to do. A trigger that was accepted before is still given.
@@ -89,7 +89,7 @@ class Inspector:
             c = self.status.conditions
             runs = not (c.paused or c.exhausted or c.stopping or not c.self_test_passed)
             match self.inbox.take(self._wait_s(runs)):
-                case Order() as order:
+                case InspectionRequest() as order:
                     if self.answers.is_open(order):  # otherwise it expired while it waited, and the part is gone
                         self.status.note(judging=True)
                         return order
@@ -110,7 +110,7 @@ class Inspector:
                     if runs and (own := self._own_order()) is not None:
                         return own
 
-    def capture(self, order: Order) -> Shot | None:
+    def capture(self, order: InspectionRequest) -> Capture | None:
         """One frame for the order. None: it came from no trigger, and there are no more frames."""
         if order.shot is not None:
             return order.shot
@@ -123,12 +123,12 @@ class Inspector:
             if order.trigger is None:
                 self.answers.withdraw(order)
                 return None
-        if isinstance(frame, Quiet):
+        if isinstance(frame, NoFrame):
             detail = f"no frame within {self.station.deadline_ms} ms (deadline_ms): {CAMERA}"
-            frame = LostFrame("", order.arrived_ns, ErrorCode.FRAME_MISSING, detail)
-        return Shot(frame, now_ns)
+            frame = FailedFrame("", order.arrived_ns, ErrorCode.FRAME_MISSING, detail)
+        return Capture(frame, now_ns)
 
-    def judge(self, order: Order, shot: Shot) -> Decision:
+    def judge(self, order: InspectionRequest, shot: Capture) -> Decision:
         """OK, NOK or ERROR; whatever goes wrong is ERROR."""
         self.answers.working_on(order, Stage.JUDGE)
         frame = shot.frame
@@ -136,7 +136,7 @@ class Inspector:
             return Decision(Outcome.ERROR, ErrorCode.FRAME_MISSING, detail="the source has no more pictures")
         if not self.status.conditions.self_test_passed:
             return Decision(Outcome.ERROR, ErrorCode.SELF_TEST_FAILED, detail="the self-test failed: see the log")
-        if isinstance(frame, LostFrame):
+        if isinstance(frame, FailedFrame):
             decision = Decision(Outcome.ERROR, frame.error, detail=frame.detail)
         elif (fault := self.history.fault(frame, order.arrived_ns, shot.taken_ns)) is not None:
             decision = Decision(Outcome.ERROR, fault[0], detail=fault[1])
@@ -151,7 +151,7 @@ class Inspector:
         capture_us = (shot.taken_ns - frame.captured_ns) // 1000
         return replace(decision, timings=replace(decision.timings, capture_us=capture_us))
 
-    def answer(self, order: Order, shot: Shot, decision: Decision) -> Verdict | None:
+    def answer(self, order: InspectionRequest, shot: Capture, decision: Decision) -> Verdict | None:
         """Commit and publish the verdict, and say how the station is now. None: the order expired meanwhile."""
         frame = shot.frame
         source = frame.name if frame is not None else ""
@@ -188,12 +188,12 @@ class Inspector:
             return 0.0
         return self.pace.wait_s() if runs else IDLE_S
 
-    def _own_order(self) -> Order | None:
+    def _own_order(self) -> InspectionRequest | None:
         """What starts by itself now, if anything."""
         order = self.pace.next_order()
         if order is None:
             self.status.note(exhausted=True)
-        if not isinstance(order, Order):
+        if not isinstance(order, InspectionRequest):
             return None
         if order.trigger is not None:
             self.spool.accept(order.trigger)  # whatever happens now, it gets a verdict, after a restart at the latest

@@ -10,13 +10,13 @@ import logging
 import time
 from collections.abc import Callable
 
-from edge_runtime.daemon.events import Inbox
+from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.requests import order_by_deadline
-from edge_runtime.daemon.trigger_gate import TriggerDesk
-from edge_runtime.daemon.verdict_issuer import Answers
+from edge_runtime.daemon.trigger_gate import TriggerGate
+from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.errors import RecordError
-from edge_runtime.monitoring.counters import Tally
-from edge_runtime.monitoring.seldom import Seldom
+from edge_runtime.monitoring.counters import Counters
+from edge_runtime.monitoring.seldom import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import (
@@ -32,25 +32,25 @@ from edge_runtime.wire.topics import Topics
 log = logging.getLogger(__name__)
 
 
-class Reception:
+class MessageRouter:
     """Reads a message by its topic and hands it to whom it concerns."""
 
     def __init__(
         self,
         topics: Topics,
-        desk: TriggerDesk,
+        desk: TriggerGate,
         spool: Spool,
-        inbox: Inbox,
+        inbox: EventQueue,
         publisher: Publisher,
-        tally: Tally,
+        tally: Counters,
         deadline_ms: int,
-        answers: Answers,
+        answers: VerdictIssuer,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._topics, self._desk, self._spool, self._inbox = topics, desk, spool, inbox
         self._publisher, self._tally, self._clock_ns = publisher, tally, clock_ns
         self._deadline_ms, self._answers = deadline_ms, answers
-        self._seldom = Seldom(lambda: clock_ns() / 1e9)
+        self._seldom = LogThrottle(lambda: clock_ns() / 1e9)
 
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
         """Handle one message."""

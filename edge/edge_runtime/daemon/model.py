@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge_runtime.bundle.manifest import FrameLimits, Manifest
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.config.station import Station
-from edge_runtime.daemon.absent_engine import AbsentEngine
+from edge_runtime.daemon.absent_engine import UnavailableEngine
 from edge_runtime.engines.golden import Reference, deviation, read_references
 from edge_runtime.engines.protocol import Engine
 from edge_runtime.engines.tensorrt.errors import GpuError
@@ -51,7 +51,7 @@ def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Mod
 
 def model_without_engine(bundle: Bundle, station: Station, reason: GpuError) -> Model:
     """What a station holds until a RELOAD finds an engine: it fails every self-test with the reason."""
-    engine = AbsentEngine(reason)
+    engine = UnavailableEngine(reason)
     references = read_references(bundle, station.precision)
     return Model(bundle, engine, _judge(engine, bundle, station), references, 0.0)
 

@@ -1,10 +1,10 @@
-"""One verdict is wanted: an Order. It says since when, by when, and for which trigger."""
+"""One verdict is wanted: an InspectionRequest. It says since when, by when, and for which trigger."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_runtime.records import Frame, LostFrame
+from edge_runtime.records import FailedFrame, Frame
 from edge_runtime.wire.commands import Trigger
 
 EXPIRES_BEFORE_NS = 20_000_000  # an ERROR needs a moment to reach the disk and the broker by the deadline
@@ -14,15 +14,15 @@ FASTER = "raise deadline_ms, or take a faster engine, precision or detector"  # 
 
 
 @dataclass(frozen=True)
-class Shot:
+class Capture:
     """What the source gave, and when it was in hand (monotonic). None: the source has no more frames."""
 
-    frame: Frame | LostFrame | None
+    frame: Frame | FailedFrame | None
     taken_ns: int
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class InspectionRequest:
     """One verdict is wanted. All times are time.monotonic_ns().
 
     trigger: None in free-running and interval mode. arrived_ns: when the trigger or the frame came. deadline_ns: a
@@ -34,7 +34,7 @@ class Order:
     arrived_ns: int
     deadline_ns: int
     expires_ns: int
-    shot: Shot | None = None
+    shot: Capture | None = None
 
     @property
     def deadline_ms(self) -> int:
@@ -47,14 +47,16 @@ class Order:
         return self.expires_ns <= self.deadline_ns
 
 
-def order_by_deadline(trigger: Trigger | None, arrived_ns: int, deadline_ms: int, shot: Shot | None = None) -> Order:
+def order_by_deadline(
+    trigger: Trigger | None, arrived_ns: int, deadline_ms: int, shot: Capture | None = None
+) -> InspectionRequest:
     """An order that is answered by its deadline, whatever happens."""
     deadline_ns = deadline_ms * 1_000_000
     margin_ns = min(EXPIRES_BEFORE_NS, deadline_ns // 10)
-    return Order(trigger, arrived_ns, arrived_ns + deadline_ns, arrived_ns + deadline_ns - margin_ns, shot)
+    return InspectionRequest(trigger, arrived_ns, arrived_ns + deadline_ns, arrived_ns + deadline_ns - margin_ns, shot)
 
 
-def order_without_haste(arrived_ns: int, deadline_ms: int, shot: Shot) -> Order:
+def order_without_haste(arrived_ns: int, deadline_ms: int, shot: Capture) -> InspectionRequest:
     """A free-running frame: a late answer is only flagged. One that is late by HANGS_AFTER_NS is taken for hung."""
     deadline_ns = arrived_ns + deadline_ms * 1_000_000
-    return Order(None, arrived_ns, deadline_ns, deadline_ns + HANGS_AFTER_NS, shot)
+    return InspectionRequest(None, arrived_ns, deadline_ns, deadline_ns + HANGS_AFTER_NS, shot)

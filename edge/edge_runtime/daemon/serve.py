@@ -1,20 +1,20 @@
 """The daemon's main path: a picture is captured, judged, committed and published, in this order, one at a time.
 
-serve(read_station(Path("station.yaml")), Inbox())
+serve(read_station(Path("station.yaml")), EventQueue())
 """
 
 from __future__ import annotations
 
 from edge_runtime.config.station import Station
 from edge_runtime.daemon.assembly import open_inspector
-from edge_runtime.daemon.events import Inbox, Stop
+from edge_runtime.daemon.events import EventQueue, Stop
 from edge_runtime.daemon.hardware import Hardware
-from edge_runtime.monitoring.counters import Counters
+from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.systemd import Watchdog
 from edge_runtime.mqtt.publisher import Publisher
 
 
-def serve(station: Station, inbox: Inbox, once: bool = False, hardware: Hardware | None = None) -> Counters:
+def serve(station: Station, inbox: EventQueue, once: bool = False, hardware: Hardware | None = None) -> CounterValues:
     """Inspect until `inbox.stop()`; with `once`, until the source is exhausted and the broker has every verdict.
 
     Raises EdgeError for what makes serving impossible. A broker that is away does not: verdicts wait in the spool.
@@ -33,7 +33,7 @@ def serve(station: Station, inbox: Inbox, once: bool = False, hardware: Hardware
         return inspector.tally.sample(inspector.spool.waiting)
 
 
-def wait_for_delivery(publisher: Publisher, inbox: Inbox, watchdog: Watchdog) -> None:
+def wait_for_delivery(publisher: Publisher, inbox: EventQueue, watchdog: Watchdog) -> None:
     """Until the broker has confirmed every verdict, or the station is stopped."""
     delivered = publisher.drained()
     while not delivered.wait(0.05) and not inbox.stopping.is_set():

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from edge_runtime.daemon.trigger_gate import TriggerDesk
-from edge_runtime.monitoring.seldom import Seldom
+from edge_runtime.daemon.trigger_gate import TriggerGate
+from edge_runtime.monitoring.seldom import LogThrottle
 from edge_runtime.records import ErrorCode
 from edge_runtime.wire.states import Conditions, State, StateReport, report_from
 
@@ -30,7 +30,7 @@ class Status:
     def __init__(
         self,
         show: Callable[[StateReport], None],
-        desk: TriggerDesk,
+        desk: TriggerGate,
         takes_triggers: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,7 +38,7 @@ class Status:
         self._lock = threading.Lock()
         self._conditions = Conditions()
         self._shown = report_from(self._conditions)
-        self._told, self._seldom = self._shown.state, Seldom(clock)
+        self._told, self._seldom = self._shown.state, LogThrottle(clock)
 
     @property
     def conditions(self) -> Conditions:

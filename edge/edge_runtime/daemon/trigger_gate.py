@@ -32,7 +32,7 @@ class _Known:
     verdict: Verdict | None = None
 
 
-class TriggerDesk:
+class TriggerGate:
     """Decides on triggers; may be used from any thread.
 
     The same trigger (id, recipe and part) within `window_s` is a duplicate; the same id for another part is refused,

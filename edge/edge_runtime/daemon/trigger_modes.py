@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_runtime.config.station import Station
-from edge_runtime.daemon.requests import CAMERA, Order, Shot, order_by_deadline, order_without_haste
-from edge_runtime.monitoring.counters import Tally
-from edge_runtime.records import ErrorCode, Frame, LostFrame, Quiet
+from edge_runtime.daemon.requests import CAMERA, Capture, InspectionRequest, order_by_deadline, order_without_haste
+from edge_runtime.monitoring.counters import Counters
+from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.protocol import Source
 from edge_runtime.wire.commands import U32, Trigger
 
@@ -27,66 +27,66 @@ IDLE_S = 0.25  # the longest wait for anything, so that the serving thread turns
 RENUMBERED = 100  # a larger gap between two frames' numbers is a camera that began to count anew
 
 
-class Pace(Protocol):
+class TriggerMode(Protocol):
     """Called by the serving thread while the station runs and no other order waits."""
 
     def wait_s(self) -> float:
         """For how long the inbox may be listened to before the next call of `next_order`."""
 
-    def next_order(self) -> Order | Quiet | None:
-        """The next inspection that starts by itself; Quiet when it is not time; None when there are no more frames."""
+    def next_order(self) -> InspectionRequest | NoFrame | None:
+        """The next inspection that starts by itself; NoFrame when it is not time; None after the last frame."""
 
 
-def open_pace(station: Station, source: Source, tally: Tally) -> Pace:
+def open_pace(station: Station, source: Source, tally: Counters) -> TriggerMode:
     """What the station's mode says."""
     if station.mode == "interval":
         return IntervalPace(station.interval_ms, station.deadline_ms, tally)
     if station.mode == "free-running":
-        return FreePace(source, station.deadline_ms, station.source.fps)
+        return FreeRunningMode(source, station.deadline_ms, station.source.fps)
     if station.mode == "hardware":
         return HardwarePace(source, station.deadline_ms, station.recipe)
-    return PlcPace()
+    return ExternalTriggerMode()
 
 
-class PlcPace:
+class ExternalTriggerMode:
     """Nothing starts by itself."""
 
     def wait_s(self) -> float:
-        """See Pace."""
+        """See TriggerMode."""
         return IDLE_S
 
-    def next_order(self) -> Quiet:
-        """See Pace."""
-        return Quiet()
+    def next_order(self) -> NoFrame:
+        """See TriggerMode."""
+        return NoFrame()
 
 
 class IntervalPace:
     """A tick every interval_ms. Ticks that pass while an earlier one is judged are counted as missed."""
 
     def __init__(
-        self, interval_ms: int, deadline_ms: int, tally: Tally, clock_ns: Callable[[], int] = time.monotonic_ns
+        self, interval_ms: int, deadline_ms: int, tally: Counters, clock_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._period_ns, self._deadline_ms = interval_ms * 1_000_000, deadline_ms
         self._tally, self._clock_ns = tally, clock_ns
         self._due_ns: int | None = None
 
     def wait_s(self) -> float:
-        """See Pace."""
+        """See TriggerMode."""
         return 0.0 if self._due_ns is None else min(IDLE_S, max(0.0, (self._due_ns - self._clock_ns()) / 1e9))
 
-    def next_order(self) -> Order | Quiet:
-        """See Pace."""
+    def next_order(self) -> InspectionRequest | NoFrame:
+        """See TriggerMode."""
         now_ns = self._clock_ns()
         due_ns = now_ns if self._due_ns is None else self._due_ns
         if now_ns < due_ns:
-            return Quiet()
+            return NoFrame()
         missed = (now_ns - due_ns) // self._period_ns
         self._tally.count_missed(missed)
         self._due_ns = due_ns + (missed + 1) * self._period_ns
         return order_by_deadline(None, now_ns, self._deadline_ms)
 
 
-class FreePace:
+class FreeRunningMode:
     """Each frame of the source is an order; with fps, not more often, and without catching up.
 
     A source that is quiet for longer than the deadline gives one order with a lost frame, and then nothing until it
@@ -106,26 +106,28 @@ class FreePace:
         self._told = False
 
     def wait_s(self) -> float:
-        """See Pace."""
+        """See TriggerMode."""
         return min(IDLE_S, max(0.0, (self._due_ns - self._clock_ns()) / 1e9))
 
-    def next_order(self) -> Order | Quiet | None:
-        """See Pace."""
+    def next_order(self) -> InspectionRequest | NoFrame | None:
+        """See TriggerMode."""
         began_ns = self._clock_ns()
         if began_ns < self._due_ns:
-            return Quiet()
+            return NoFrame()
         frame = self._source.next_frame(IDLE_S)
         now_ns = self._clock_ns()
-        if isinstance(frame, Quiet):
+        if isinstance(frame, NoFrame):
             if self._told or now_ns - self._heard_ns <= self._deadline_ms * 1_000_000:
-                return Quiet()
+                return NoFrame()
             self._told = True
             detail = f"no frame within {self._deadline_ms} ms (deadline_ms): {CAMERA}"
-            frame = LostFrame("", now_ns, ErrorCode.FRAME_MISSING, detail)
+            frame = FailedFrame("", now_ns, ErrorCode.FRAME_MISSING, detail)
         elif frame is not None:
             self._told = False
         self._heard_ns, self._due_ns = now_ns, max(self._due_ns, began_ns) + self._period_ns
-        return None if frame is None else order_without_haste(frame.captured_ns, self._deadline_ms, Shot(frame, now_ns))
+        return (
+            None if frame is None else order_without_haste(frame.captured_ns, self._deadline_ms, Capture(frame, now_ns))
+        )
 
 
 class HardwarePace:
@@ -143,18 +145,18 @@ class HardwarePace:
     ) -> None:
         self._source, self._deadline_ms, self._recipe, self._clock_ns = source, deadline_ms, recipe, clock_ns
         self._last = 0
-        self._waiting: deque[Order] = deque()
+        self._waiting: deque[InspectionRequest] = deque()
 
     def wait_s(self) -> float:
-        """See Pace."""
+        """See TriggerMode."""
         return 0.0
 
-    def next_order(self) -> Order | Quiet | None:
-        """See Pace."""
+    def next_order(self) -> InspectionRequest | NoFrame | None:
+        """See TriggerMode."""
         if self._waiting:
             return self._waiting.popleft()
         frame = self._source.next_frame(IDLE_S)
-        if frame is None or isinstance(frame, Quiet):
+        if frame is None or isinstance(frame, NoFrame):
             return frame
         now_ns, number = self._clock_ns(), frame.sequence or self._last + 1
         self._waiting.extend(self._lost_before(number, frame, now_ns))
@@ -162,7 +164,7 @@ class HardwarePace:
         self._waiting.append(self._order(number, frame, now_ns))
         return self._waiting.popleft()
 
-    def _lost_before(self, number: int, frame: Frame | LostFrame, now_ns: int) -> list[Order]:
+    def _lost_before(self, number: int, frame: Frame | FailedFrame, now_ns: int) -> list[InspectionRequest]:
         """Orders for the numbers between the last frame and this one."""
         missing = range(self._last + 1, number) if self._last else range(0)
         if len(missing) > RENUMBERED or number <= self._last:
@@ -172,10 +174,10 @@ class HardwarePace:
             log.warning("the camera's frames %d to %d are lost", missing[0], missing[-1])
         detail = "the camera took a frame that never arrived: check cable, network and bandwidth"
         return [
-            self._order(lost, LostFrame("", frame.captured_ns, ErrorCode.FRAME_MISSING, detail, lost), now_ns)
+            self._order(lost, FailedFrame("", frame.captured_ns, ErrorCode.FRAME_MISSING, detail, lost), now_ns)
             for lost in missing
         ]
 
-    def _order(self, number: int, frame: Frame | LostFrame, now_ns: int) -> Order:
+    def _order(self, number: int, frame: Frame | FailedFrame, now_ns: int) -> InspectionRequest:
         trigger = Trigger((number - 1) % U32 + 1, self._recipe, "")
-        return order_by_deadline(trigger, frame.captured_ns, self._deadline_ms, Shot(frame, now_ns))
+        return order_by_deadline(trigger, frame.captured_ns, self._deadline_ms, Capture(frame, now_ns))

@@ -5,7 +5,7 @@ Rules:
 - What comes for an order that is answered already is discarded and counted.
 - A verdict is on the disk before it is counted, settled and published, and all of that happens in the order of seq.
 
-with Answers(...) as answers:
+with VerdictIssuer(...) as answers:
     answers.expect(order)
     answers.give(order, decision)
 """
@@ -22,12 +22,12 @@ from enum import Enum
 from types import TracebackType
 
 from edge_runtime.bundle.manifest import Manifest
-from edge_runtime.daemon.requests import CAMERA, FASTER, Order
+from edge_runtime.daemon.requests import CAMERA, FASTER, InspectionRequest
 from edge_runtime.daemon.status import Status
 from edge_runtime.errors import StorageError
 from edge_runtime.monitoring.clock import Clock
-from edge_runtime.monitoring.counters import Tally
-from edge_runtime.monitoring.seldom import Seldom
+from edge_runtime.monitoring.counters import Counters
+from edge_runtime.monitoring.seldom import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
 from edge_runtime.storage.spool import Spool
@@ -42,7 +42,7 @@ class Stage(Enum):
     JUDGE = "judge"
 
 
-class Answers:
+class VerdictIssuer:
     """See the module. May be used from any thread; as a context it watches the deadlines in a thread of its own.
 
     settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
@@ -55,7 +55,7 @@ class Answers:
         manifest: Manifest,
         spool: Spool,
         publisher: Publisher,
-        tally: Tally,
+        tally: Counters,
         status: Status,
         settle: Callable[[Verdict], None],
         on_failure: Callable[[Exception], None],
@@ -64,15 +64,15 @@ class Answers:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
         self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
         self._clock = clock
-        self._seldom = Seldom()
+        self._seldom = LogThrottle()
         self._changed = threading.Condition()
-        self._open: dict[int, Order] = {}
-        self._working: tuple[Order, Stage] | None = None
+        self._open: dict[int, InspectionRequest] = {}
+        self._working: tuple[InspectionRequest, Stage] | None = None
         self._closing = False
         self._wakes_ns = math.inf  # when the deadline thread looks again by itself
         self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
 
-    def __enter__(self) -> Answers:
+    def __enter__(self) -> VerdictIssuer:
         self._thread.start()
         return self
 
@@ -94,29 +94,34 @@ class Answers:
         with self._changed:
             self._manifest = manifest
 
-    def expect(self, order: Order) -> None:
+    def expect(self, order: InspectionRequest) -> None:
         """From now on the order will be answered, if need be by an ERROR when it expires."""
         with self._changed:
             self._open[id(order)] = order
             if order.expires_ns < self._wakes_ns:  # nearly never: waking a thread costs what judging could use
                 self._changed.notify()
 
-    def is_open(self, order: Order) -> bool:
+    def is_open(self, order: InspectionRequest) -> bool:
         """Whether it still waits for its answer."""
         with self._changed:
             return id(order) in self._open
 
-    def withdraw(self, order: Order) -> None:
+    def withdraw(self, order: InspectionRequest) -> None:
         """There is nothing to answer after all: an order without a trigger, and no more pictures."""
         with self._changed:
             self._open.pop(id(order), None)
 
-    def working_on(self, order: Order, stage: Stage) -> None:
+    def working_on(self, order: InspectionRequest, stage: Stage) -> None:
         """What the serving thread does next, so that an expired order can say what it waited for."""
         self._working = (order, stage)
 
     def give(
-        self, order: Order, decision: Decision, source: str = "", taken_ns: int | None = None, picture: str = ""
+        self,
+        order: InspectionRequest,
+        decision: Decision,
+        source: str = "",
+        taken_ns: int | None = None,
+        picture: str = "",
     ) -> Verdict | None:
         """Number, commit and publish the answer to an order. None: it has one already, and this one is discarded.
 
@@ -147,7 +152,7 @@ class Answers:
             self._tell_trouble(order, verdict, done_ns)
             return verdict
 
-    def _verdict(self, order: Order, decision: Decision, source: str, picture: str) -> Verdict:
+    def _verdict(self, order: InspectionRequest, decision: Decision, source: str, picture: str) -> Verdict:
         now_ns, trigger = time.monotonic_ns(), order.trigger
         late = now_ns > order.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
         if late and order.is_binding and decision.outcome is not Outcome.ERROR:
@@ -171,7 +176,7 @@ class Answers:
             picture=picture,
         )
 
-    def _tell_trouble(self, order: Order, verdict: Verdict, done_ns: int) -> None:
+    def _tell_trouble(self, order: InspectionRequest, verdict: Verdict, done_ns: int) -> None:
         """Why parts are rejected without being judged, or judged too late: each when it begins, and every minute."""
         decision, of = verdict.decision, verdict.source or _name(order)
         if decision.error is not ErrorCode.NONE:
@@ -201,7 +206,7 @@ class Answers:
         except Exception as error:  # whatever it is, the serving thread must not go on unheard
             self._on_failure(error)
 
-    def _expire(self, order: Order) -> None:
+    def _expire(self, order: InspectionRequest) -> None:
         """An order has waited for too long: it gets ERROR, and what the station waits for shows in its state."""
         working = self._working
         stage = working[1] if working is not None and working[0] is order else None
@@ -216,7 +221,7 @@ class Answers:
             self._status.note(last_error=code, camera_stuck=stage is Stage.CAPTURE, engine_stuck=stage is Stage.JUDGE)
 
 
-def _why_expired(order: Order, stage: Stage | None, waited_ms: int) -> str:
+def _why_expired(order: InspectionRequest, stage: Stage | None, waited_ms: int) -> str:
     """What an order waited for, and what to do. stage: what was done with it; None: nothing yet."""
     within = f"within {waited_ms} ms (deadline_ms {order.deadline_ms})"
     if stage is Stage.CAPTURE:
@@ -228,9 +233,9 @@ def _why_expired(order: Order, stage: Stage | None, waited_ms: int) -> str:
     return f"an earlier part was still in hand, so this one was not begun {within}: trigger less often, or {FASTER}"
 
 
-def _ms(order: Order, now_ns: int) -> int:
+def _ms(order: InspectionRequest, now_ns: int) -> int:
     return (now_ns - order.arrived_ns) // 1_000_000
 
 
-def _name(order: Order) -> str:
+def _name(order: InspectionRequest) -> str:
     return "a frame" if order.trigger is None else f"trigger {order.trigger.trigger_id}"

@@ -1,4 +1,4 @@
-"""The one resize of the product: training, calibration, evaluation and the daemon all call `prepare`.
+"""The one resize of the product: training, calibration, evaluation and the daemon all call `preprocess`.
 
 A model only sees pictures that went through here, so scores cannot drift apart between host and device. The name of
 this exact procedure stands in every manifest; a change of a single pixel's value is a new name.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 PREPROCESSING = "bgr8-area-1"
 
 
-def prepare(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def preprocess(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Bring a picture to the model's size.
 
     image: uint8 BGR (h, w, 3). Returns uint8 BGR (1, height, width, 3), contiguous; the picture is stretched when the

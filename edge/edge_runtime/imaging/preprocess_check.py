@@ -1,4 +1,4 @@
-"""The proof that this machine's OpenCV gives the pixels of every other one: made-up pictures through `prepare`.
+"""The proof that this machine's OpenCV gives the pixels of every other one: made-up pictures through `preprocess`.
 
 A bundle's scores hold for pictures that were prepared as its training pictures were. The golden pictures cannot show a
 difference: they are prepared already. So the hashes of a few prepared patterns stand here, with the name of the
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError
-from edge_runtime.imaging.preprocess import PREPROCESSING, prepare
+from edge_runtime.imaging.preprocess import PREPROCESSING, preprocess
 
 # (height, width) of the frame, (height, width) of the model: halved, shrunk, stretched, grown, and as it is
 CASES = (
@@ -31,7 +31,7 @@ DIGESTS = {
 }  # fmt: skip
 
 
-def prove_prepare() -> None:
+def check_preprocessing() -> None:
     """Raises EngineError when a prepared pattern has other pixels than on the machines that bundles are built on."""
     found = prepared_digests()
     if found != DIGESTS[PREPROCESSING]:
@@ -49,7 +49,9 @@ def prove_prepare() -> None:
 
 def prepared_digests() -> tuple[str, ...]:
     """The SHA-256 of each case's prepared pattern, cut to 16 digits."""
-    return tuple(hashlib.sha256(prepare(pattern(*frame), *model).tobytes()).hexdigest()[:16] for frame, model in CASES)
+    return tuple(
+        hashlib.sha256(preprocess(pattern(*frame), *model).tobytes()).hexdigest()[:16] for frame, model in CASES
+    )
 
 
 def pattern(height: int, width: int) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 A frame is looked at in up to 8 x 8 tiles of 32 x 32 pixels in full resolution, evenly spread: 65,536 pixels whatever
 the camera's size. All figures are quantiles and means of many pixels, so a hot pixel moves none of them.
 
-    limits = limits_from_good([look_at(image) for image in good_pictures])      # edge-build, into the manifest
+    limits = limits_from_good([measure_frame(image) for image in good_pictures])      # edge-build, into the manifest
     fault = frame_fault(frame.image, limits)                                    # the device, for each frame
 """
 
@@ -33,7 +33,7 @@ _Grey = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameMeasurement:
     """What a frame looks like.
 
     brightness: the grey value (0 to 255) that 1 % of the pixels exceed. saturated: the share of channel values that are
@@ -47,13 +47,13 @@ class Look:
     sharpness: float | None
 
 
-def look_at(image: NDArray[np.uint8]) -> Look:
+def measure_frame(image: NDArray[np.uint8]) -> FrameMeasurement:
     """Measure a frame, uint8 BGR (height, width, 3)."""
     sample = _tiles(image)
     number, rows, columns, _ = sample.shape
     grey = cv2.cvtColor(sample.reshape(number * rows, columns, 3), cv2.COLOR_BGR2GRAY)
     counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]))
-    return Look(
+    return FrameMeasurement(
         height=image.shape[0],
         width=image.shape[1],
         brightness=float(np.searchsorted(counts, 0.99 * counts[-1])),
@@ -66,10 +66,10 @@ def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) ->
     """Why a frame must not be judged, or None."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         return ErrorCode.FRAME_WRONG_FORMAT, f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
-    return fault_of_look(look_at(image), limits)
+    return fault_of_look(measure_frame(image), limits)
 
 
-def fault_of_look(look: Look, limits: FrameLimits) -> Fault | None:
+def fault_of_look(look: FrameMeasurement, limits: FrameLimits) -> Fault | None:
     """Why a frame that looks like this must not be judged, or None."""
     if problem := size_problem(look.height, look.width, limits):
         return (
@@ -96,7 +96,7 @@ def fault_of_look(look: Look, limits: FrameLimits) -> Fault | None:
     return None
 
 
-def limits_from_good(looks: Sequence[Look]) -> FrameLimits:
+def limits_from_good(looks: Sequence[FrameMeasurement]) -> FrameLimits:
     """What frames must look like, from good pictures: half the way, or more, from the worst of them to a useless frame.
 
     A third of the lowest brightness; half the way to all white; half the way to fully blurred. Their size when all have

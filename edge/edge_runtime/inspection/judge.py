@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_runtime.bundle.manifest import FrameLimits, Threshold
 from edge_runtime.engines.protocol import Engine
 from edge_runtime.errors import EngineError
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS, frame_fault
 from edge_runtime.records import AnomalyMap, Decision, ErrorCode, Frame, Inspection, Outcome, Region, Timings
 
@@ -41,7 +41,7 @@ class Judge:
         fault = frame_fault(frame.image, self.limits)
         if fault is not None:
             return Decision(Outcome.ERROR, fault[0], detail=fault[1])
-        picture = prepare(frame.image, self.height, self.width)
+        picture = preprocess(frame.image, self.height, self.width)
         prepared = self.clock_ns()
         try:
             inspection = self.engine.infer(picture)

@@ -14,7 +14,7 @@ from edge_runtime.wire.commands import Reply
 
 
 @dataclass(frozen=True)
-class Counters:
+class CounterValues:
     """One sample."""
 
     ok: int = 0
@@ -36,7 +36,7 @@ class Counters:
         return ";".join(map(str, numbers)).encode("ascii")
 
 
-class Tally:
+class Counters:
     """Counts; may be used from any thread."""
 
     def __init__(self) -> None:
@@ -73,8 +73,8 @@ class Tally:
         with self._lock:
             return dict(self._refused)
 
-    def sample(self, spooled: int) -> Counters:
+    def sample(self, spooled: int) -> CounterValues:
         """The totals now."""
         with self._lock:
             ok, nok, error = self._outcomes.values()
-            return Counters(ok, nok, error, self._missed, self._late, spooled, self._discarded)
+            return CounterValues(ok, nok, error, self._missed, self._late, spooled, self._discarded)

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from edge_runtime.errors import ConfigError
-from edge_runtime.monitoring.counters import Counters
+from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.records import Timings, Verdict
 from edge_runtime.wire.commands import Reply
 from edge_runtime.wire.states import State
@@ -30,7 +30,7 @@ BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 
 class Sample:
     """How the station is at this moment."""
 
-    counters: Counters
+    counters: CounterValues
     refused: Mapping[Reply, int]  # triggers by the answer that was not ACCEPTED
     state: State
     in_hand: int  # triggers that wait for their verdicts

@@ -1,6 +1,6 @@
 """What goes on and on is told when it begins, and again every minute: a log that a person reads to the end.
 
-seldom = Seldom()
+seldom = LogThrottle()
 if seldom.is_due(ErrorCode.FRAME_BLACK):
     log.warning("too dark")
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 EVERY_S = 60.0
 
 
-class Seldom:
+class LogThrottle:
     """Remembers when each thing was told last. To be used by one thread at a time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -29,7 +29,7 @@ from edge_runtime.config.station import MqttSettings, Station
 from edge_runtime.errors import ConfigError
 from edge_runtime.mqtt.connect_errors import CLOSED, connect_reason, end_reason, refusal_reason
 from edge_runtime.mqtt.connection import Confirmed, Down, LinkEvent, Refused, Up
-from edge_runtime.mqtt.takeover import TakeoverWatch
+from edge_runtime.mqtt.takeover import ClientIdConflict
 from edge_runtime.mqtt.tls import tls_context
 from edge_runtime.wire.states import State, StateReport
 
@@ -58,7 +58,7 @@ class MqttClient:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._up: _Connection | None = None  # the one that may be used
-        self._takeover = TakeoverWatch(station.client_id)
+        self._takeover = ClientIdConflict(station.client_id)
         paho_client(station.mqtt, station.client_id)  # what is wrong with the files is to be told now
 
     def __enter__(self) -> MqttClient:
@@ -75,12 +75,12 @@ class MqttClient:
         self._thread.join(STOP_S)
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
-        """Hand a message to the network thread. See Link."""
+        """Hand a message to the network thread. See BrokerConnection."""
         connection = self._up
         return 0 if connection is None else connection.publish(topic, payload, qos, retain)
 
     def drop(self) -> None:
-        """See Link."""
+        """See BrokerConnection."""
         if (connection := self._up) is not None:
             connection.lost = "it does not answer"
 

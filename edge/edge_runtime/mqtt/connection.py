@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Link(Protocol):
+class BrokerConnection(Protocol):
     """A connection to a broker that is made again when it is lost.
 
     Nothing survives a lost connection: what was handed over before Down and not confirmed is never sent later.

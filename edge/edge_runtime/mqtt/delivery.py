@@ -21,8 +21,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edge_runtime.mqtt.connection import Link
-from edge_runtime.mqtt.in_flight import Outbox
+from edge_runtime.mqtt.connection import BrokerConnection
+from edge_runtime.mqtt.in_flight import InFlight
 from edge_runtime.records import ErrorCode, Flag, Verdict
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import SeqRange
@@ -63,8 +63,8 @@ class Delivery:
         on_live: Callable[[int], None] = lambda publish_us: None,
     ) -> None:
         self._topics, self._spool, self._clock, self._on_live = topics, spool, clock, on_live
-        self._link: Link | None = None
-        self._outbox = Outbox(spool.next_seq - 1)
+        self._link: BrokerConnection | None = None
+        self._outbox = InFlight(spool.next_seq - 1)
         self._fresh: deque[Live] = deque()  # live verdicts that wait for room in the window
         self._ahead: deque[Verdict] = deque()  # of the backlog, read and not yet sent
         self._replays: deque[SeqRange] = deque()
@@ -92,7 +92,7 @@ class Delivery:
             return max(0.0, self._older_due_s - self._clock())
         return math.inf
 
-    def connected(self, link: Link) -> None:
+    def connected(self, link: BrokerConnection) -> None:
         """There is a connection from now on."""
         self._link = link
 

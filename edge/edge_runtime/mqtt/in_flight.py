@@ -12,7 +12,7 @@ class _Message:
     sent_s: float
 
 
-class Outbox:
+class InFlight:
     """Messages in flight, and the backlog as a range of seqs. Which of these wait is the spool's to know.
 
     last_seq: the last verdict of earlier runs; all up to it are backlog.

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_runtime.monitoring.counters import Counters, Tally
-from edge_runtime.mqtt.connection import Confirmed, Down, Link, LinkEvent, Refused, Up
+from edge_runtime.monitoring.counters import Counters, CounterValues
+from edge_runtime.mqtt.connection import BrokerConnection, Confirmed, Down, LinkEvent, Refused, Up
 from edge_runtime.mqtt.delivery import Delivery, Live
 from edge_runtime.records import Verdict
 from edge_runtime.storage.spool import Spool
@@ -67,7 +67,7 @@ class Publisher:
         self,
         topics: Topics,
         spool: Spool,
-        tally: Tally,
+        tally: Counters,
         heartbeat_s: float,
         on_failure: Callable[[Exception], None],
         keep_triggered_s: float = 0.0,
@@ -85,7 +85,7 @@ class Publisher:
         self._delivery = Delivery(topics, spool, clock, on_live)
         self._up = self._outage_told = False
         self._report: StateReport | None = None
-        self._counters: Counters | None = None
+        self._counters: CounterValues | None = None
         self._broker = broker
         self._beats, self._next_beat = 0, clock()
         self._drains: list[threading.Event] = []
@@ -94,7 +94,7 @@ class Publisher:
 
     # For other threads.
 
-    def start(self, link: Link, on_beat: Callable[[], None] = lambda: None) -> None:
+    def start(self, link: BrokerConnection, on_beat: Callable[[], None] = lambda: None) -> None:
         """Begin to send over this link. on_beat is called with each heartbeat, in the publisher's thread."""
         self._on_beat = on_beat
         self._thread = threading.Thread(target=self._run, args=(link,), name="publisher", daemon=True)
@@ -142,7 +142,7 @@ class Publisher:
 
     # For the publisher's own thread.
 
-    def _run(self, link: Link) -> None:
+    def _run(self, link: BrokerConnection) -> None:
         try:
             while True:
                 event = self._next_event()
@@ -166,7 +166,7 @@ class Publisher:
         except queue.Empty:
             return None
 
-    def _handle(self, link: Link, event: _Event) -> None:
+    def _handle(self, link: BrokerConnection, event: _Event) -> None:
         match event:
             case Live():
                 self._delivery.add(event)
@@ -216,7 +216,7 @@ class Publisher:
         except ValueError as error:
             log.warning("acknowledgement refused: %s", error)
 
-    def _beat(self, link: Link) -> None:
+    def _beat(self, link: BrokerConnection) -> None:
         now = self._clock()
         if now < self._next_beat:
             return
@@ -253,7 +253,7 @@ class Publisher:
                 done.set()
             self._drains.clear()
 
-    def _say_goodbye(self, link: Link, report: StateReport) -> None:
+    def _say_goodbye(self, link: BrokerConnection, report: StateReport) -> None:
         self._report = report
         self._delivery.forget_fresh()
         if self._up:

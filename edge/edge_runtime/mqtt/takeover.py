@@ -13,7 +13,7 @@ LOSSES = 3  # in a row; a broker that restarts makes one
 TAKEN_OVER = "Session taken over"  # MQTT 5, reason code 0x8E
 
 
-class TakeoverWatch:
+class ClientIdConflict:
     """Told of every connection that came up and of every end, in turn. May be used from one thread."""
 
     def __init__(self, client_id: str, clock: Callable[[], float] = time.monotonic) -> None:

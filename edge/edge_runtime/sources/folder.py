@@ -8,11 +8,11 @@ from types import TracebackType
 
 from edge_runtime.errors import PictureError, SourceError
 from edge_runtime.imaging.reader import list_pictures, read_picture
-from edge_runtime.records import ErrorCode, Frame, LostFrame
+from edge_runtime.records import ErrorCode, FailedFrame, Frame
 
 
 class FolderSource:
-    """Reads the pictures that the folder held when it was opened. One that cannot be read is a LostFrame.
+    """Reads the pictures that the folder held when it was opened. One that cannot be read is a FailedFrame.
 
     Raises SourceError when there is no such folder or no picture in it.
     """
@@ -27,7 +27,7 @@ class FolderSource:
         self._folder, self._loop = folder, loop
         self._taken = 0
 
-    def next_frame(self, wait_s: float = 0) -> Frame | LostFrame | None:
+    def next_frame(self, wait_s: float = 0) -> Frame | FailedFrame | None:
         """The next picture, at once; its name is the path below the folder."""
         if self._taken >= len(self._paths) and not self._loop:
             return None
@@ -37,7 +37,7 @@ class FolderSource:
         try:
             return Frame("folder", self._taken, captured_ns, read_picture(path), name)
         except PictureError as error:
-            return LostFrame(name, captured_ns, ErrorCode.FRAME_UNREADABLE, str(error), self._taken)
+            return FailedFrame(name, captured_ns, ErrorCode.FRAME_UNREADABLE, str(error), self._taken)
 
     def problem(self) -> str:
         """See Source."""

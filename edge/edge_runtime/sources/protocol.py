@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from edge_runtime.errors import SourceError
-from edge_runtime.records import Frame, LostFrame, Quiet
+from edge_runtime.records import FailedFrame, Frame, NoFrame
 
 RECORDINGS = ("folder://", "video://")  # they have no camera's signals
 SCHEMES = RECORDINGS  # all that there are
@@ -26,9 +26,9 @@ class Source(Protocol):
     now; one that decides itself delivers in the order of exposure.
     """
 
-    def next_frame(self, wait_s: float) -> Frame | LostFrame | Quiet | None:
-        """The next frame, owned by the caller; LostFrame for one that was taken and could not be read; Quiet when none
-        came within `wait_s`; None after the last.
+    def next_frame(self, wait_s: float) -> Frame | FailedFrame | NoFrame | None:
+        """The next frame, owned by the caller; FailedFrame for one that was taken and could not be read; NoFrame when
+        none came within `wait_s`; None after the last.
         """
 
     def problem(self) -> str:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import SourceError
-from edge_runtime.records import ErrorCode, Frame, LostFrame
+from edge_runtime.records import ErrorCode, FailedFrame, Frame
 
 COUNT_IS_ABOUT = 0.02  # containers state their length roughly; shorter by more than this share is a broken file
 
 
 class VideoSource:
-    """Reads frames through OpenCV. A file that ends long before its stated length gives one LostFrame at its end.
+    """Reads frames through OpenCV. A file that ends long before its stated length gives one FailedFrame at its end.
 
     Raises SourceError when the file is missing, is no video, or does not give a single frame.
     """
@@ -31,13 +31,13 @@ class VideoSource:
         self._in_pass = 0  # frames given since the file's beginning
         self._told_short = False
 
-    def next_frame(self, wait_s: float = 0) -> Frame | LostFrame | None:
+    def next_frame(self, wait_s: float = 0) -> Frame | FailedFrame | None:
         """The next frame, at once, named by the file and the frame's place in it."""
         captured_ns = time.monotonic_ns()
         image = self._take()
         if image is None and (short := self._short_by()) and not self._told_short:
             self._told_short, self._sequence = True, self._sequence + 1
-            return LostFrame(self._name(), captured_ns, ErrorCode.FRAME_MISSING, short, self._sequence)
+            return FailedFrame(self._name(), captured_ns, ErrorCode.FRAME_MISSING, short, self._sequence)
         if image is None and self._loop:
             self._capture.release()
             self._capture, self._ahead = self._open()

@@ -39,7 +39,7 @@ class _Picture:
     anomaly_map: AnomalyMap | None
 
 
-class Evidence:
+class ImageArchive:
     """The ring of one station, in `state_dir`/pictures. A context manager: leaving it writes what waits.
 
     max_bytes: the quota; 0 keeps nothing. every_ok: keep the picture of every so many OK; 0 keeps none.
@@ -56,7 +56,7 @@ class Evidence:
         self.left_out = 0
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
 
-    def __enter__(self) -> Evidence:
+    def __enter__(self) -> ImageArchive:
         if self._quota:
             self._thread.start()
         return self

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.support.tiny_bundle import write_bundle
 
-from edge_build.bundling.side_files import Learned, learned_from, read_learned, refuse_learned
+from edge_build.bundling.side_files import TrainingRecord, learned_from, read_learned, refuse_learned
 from edge_build.data.dataset import scan_dataset
 from edge_build.data.pictures import DatasetError
 from edge_runtime.bundle.reader import Bundle, open_bundle
@@ -57,7 +57,7 @@ def test_a_bundle_that_kept_the_hashes_of_files_alone_knows_the_files(tmp_path: 
 
 
 def test_a_bundle_without_the_list_knows_none(tmp_path: Path) -> None:
-    assert read_learned(open_bundle(write_bundle(tmp_path / "bundle"))) == Learned()
+    assert read_learned(open_bundle(write_bundle(tmp_path / "bundle"))) == TrainingRecord()
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"sha256": ["f00"]}'])

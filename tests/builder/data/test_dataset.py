@@ -11,7 +11,7 @@ import pytest
 from edge_build.data.dataset import NativeSize, fingerprint, scan_dataset
 from edge_build.data.pictures import DatasetError, load_prepared, read_mask
 from edge_build.progress import SilentProgress
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
 
 
@@ -286,7 +286,7 @@ def test_pictures_are_loaded_as_the_daemon_prepares_them(mvtec):
     assert images.shape == (6, 8, 10, 3)
     assert images.dtype == np.uint8
     for image, item in zip(images, good, strict=True):
-        assert np.array_equal(image, prepare(read_picture(item.path), 8, 10)[0])
+        assert np.array_equal(image, preprocess(read_picture(item.path), 8, 10)[0])
 
 
 def test_a_picture_that_changed_since_the_scan_is_refused(mvtec):

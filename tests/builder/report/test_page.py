@@ -19,7 +19,7 @@ from edge_build.graphs.parity import Parity
 from edge_build.report.gallery import contact_sheet, gallery
 from edge_build.report.histogram import Series, histogram
 from edge_build.report.operating_points import operating_points
-from edge_build.report.page import Story, percent, report_html, share, write_report
+from edge_build.report.page import ReportData, percent, report_html, share, write_report
 from edge_calibration.threshold import threshold_from_good
 from edge_runtime.bundle.manifest import Dataset, GraphEntry, Manifest, Threshold, Tolerance
 from edge_runtime.errors import PictureError
@@ -122,10 +122,10 @@ def evaluation(tmp_path: Path) -> Evaluation:
     return evaluation_of(tmp_path, scored)
 
 
-def story(evaluation: Evaluation | None, root: Path, **changes: object) -> Story:
+def story(evaluation: Evaluation | None, root: Path, **changes: object) -> ReportData:
     evaluations = {} if evaluation is None else {Precision.FP32: evaluation}
     told = {"manifest": manifest(), "notes": ("left out 2 exact copies",)} | changes
-    return Story(
+    return ReportData(
         held_out={Precision.FP32: HELD_OUT}, evaluations=evaluations, parity=Parity(4, 1e-5, 2e-5), root=root, **told
     )  # type: ignore[arg-type]
 

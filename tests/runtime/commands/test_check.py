@@ -31,9 +31,9 @@ from edge_runtime.config.station import HealthSettings, MetricsSettings, SourceS
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.model import load_model
 from edge_runtime.errors import ConfigError, EngineError
-from edge_runtime.monitoring.counters import Counters
+from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.prometheus import Metrics, Sample, serve_metrics
-from edge_runtime.records import Frame, Quiet
+from edge_runtime.records import Frame, NoFrame
 from edge_runtime.wire.states import State
 
 
@@ -119,7 +119,7 @@ def test_a_frames_name_may_have_braces(tmp_path):
     assert finding.text.startswith("deadline_ms 60000: judging part{7}.png takes ")
 
 
-@pytest.mark.parametrize("shot", [None, Quiet()])
+@pytest.mark.parametrize("shot", [None, NoFrame()])
 def test_a_source_that_gives_no_frame_is_wrong(tmp_path, shot):
     source = nullcontext(ScriptedSource(shot))
     s = station(tmp_path)
@@ -215,7 +215,7 @@ def test_a_metrics_port_that_is_taken_is_wrong_unless_this_very_station_answers_
         return list(check_metrics(station(tmp_path, metrics=MetricsSettings(port=port))))
 
     assert found(None) == []
-    metrics = Metrics("press", "1", lambda: Sample(Counters(), {}, State.READY, 0, "tiny-1.0", "fp32"), tmp_path)
+    metrics = Metrics("press", "1", lambda: Sample(CounterValues(), {}, State.READY, 0, "tiny-1.0", "fp32"), tmp_path)
     with serve_metrics(metrics, "127.0.0.1", 0) as port:
         assert [(f.text, f.rating) for f in found(port)] == [
             (f"metrics 127.0.0.1:{port}: this station runs, and answers there", Rating.OK)

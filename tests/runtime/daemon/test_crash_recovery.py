@@ -5,7 +5,7 @@ from tests.support.tiny_bundle import write_bundle
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.daemon.crash_recovery import answer_interrupted
 from edge_runtime.monitoring.clock import Clock
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.records import ErrorCode, Flag, Outcome
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import Trigger
@@ -16,7 +16,7 @@ def test_each_trigger_that_was_left_gets_one_error_verdict_and_only_once(tmp_pat
     with Spool(tmp_path) as spool:
         spool.accept(Trigger(7, 12, "PART-7"))
     for interrupted in (1, 0):
-        tally = Tally()
+        tally = Counters()
         with Spool(tmp_path) as spool:
             answer_interrupted(spool, bundle, tally, Clock(lambda: False, time_ns=lambda: 1_750_000_000_000_000_000))
             (verdict,) = spool.undelivered(1, 10, 10)

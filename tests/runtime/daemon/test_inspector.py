@@ -11,7 +11,7 @@ from tests.support.tiny_bundle import THRESHOLD, picture, write_bundle
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.daemon.model import load_model
 from edge_runtime.errors import EngineError, StorageError
-from edge_runtime.records import ErrorCode, Flag, LostFrame, Outcome, Precision, Quiet
+from edge_runtime.records import ErrorCode, FailedFrame, Flag, NoFrame, Outcome, Precision
 from edge_runtime.wire.commands import Command, Trigger
 from edge_runtime.wire.states import State
 
@@ -37,7 +37,7 @@ def test_a_verdict_says_what_it_was_judged_with(stage):
 
 
 def test_a_lost_frame_is_an_error_verdict_and_the_station_is_degraded_until_the_next(stage):
-    lost = LostFrame("a.png", time.monotonic_ns(), ErrorCode.FRAME_UNREADABLE, "no picture")
+    lost = FailedFrame("a.png", time.monotonic_ns(), ErrorCode.FRAME_UNREADABLE, "no picture")
     s = stage("free-running", lost, frame())
     assert s.step().decision.error is ErrorCode.FRAME_UNREADABLE
     assert s.status.conditions.last_error is ErrorCode.FRAME_UNREADABLE
@@ -188,7 +188,7 @@ def test_a_frame_that_came_before_and_one_of_before_the_trigger_are_errors(stage
 
 
 def test_a_quiet_camera_is_error_to_a_trigger_and_says_for_how_long(stage):
-    s = stage("triggered", Quiet(), deadline_ms=5000)
+    s = stage("triggered", NoFrame(), deadline_ms=5000)
     s.trigger()
     decision = s.step().decision
     assert (decision.error, decision.detail) == (

@@ -5,12 +5,12 @@ import logging
 import pytest
 from tests.support.sample_verdict import sample_verdict
 
-from edge_runtime.daemon.events import Inbox
-from edge_runtime.daemon.message_router import Reception
+from edge_runtime.daemon.events import EventQueue
+from edge_runtime.daemon.message_router import MessageRouter
 from edge_runtime.daemon.status import Status
-from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.errors import StorageError
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.wire.commands import Command, Reply, SeqRange, Trigger
 from edge_runtime.wire.topics import Topics
 
@@ -55,10 +55,10 @@ class RecordingAnswers:
 
 class Stage:
     def __init__(self):
-        self.publisher, self.inbox, self.tally = RecordingPublisher(), Inbox(), Tally()
+        self.publisher, self.inbox, self.tally = RecordingPublisher(), EventQueue(), Counters()
         self.spool, self.answers = RecordingSpool(self.publisher), RecordingAnswers()
-        self.desk, self.now_ns = TriggerDesk(12, 10, clock=lambda: 0.0), 5
-        self.reception = Reception(
+        self.desk, self.now_ns = TriggerGate(12, 10, clock=lambda: 0.0), 5
+        self.reception = MessageRouter(
             TOPICS,
             self.desk,
             self.spool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_runtime.daemon.status import Status
-from edge_runtime.daemon.trigger_gate import TriggerDesk
+from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.records import ErrorCode
 
 READY, DEGRADED = "state READY;000;", "state DEGRADED;104;the last verdict was ERROR"
@@ -16,7 +16,7 @@ class Line:
 
     def __init__(self):
         self.now_s, self.shown = 0.0, []
-        desk = TriggerDesk(12, 10, lambda: self.now_s)
+        desk = TriggerGate(12, 10, lambda: self.now_s)
         self.status = Status(self.shown.append, desk, True, lambda: self.now_s)
         self.status.note(started=True, self_test_passed=True)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.support.sample_verdict import sample_verdict
 
-from edge_runtime.daemon.trigger_gate import Answer, TriggerDesk
+from edge_runtime.daemon.trigger_gate import Answer, TriggerGate
 from edge_runtime.wire.commands import Reply, Trigger
 
 FIRST = Trigger(7, 12, "PART-00000000007")  # what sample_verdict answers
@@ -25,7 +25,7 @@ def clock():
 
 @pytest.fixture
 def desk(clock):
-    desk = TriggerDesk(recipe=12, window_s=10, clock=clock)
+    desk = TriggerGate(recipe=12, window_s=10, clock=clock)
     desk.open(True)
     return desk
 
@@ -38,7 +38,7 @@ def test_a_trigger_is_accepted_and_the_next_is_busy_until_it_is_settled(desk):
 
 
 def test_as_many_triggers_wait_as_the_queue_is_deep_and_the_next_is_busy(clock):
-    desk = TriggerDesk(recipe=12, window_s=10, clock=clock, depth=2)
+    desk = TriggerGate(recipe=12, window_s=10, clock=clock, depth=2)
     desk.open(True)
     assert [desk.offer(t).reply for t in (FIRST, SECOND, Trigger(9, 12, ""))] == [
         Reply.ACCEPTED,
@@ -91,7 +91,7 @@ def test_a_trigger_in_hand_is_remembered_however_long_it_takes(desk, clock):
 
 
 def test_verdicts_of_before_a_restart_are_remembered(clock):
-    desk = TriggerDesk(12, 10, clock, remembered=[sample_verdict()])
+    desk = TriggerGate(12, 10, clock, remembered=[sample_verdict()])
     assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from tests.support.station_stage import ScriptedSource, Stage, frame
 
-from edge_runtime.daemon.requests import Order
-from edge_runtime.daemon.trigger_modes import FreePace, HardwarePace, IntervalPace
-from edge_runtime.monitoring.counters import Tally
-from edge_runtime.records import ErrorCode, Frame, LostFrame, Outcome, Quiet
+from edge_runtime.daemon.requests import InspectionRequest
+from edge_runtime.daemon.trigger_modes import FreeRunningMode, HardwarePace, IntervalPace
+from edge_runtime.monitoring.counters import Counters
+from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame, Outcome
 from edge_runtime.wire.commands import Trigger
 
 MS = 1_000_000
@@ -25,7 +25,7 @@ def shot(sequence):
 
 
 def lost(sequence):
-    return LostFrame("", sequence * MS, ErrorCode.FRAME_SHORT, "half", sequence)
+    return FailedFrame("", sequence * MS, ErrorCode.FRAME_SHORT, "half", sequence)
 
 
 @pytest.fixture
@@ -34,38 +34,38 @@ def clock():
 
 
 def test_a_tick_comes_every_interval_and_those_that_pass_meanwhile_are_missed(clock):
-    tally = Tally()
+    tally = Counters()
     pace = IntervalPace(100, 50, tally, clock)
     first = pace.next_order()
     assert (first.arrived_ns, first.deadline_ns - first.arrived_ns) == (clock.now_ns, 50 * MS)
-    assert isinstance(pace.next_order(), Quiet)
+    assert isinstance(pace.next_order(), NoFrame)
     assert pace.wait_s() == pytest.approx(0.1)
     clock.now_ns += 350 * MS  # judging took that long: two ticks and a half are past
-    assert isinstance(pace.next_order(), Order)
+    assert isinstance(pace.next_order(), InspectionRequest)
     assert tally.sample(0).missed == 2
     assert pace.wait_s() == pytest.approx(0.05)  # the beat goes on where it was
 
 
 def test_free_running_takes_what_the_source_has_at_its_pace_and_does_not_catch_up(clock):
-    pace = FreePace(ScriptedSource(*map(shot, range(1, 6))), 1000, fps=10, clock_ns=clock)
+    pace = FreeRunningMode(ScriptedSource(*map(shot, range(1, 6))), 1000, fps=10, clock_ns=clock)
     assert pace.next_order().shot.frame.sequence == 1
-    assert isinstance(pace.next_order(), Quiet)
+    assert isinstance(pace.next_order(), NoFrame)
     assert pace.wait_s() == pytest.approx(0.1)
     clock.now_ns += 5_000 * MS
     assert pace.next_order().shot.frame.sequence == 2
-    assert isinstance(pace.next_order(), Quiet)
+    assert isinstance(pace.next_order(), NoFrame)
     clock.now_ns += 100 * MS
     assert pace.next_order().shot.frame.sequence == 3
 
 
 def test_a_free_running_source_that_falls_silent_gives_one_lost_frame(clock):
-    pace = FreePace(ScriptedSource(shot(1), *[Quiet()] * 4, shot(2), None), 1000, clock_ns=clock)
+    pace = FreeRunningMode(ScriptedSource(shot(1), *[NoFrame()] * 4, shot(2), None), 1000, clock_ns=clock)
     pace.next_order()
     found = []
     for _ in range(4):
         clock.now_ns += 600 * MS
         found.append(pace.next_order())
-    assert [type(order) for order in found] == [Quiet, Order, Quiet, Quiet]
+    assert [type(order) for order in found] == [NoFrame, InspectionRequest, NoFrame, NoFrame]
     assert found[1].shot.frame.error is ErrorCode.FRAME_MISSING
     assert "no frame within 1000 ms (deadline_ms): check camera" in found[1].shot.frame.detail
     assert pace.next_order().shot.frame.sequence == 2
@@ -73,11 +73,11 @@ def test_a_free_running_source_that_falls_silent_gives_one_lost_frame(clock):
 
 
 def test_the_camera_decides_and_its_frames_numbers_are_the_triggers(clock):
-    pace = HardwarePace(ScriptedSource(shot(100), Quiet(), lost(101), shot(102)), 50, 12, clock)
+    pace = HardwarePace(ScriptedSource(shot(100), NoFrame(), lost(101), shot(102)), 50, 12, clock)
     first, quiet, second, third = (pace.next_order() for _ in range(4))
     assert (first.trigger.trigger_id, first.trigger.recipe, first.arrived_ns) == (100, 12, 100 * MS)
     assert first.deadline_ns == 150 * MS  # counted from the exposure
-    assert isinstance(quiet, Quiet)
+    assert isinstance(quiet, NoFrame)
     assert (second.trigger.trigger_id, second.shot.frame.error) == (101, ErrorCode.FRAME_SHORT)
     assert third.trigger.trigger_id == 102
 
@@ -97,7 +97,7 @@ def test_a_camera_that_counts_anew_is_no_gap(clock, caplog):
 
 
 def test_a_station_triggered_by_hardware_answers_each_frame_and_takes_no_plc_triggers(tmp_path):
-    s = Stage(tmp_path, "hardware", frame(sequence=41), Quiet(), frame(spot=True, sequence=43, seed=2))
+    s = Stage(tmp_path, "hardware", frame(sequence=41), NoFrame(), frame(spot=True, sequence=43, seed=2))
     s.inspector.start()
     found = [s.step() for _ in range(3)]
     assert [(v.trigger_id, v.decision.outcome) for v in found] == [
@@ -111,7 +111,7 @@ def test_a_station_triggered_by_hardware_answers_each_frame_and_takes_no_plc_tri
 
 
 def test_a_station_at_intervals_judges_one_frame_a_tick(tmp_path):
-    s = Stage(tmp_path, "interval", frame(), frame(seed=2), Quiet(), interval_ms=10, deadline_ms=5000)
+    s = Stage(tmp_path, "interval", frame(), frame(seed=2), NoFrame(), interval_ms=10, deadline_ms=5000)
     s.inspector.start()
     found = [s.step(once=True) for _ in range(4)]
     assert [v and (v.trigger_id, v.decision.outcome, v.decision.error) for v in found] == [

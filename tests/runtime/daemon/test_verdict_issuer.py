@@ -10,7 +10,7 @@ import pytest
 from tests.support.station_stage import WAIT_S, frame
 
 from edge_runtime.daemon.events import Stop
-from edge_runtime.daemon.requests import Order, Shot, order_by_deadline, order_without_haste
+from edge_runtime.daemon.requests import Capture, InspectionRequest, order_by_deadline, order_without_haste
 from edge_runtime.errors import StorageError
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome
 from edge_runtime.wire.commands import Trigger
@@ -102,7 +102,9 @@ def test_a_free_running_frame_on_which_the_engine_hangs_is_error_too(stage, capl
     s = stage("free-running")
     s.engine.hangs = threading.Event()
     now_ns, shot = time.monotonic_ns(), frame()()
-    order = Order(None, now_ns, now_ns + 20_000_000, now_ns + 100_000_000, Shot(shot, now_ns))  # sooner than in earnest
+    order = InspectionRequest(
+        None, now_ns, now_ns + 20_000_000, now_ns + 100_000_000, Capture(shot, now_ns)
+    )  # sooner than in earnest
     with s.answers:
         s.answers.expect(order)
         s.inbox.put(order)
@@ -120,7 +122,7 @@ def test_a_free_running_frame_on_which_the_engine_hangs_is_error_too(stage, capl
 
 
 def test_a_free_running_engine_that_is_slower_than_the_deadline_hangs_only_after_ten_seconds(stage):
-    order = order_without_haste(arrived_ns=5, deadline_ms=6, shot=Shot(None, 5))
+    order = order_without_haste(arrived_ns=5, deadline_ms=6, shot=Capture(None, 5))
     assert (order.deadline_ms, order.is_binding) == (6, False)
     assert order.expires_ns - order.deadline_ns == 10_000_000_000
 

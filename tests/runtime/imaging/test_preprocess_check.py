@@ -8,12 +8,12 @@ import pytest
 from edge_runtime.errors import EngineError
 from edge_runtime.imaging import preprocess_check as prepare_proof
 from edge_runtime.imaging.preprocess import PREPROCESSING
-from edge_runtime.imaging.preprocess_check import CASES, DIGESTS, pattern, prepared_digests, prove_prepare
+from edge_runtime.imaging.preprocess_check import CASES, DIGESTS, check_preprocessing, pattern, prepared_digests
 
 
 def test_this_machine_prepares_as_the_one_where_the_hashes_were_taken() -> None:
     assert prepared_digests() == DIGESTS[PREPROCESSING]
-    prove_prepare()
+    check_preprocessing()
 
 
 def test_the_patterns_are_whole_numbers_and_no_two_cases_are_alike() -> None:
@@ -28,4 +28,4 @@ def test_other_pixels_are_an_error_that_names_the_sizes(monkeypatch: pytest.Monk
     other = (*DIGESTS[PREPROCESSING][:-1], "0" * 16)
     monkeypatch.setitem(prepare_proof.DIGESTS, PREPROCESSING, other)
     with pytest.raises(EngineError, match=r"other pixels than the host's \(\(256, 256\) to \(256, 256\)\)"):
-        prove_prepare()
+        check_preprocessing()

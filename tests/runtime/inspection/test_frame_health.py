@@ -6,7 +6,7 @@ import pytest
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.config.station import HealthSettings
-from edge_runtime.inspection.frame_checks import BLURRED, FIXED_LIMITS, frame_fault, limits_from_good, look_at
+from edge_runtime.inspection.frame_checks import BLURRED, FIXED_LIMITS, frame_fault, limits_from_good, measure_frame
 from edge_runtime.records import ErrorCode
 
 SIZE = 256
@@ -26,7 +26,7 @@ def part(seed, size=SIZE, noise=2.0, blur=0.0, light=1.0):
 
 @pytest.fixture(scope="module")
 def limits():
-    return limits_from_good([look_at(part(seed)) for seed in range(20)])
+    return limits_from_good([measure_frame(part(seed)) for seed in range(20)])
 
 
 def code(image, limits=FIXED_LIMITS):
@@ -46,15 +46,15 @@ def test_a_blurred_frame_is_out_of_focus_whatever_its_noise(limits, noise):
 
 @pytest.mark.parametrize("light", [0.7, 1.15])
 def test_focus_is_told_by_neither_light_nor_contrast(light):
-    bright, other = look_at(part(1, noise=0)), look_at(part(1, noise=0, light=light))
+    bright, other = measure_frame(part(1, noise=0)), measure_frame(part(1, noise=0, light=light))
     assert other.sharpness == pytest.approx(bright.sharpness, rel=0.02)  # whole grey values
 
 
 def test_what_changes_evenly_is_blurred_and_a_flat_frame_says_nothing():
     ramp = np.repeat(np.tile(np.arange(256, dtype=np.uint8), (256, 1))[..., None], 3, axis=2)
-    assert look_at(ramp).sharpness == pytest.approx(BLURRED, rel=0.07)  # noise is taken off that is none
-    assert look_at(np.full((256, 256, 3), 90, np.uint8)).sharpness is None
-    assert look_at(part(1, size=12)).sharpness is None  # too small to tell
+    assert measure_frame(ramp).sharpness == pytest.approx(BLURRED, rel=0.07)  # noise is taken off that is none
+    assert measure_frame(np.full((256, 256, 3), 90, np.uint8)).sharpness is None
+    assert measure_frame(part(1, size=12)).sharpness is None  # too small to tell
 
 
 @pytest.mark.parametrize("given", [FIXED_LIMITS, None])
@@ -84,7 +84,7 @@ def test_another_size_is_an_error_that_says_both(limits):
 
 
 def test_of_several_sizes_what_lies_between_and_a_bit_beyond_is_judged_and_the_rest_says_why():
-    several = limits_from_good([look_at(part(1)[:200]), look_at(part(2)[:220])])
+    several = limits_from_good([measure_frame(part(1)[:200]), measure_frame(part(2)[:220])])
     assert (several.height, several.width) == (None, None)
     assert [frame_fault(part(3)[:rows], several) for rows in (195, 200, 210, 220, 225)] == [None] * 5
     error, text = frame_fault(part(3)[:100], several)
@@ -99,33 +99,33 @@ def test_a_station_may_set_its_own_limits(limits):
     assert (own.height, own.brightness_low, own.sharpness_low) == (None, 0, 0)
     assert own.saturated_high == limits.saturated_high
     assert frame_fault(part(1, blur=9.0), own) is None
-    several = limits_from_good([look_at(part(1)), look_at(part(2, size=200))])
+    several = limits_from_good([measure_frame(part(1)), measure_frame(part(2, size=200))])
     assert code(part(3)[:20], several) is ErrorCode.FRAME_WRONG_SIZE
     assert frame_fault(part(3)[:20], HealthSettings(size=False, sharpness_low=0.0).applied_to(several)) is None
     assert HealthSettings().applied_to(limits) == limits
 
 
 def test_good_pictures_that_are_dark_white_or_blurred_set_limits_beyond_themselves():
-    looks = [look_at(part(seed, light=0.1, noise=0)) for seed in range(5)]
+    looks = [measure_frame(part(seed, light=0.1, noise=0)) for seed in range(5)]
     assert limits_from_good(looks).brightness_low < min(look.brightness for look in looks)
-    white = limits_from_good([look_at(np.full((64, 64, 3), 255, np.uint8))])
+    white = limits_from_good([measure_frame(np.full((64, 64, 3), 255, np.uint8))])
     assert white.saturated_high == 1.0
     assert frame_fault(np.full((64, 64, 3), 255, np.uint8), white) is None
-    blurred = limits_from_good([look_at(part(seed, blur=8.0, noise=0)) for seed in range(5)])
+    blurred = limits_from_good([measure_frame(part(seed, blur=8.0, noise=0)) for seed in range(5)])
     assert frame_fault(part(9, blur=8.0, noise=0), blurred) is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 700), (31, 33), (64, 64), (257, 511), (1200, 1600)])
 def test_frames_of_any_size_are_looked_at(shape):
     image = np.full((*shape, 3), (10, 130, 240), np.uint8)
-    look = look_at(image)
+    look = measure_frame(image)
     assert (look.height, look.width, look.saturated) == (*shape, 0.0)
     assert look.brightness == cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[0, 0]
 
 
 def test_the_share_of_white_counts_channel_values():
     image = np.full((64, 64, 3), (255, 252, 251), np.uint8)
-    assert look_at(image).saturated == pytest.approx(2 / 3)
+    assert measure_frame(image).saturated == pytest.approx(2 / 3)
 
 
 def test_a_bundle_without_limits_is_judged_as_ever():
@@ -138,5 +138,5 @@ def test_a_bundle_without_limits_is_judged_as_ever():
 def test_a_frame_of_nothing_but_noise_says_nothing_of_focus():
     random = np.random.default_rng(0)
     for _ in range(20):
-        look = look_at(random.integers(40, 80, (64, 64, 3), dtype=np.uint8))
+        look = measure_frame(random.integers(40, 80, (64, 64, 3), dtype=np.uint8))
         assert look.sharpness is None or look.sharpness >= 0

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from tests.support.sample_verdict import sample_verdict
 
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.records import Flag, Outcome
 from edge_runtime.wire.commands import Reply
 
 
 def test_every_sample_adds_up_while_others_count():
-    tally, done = Tally(), threading.Event()
+    tally, done = Counters(), threading.Event()
 
     def count():
         for n in range(3000):
@@ -31,7 +31,7 @@ def test_every_sample_adds_up_while_others_count():
 
 
 def test_late_missed_and_spooled_stand_in_their_places():
-    tally = Tally()
+    tally = Counters()
     tally.count(replace(sample_verdict(outcome=Outcome.OK), flags=Flag.LATE))
     tally.count_refused(Reply.BUSY)
     tally.count_missed(1)

@@ -8,13 +8,13 @@ import pytest
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.errors import ConfigError
-from edge_runtime.monitoring.counters import Counters
+from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.prometheus import STAGES, Metrics, Sample, serve_metrics, temperatures
 from edge_runtime.records import Outcome, Timings
 from edge_runtime.wire.commands import Reply
 from edge_runtime.wire.states import State
 
-COUNTERS = Counters(ok=5, nok=2, error=1, missed=3, late=1, spooled=4, discarded=6)
+COUNTERS = CounterValues(ok=5, nok=2, error=1, missed=3, late=1, spooled=4, discarded=6)
 SAMPLE = Sample(COUNTERS, {Reply.BUSY: 3, Reply.BADREQUEST: 7}, State.BUSY, 2, "screw-2", "fp16")
 
 

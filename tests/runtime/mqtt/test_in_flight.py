@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from edge_runtime.mqtt.in_flight import Outbox
+from edge_runtime.mqtt.in_flight import InFlight
 
 
 def test_a_verdict_is_delivered_when_all_its_records_are_confirmed():
-    outbox = Outbox(last_seq=0)
+    outbox = InFlight(last_seq=0)
     for mid in (1, 2, 3):
         outbox.add(mid, now_s=0.0, seq=41)
     outbox.add(4, now_s=0.0)
@@ -16,11 +16,11 @@ def test_a_verdict_is_delivered_when_all_its_records_are_confirmed():
 
 
 def test_a_confirmation_of_something_unknown_changes_nothing():
-    assert Outbox(0).confirm(99) == 0
+    assert InFlight(0).confirm(99) == 0
 
 
 def test_what_earlier_runs_left_and_what_is_postponed_is_backlog():
-    outbox = Outbox(last_seq=10)
+    outbox = InFlight(last_seq=10)
     assert outbox.has_backlog
     assert outbox.backlog == (1, 10)
     outbox.backlog_done_to(10)
@@ -31,7 +31,7 @@ def test_what_earlier_runs_left_and_what_is_postponed_is_backlog():
 
 
 def test_what_was_in_flight_when_the_connection_was_lost_is_backlog_again():
-    outbox = Outbox(last_seq=0)
+    outbox = InFlight(last_seq=0)
     outbox.add_live(7)
     for mid in (1, 2, 3):
         outbox.add(mid, now_s=0.0, seq=7)
@@ -43,7 +43,7 @@ def test_what_was_in_flight_when_the_connection_was_lost_is_backlog_again():
 
 
 def test_the_oldest_message_tells_how_long_the_broker_has_been_silent():
-    outbox = Outbox(0)
+    outbox = InFlight(0)
     assert outbox.waited_s(9.0) == 0
     outbox.add(1, now_s=1.0)
     outbox.add(2, now_s=3.0)
@@ -53,7 +53,7 @@ def test_the_oldest_message_tells_how_long_the_broker_has_been_silent():
 
 
 def test_a_refused_message_is_no_longer_waited_for_and_its_verdict_not_delivered():
-    outbox = Outbox(0)
+    outbox = InFlight(0)
     outbox.add_live(7)
     for mid in (1, 2):
         outbox.add(mid, now_s=0.0, seq=7)

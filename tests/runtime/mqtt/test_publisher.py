@@ -11,7 +11,7 @@ import pytest
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.errors import StorageError
-from edge_runtime.monitoring.counters import Tally
+from edge_runtime.monitoring.counters import Counters
 from edge_runtime.mqtt.connection import Confirmed, Down, Refused, Up
 from edge_runtime.mqtt.delivery import GIVE_UP_S, LIVE_WINDOW, MOMENT_S
 from edge_runtime.mqtt.publisher import Publisher
@@ -86,7 +86,7 @@ class Stage:
         self.clock = Clock()
         self.spool = Spool(folder)
         self.failures: queue.Queue[Exception] = queue.Queue()
-        self.tally = Tally()
+        self.tally = Counters()
         self.observed: list[Verdict] = []
         self.publisher = Publisher(
             *(TOPICS, self.spool, self.tally, 0.05, self.failures.put),

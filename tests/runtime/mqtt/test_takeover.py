@@ -4,7 +4,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_runtime.mqtt.takeover import TakeoverWatch
+from edge_runtime.mqtt.takeover import ClientIdConflict
 
 HINT = "; another client with the id edge-press-1 may be connected"
 
@@ -18,7 +18,7 @@ class Clock:
 
 @pytest.fixture
 def watch():
-    return TakeoverWatch("edge-press-1", Clock())
+    return ClientIdConflict("edge-press-1", Clock())
 
 
 def lasted(watch, seconds):

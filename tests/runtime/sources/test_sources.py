@@ -6,7 +6,7 @@ import pytest
 from tests.support.tiny_bundle import picture, write_pictures
 
 from edge_runtime.errors import SourceError
-from edge_runtime.records import ErrorCode, Frame, LostFrame
+from edge_runtime.records import ErrorCode, FailedFrame, Frame
 from edge_runtime.sources.protocol import open_source
 
 
@@ -41,7 +41,7 @@ def test_an_unreadable_picture_is_a_lost_frame_and_the_next_still_comes(tmp_path
         first, second, third = take(source)
     assert isinstance(first, Frame)
     assert isinstance(third, Frame)
-    assert isinstance(second, LostFrame)
+    assert isinstance(second, FailedFrame)
     assert (second.name, second.error) == ("0001.png", ErrorCode.FRAME_UNREADABLE)
     assert str(tmp_path / "0001.png") in second.detail
 
@@ -50,7 +50,7 @@ def test_a_picture_that_vanished_is_a_lost_frame(tmp_path):
     write_pictures(tmp_path, "oo")
     with open_source(f"folder://{tmp_path}") as source:
         (tmp_path / "0001.png").unlink()
-        assert [type(s) for s in take(source)] == [Frame, LostFrame]
+        assert [type(s) for s in take(source)] == [Frame, FailedFrame]
 
 
 def test_a_looping_folder_begins_again(tmp_path):
@@ -104,7 +104,7 @@ def test_a_video_that_was_cut_off_says_so_once(tmp_path):
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with open_source(f"video://{path}") as source:
         shots = take(source)
-    lost = [s for s in shots if isinstance(s, LostFrame)]
+    lost = [s for s in shots if isinstance(s, FailedFrame)]
     assert len(shots) < 40
     assert [s.error for s in lost] == [ErrorCode.FRAME_MISSING]
     assert f"ended after {len(shots) - 1} of 40 frames" in lost[0].detail

@@ -9,7 +9,7 @@ import pytest
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.records import AnomalyMap, Frame, Outcome
-from edge_runtime.storage.image_archive import FOLDER, Evidence
+from edge_runtime.storage.image_archive import FOLDER, ImageArchive
 
 
 def frame(seed=0, size=64):
@@ -32,7 +32,7 @@ def names(tmp_path):
 
 def test_the_picture_of_a_nok_and_its_map_are_kept_by_seq_and_the_hash_is_that_of_the_pixels(tmp_path):
     shot = frame()
-    with Evidence(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
         digest = keep(evidence, 41, shot=shot)
     assert names(tmp_path) == ["0000000041-NOK.map.png", "0000000041-NOK.png"]
     kept = cv2.imread(str(tmp_path / FOLDER / "0000000041-NOK.png"))
@@ -43,7 +43,7 @@ def test_the_picture_of_a_nok_and_its_map_are_kept_by_seq_and_the_hash_is_that_o
 
 
 def test_of_the_ok_only_every_nth_is_kept(tmp_path):
-    with Evidence(tmp_path, 1_000_000, 3, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 3, free_bytes=0) as evidence:
         digests = [bool(keep(evidence, seq, Outcome.OK)) for seq in range(1, 8)]
     assert digests == [False, False, True, False, False, True, False]
     assert names(tmp_path)[0] == "0000000003-OK.map.png"
@@ -51,15 +51,15 @@ def test_of_the_ok_only_every_nth_is_kept(tmp_path):
 
 @pytest.mark.parametrize(("max_bytes", "every_ok"), [(0, 1), (1_000_000, 0)])
 def test_nothing_is_kept_that_is_not_wanted(tmp_path, max_bytes, every_ok):
-    with Evidence(tmp_path, max_bytes, every_ok, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, max_bytes, every_ok, free_bytes=0) as evidence:
         assert keep(evidence, 1, Outcome.OK) == ""
 
 
 def test_when_the_quota_is_used_up_the_oldest_leave_also_those_of_an_earlier_run(tmp_path):
-    with Evidence(tmp_path, 60_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as evidence:
         for seq in (1, 2):
             keep(evidence, seq)
-    with Evidence(tmp_path, 60_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as evidence:
         for seq in range(3, 8):
             keep(evidence, seq)
     kept = [int(name[:10]) for name in names(tmp_path) if not name.endswith(".map.png")]
@@ -69,16 +69,16 @@ def test_when_the_quota_is_used_up_the_oldest_leave_also_those_of_an_earlier_run
 
 
 def test_when_verdicts_need_the_room_pictures_leave_and_none_is_promised(tmp_path):
-    with Evidence(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
         assert keep(evidence, 1)
-    with Evidence(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
         evidence.allow(0)
         assert keep(evidence, 2) == ""
         assert evidence.left_out == 1
 
 
 def test_on_a_disk_that_is_nearly_full_pictures_are_left_out_and_it_is_told_once(tmp_path, caplog):
-    with Evidence(tmp_path, 1_000_000, 0, free_bytes=1 << 62) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=1 << 62) as evidence:
         for seq in (1, 2, 3):
             keep(evidence, seq)
     assert names(tmp_path) == []
@@ -88,7 +88,7 @@ def test_on_a_disk_that_is_nearly_full_pictures_are_left_out_and_it_is_told_once
 
 def test_a_folder_that_cannot_be_written_stops_no_verdict(tmp_path, caplog):
     (tmp_path / FOLDER).write_text("in the way")
-    with Evidence(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
         keep(evidence, 1)
     assert "no pictures are kept, verdicts go on" in caplog.text
     assert evidence.left_out == 1
@@ -97,6 +97,6 @@ def test_a_folder_that_cannot_be_written_stops_no_verdict(tmp_path, caplog):
 def test_what_a_crash_left_half_written_goes(tmp_path):
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "0000000001-NOK.png.new").write_bytes(b"half")
-    with Evidence(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
         keep(evidence, 2)
     assert names(tmp_path) == ["0000000002-NOK.map.png", "0000000002-NOK.png"]

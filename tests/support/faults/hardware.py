@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.errors import EngineError
-from edge_runtime.records import Frame, Inspection, LostFrame, Quiet
+from edge_runtime.records import FailedFrame, Frame, Inspection, NoFrame
 from edge_runtime.sources.folder import FolderSource
 
 HANG_S = 4.0
@@ -48,14 +48,14 @@ def make_it_fail(control: Path) -> None:
             raise RuntimeError("made to break")
         return found
 
-    def failing_next_frame(self: FolderSource, within_s: float) -> Frame | LostFrame | Quiet | None:
+    def failing_next_frame(self: FolderSource, within_s: float) -> Frame | FailedFrame | NoFrame | None:
         fault = word()
         if fault == "camera hangs":
             control.write_text("")
             time.sleep(HANG_S)
         elif fault == "camera is silent":
             time.sleep(min(within_s, HANG_S))
-            return Quiet()
+            return NoFrame()
         return next_frame(self, within_s)
 
     setattr(OnnxruntimeEngine, "infer", failing_infer)  # noqa: B010  # mypy takes no other method for a method

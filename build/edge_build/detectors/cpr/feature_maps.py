@@ -20,7 +20,7 @@ from edge_build.detectors.backbones.backbone import Backbone
 from edge_build.detectors.cpr.foreground import Foreground
 from edge_build.detectors.cpr.matching import Direction
 from edge_build.detectors.cpr.model import LocalBranch
-from edge_build.detectors.cpr.scratch_arrays import Rooms
+from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.progress import Progress
 
 PICTURES_AT_ONCE = 4
@@ -33,7 +33,7 @@ class Maps:
     fine: Tensor
     coarse: Tensor
 
-    def room_for(self, count: int, rooms: Rooms) -> Maps:
+    def room_for(self, count: int, rooms: ScratchArrays) -> Maps:
         """Maps of the same shape for so many pictures, to be filled."""
         return Maps(*(_room(count, m.shape[1:], rooms) for m in (self.fine, self.coarse)))
 
@@ -43,7 +43,9 @@ class Maps:
             m[first : first + len(part)] = part
 
 
-def extract_maps(backbone: Backbone, pictures: NDArray[np.uint8], rooms: Rooms, what: str, progress: Progress) -> Maps:
+def extract_maps(
+    backbone: Backbone, pictures: NDArray[np.uint8], rooms: ScratchArrays, what: str, progress: Progress
+) -> Maps:
     """The maps of prepared pictures, uint8 BGR (n, H, W, 3); `what` is the name of the step for people."""
     kept: Maps | None = None
     with torch.inference_mode():
@@ -95,6 +97,6 @@ def device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _room(count: int, shape: Sequence[int], rooms: Rooms) -> Tensor:
+def _room(count: int, shape: Sequence[int], rooms: ScratchArrays) -> Tensor:
     channels, height, width = shape
     return torch.from_numpy(rooms.array((count, height, width, channels), np.float16)).permute(0, 3, 1, 2)

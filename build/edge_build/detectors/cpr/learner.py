@@ -29,10 +29,10 @@ from edge_build.detectors.cpr.foreground import Foreground, find_foreground
 from edge_build.detectors.cpr.matching import Direction, Match, bank_of
 from edge_build.detectors.cpr.model import FINE_REACH, STRIDES, Cpr, GlobalBranch
 from edge_build.detectors.cpr.references import references_allowed, select_references
-from edge_build.detectors.cpr.scratch_arrays import Rooms
+from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training import ROUNDS, Schedule, train
 from edge_build.detectors.cpr.training_pictures import PictureMaker, References
-from edge_build.detectors.cpr.training_set import Lessons, Plan
+from edge_build.detectors.cpr.training_set import Plan, TrainingSet
 from edge_build.detectors.cpr.training_state import Branches, TrainingState, bytes_from_state, new_state, restore
 from edge_build.detectors.cpr.validation import held_out_precision, held_out_rows
 from edge_build.detectors.defects.real import RealDefects
@@ -55,7 +55,7 @@ THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedParts:
     """What does not change with the references."""
 
     foreground: Foreground | None
@@ -104,9 +104,9 @@ class CprLearner:
         # coarser taps are compared as they are: what is trained needs no features of theirs
         shallow = load_backbone(settings.backbone, taps[: len(STRIDES)], settings.backbone_weights)
         self._seeing = shallow.to(self._device)
-        self._maps = extract_maps(self._seeing, self._pictures, Rooms(self._folder), "features", progress)
+        self._maps = extract_maps(self._seeing, self._pictures, ScratchArrays(self._folder), "features", progress)
         self._coarser = extract_directions(self._backbone, len(STRIDES), pictures, progress)
-        self._last: tuple[tuple[int, ...], Learned] | None = None
+        self._last: tuple[tuple[int, ...], LearnedParts] | None = None
 
     def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> Cpr:
         """The detector that learned from the chosen pictures, and compares with these and those known.
@@ -117,7 +117,7 @@ class CprLearner:
             self._last = (tuple(chosen), self._learned(tuple(chosen)))
         return self._composed(self._last[1], [*chosen, *known])
 
-    def _composed(self, learned: Learned, rows: Sequence[int]) -> Cpr:
+    def _composed(self, learned: LearnedParts, rows: Sequence[int]) -> Cpr:
         maps, part = self._maps, learned.foreground
         retrieval = retrieval_of(learned.codebook, maps, rows)
         rows, notes = self._kept(retrieval, rows), learned.notes
@@ -151,7 +151,7 @@ class CprLearner:
             return rows
         return [rows[place] for place in select_references(retrieval.histograms, count, self._seed, self._progress)]
 
-    def _learned(self, chosen: tuple[int, ...]) -> Learned:
+    def _learned(self, chosen: tuple[int, ...]) -> LearnedParts:
         maps, some = self._maps, chosen[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
         foreground, why = find_foreground(maps.fine[list(some)], self._settings.kind, self._seed)
         self._progress.say(why)
@@ -171,7 +171,7 @@ class CprLearner:
         )
         shown = np.linspace(0, self._settings.pool - 1, min(EXAMPLES, self._settings.pool)).round().astype(int)
         examples = tuple(maker.example(source) for source in Plan(maker, taught).sources(shown.tolist()))
-        return Learned(foreground, codebook, state.best_branches(), (why, *self._notes(state)), examples)
+        return LearnedParts(foreground, codebook, state.best_branches(), (why, *self._notes(state)), examples)
 
     def _train(
         self,
@@ -184,8 +184,8 @@ class CprLearner:
     ) -> None:
         fresh = -(-self._settings.pool // THOROUGH_FRESH) if self._thorough else 0
         rounds = state.step // schedule.round_steps
-        rooms = Rooms(self._folder)
-        lessons = Lessons(maker, taught, aside, self._settings.pool, fresh, rounds, rooms, self._progress)
+        rooms = ScratchArrays(self._folder)
+        lessons = TrainingSet(maker, taught, aside, self._settings.pool, fresh, rounds, rooms, self._progress)
         judge = partial(held_out_precision, references=self._maps, check=lessons.check, foreground=maker.foreground)
 
         def after_round(done: int) -> bool:

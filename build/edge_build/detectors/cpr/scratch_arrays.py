@@ -1,6 +1,6 @@
 """Room for large arrays: in memory as long as they are small, else in a file that nobody sees and that cannot remain.
 
-rooms = Rooms(Path("bundles/screw-1.unfinished"))
+rooms = ScratchArrays(Path("bundles/screw-1.unfinished"))
 array = rooms.array((1600, 80, 80, 24), np.float16)
 """
 
@@ -20,7 +20,7 @@ from edge_runtime.errors import StorageError
 MEMORY_BYTES = 3 << 29
 
 
-class Rooms:
+class ScratchArrays:
     """Gives arrays to fill; those that memory_bytes in all do not hold are on the disk, in `folder`."""
 
     def __init__(self, folder: Path, memory_bytes: int = MEMORY_BYTES) -> None:

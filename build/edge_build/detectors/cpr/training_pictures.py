@@ -22,7 +22,7 @@ from edge_build.detectors.backbones.backbone import Backbone
 from edge_build.detectors.cpr.feature_maps import Maps, see
 from edge_build.detectors.cpr.foreground import Foreground
 from edge_build.detectors.cpr.model import GlobalBranch
-from edge_build.detectors.cpr.scratch_arrays import Rooms
+from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.defects.real import RealDefects
 from edge_build.detectors.defects.synthetic import augmented, with_defect
 from edge_build.detectors.protocol import Example
@@ -93,7 +93,7 @@ class PictureMaker:
         self.foreground, self._textures, self._seed, self._defects = foreground, textures, seed, defects
         self.real = range(len(pictures) - len(defects or ()), len(pictures))  # rows of pictures of real defects
 
-    def pool(self, sources: Sequence[Source], rooms: Rooms, what: str, progress: Progress) -> Pool:
+    def pool(self, sources: Sequence[Source], rooms: ScratchArrays, what: str, progress: Progress) -> Pool:
         """One picture of each source; `what` is the name of the step for people."""
         count, (height, width) = len(sources), self._pictures.shape[1:3]
         references = self._references

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edge_build.detectors.cpr.scratch_arrays import Rooms
+from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training_pictures import PictureMaker, Source
 from edge_build.detectors.cpr.validation import COPIES
 from edge_build.progress import Progress
@@ -43,7 +43,7 @@ class Plan:
         return Source(row, number, defect, anywhere=True)
 
 
-class Lessons:
+class TrainingSet:
     """taught, aside: rows of good pictures to learn from and to judge with. count: pictures in the pool.
 
     fresh: how many of them are replaced by new ones after each round. rounds: how many are done already.
@@ -57,7 +57,7 @@ class Lessons:
         count: int,
         fresh: int,
         rounds: int,
-        rooms: Rooms,
+        rooms: ScratchArrays,
         progress: Progress,
     ) -> None:
         self._maker, self._count, self._fresh = maker, count, fresh

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_build.progress import Progress
 from edge_runtime.errors import ConfigError
-from edge_runtime.imaging.preprocess import prepare
+from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import PICTURE_SUFFIXES, read_picture
 
 MOST_TEXTURES = 300
@@ -32,4 +32,4 @@ def load_textures(
         )
     chosen = np.random.default_rng(seed).permutation(len(found))[:MOST_TEXTURES]
     paths = [found[index] for index in sorted(chosen)]
-    return [prepare(read_picture(path), height, width)[0] for path in progress.track("textures", paths)]
+    return [preprocess(read_picture(path), height, width)[0] for path in progress.track("textures", paths)]

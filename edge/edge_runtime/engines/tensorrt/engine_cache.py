@@ -128,7 +128,7 @@ class EngineFiles:
         path = self.path(key)
         if not path.exists():
             raise self._why_absent(key)
-        return self._believed(path, _facts(key))
+        return self.read_verified(path, _facts(key))
 
     def write(self, key: EngineKey, plan: bytes, ranges: str = "") -> Path:
         """Keep an engine, with its record. ranges: SHA-256 of those that its calibration gave. Raises StorageError;
@@ -178,7 +178,7 @@ class EngineFiles:
             )
         return record
 
-    def _believed(self, path: Path, facts: dict[str, str]) -> bytes:
+    def read_verified(self, path: Path, facts: dict[str, str]) -> bytes:
         for place in (self.folder, path):
             _require_safe(place)
         record = self.record(path)
@@ -196,7 +196,7 @@ class EngineFiles:
         if not path.exists():
             return b""
         try:
-            return self._believed(path, facts)
+            return self.read_verified(path, facts)
         except EngineDamagedError:
             self._set_aside(path)
             return b""

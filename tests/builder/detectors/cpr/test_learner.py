@@ -12,7 +12,7 @@ from tests.support.tiny_dataset import part
 
 from edge_build.detectors.cpr.feature_maps import extract_maps
 from edge_build.detectors.cpr.learner import CprLearner
-from edge_build.detectors.cpr.scratch_arrays import Rooms
+from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training_set import EVERY, Plan
 from edge_build.detectors.cpr.validation import held_out_rows
 from edge_build.detectors.defects.real import RealDefects
@@ -75,7 +75,7 @@ def test_features_are_the_same_in_memory_and_on_the_disk(tmp_path: Path) -> None
     backbone, pictures = made_backbone((2, 3)), made_pictures(6).numpy()
 
     held, mapped = (
-        extract_maps(backbone, pictures, Rooms(tmp_path, memory_bytes=limit), "features", SilentProgress())
+        extract_maps(backbone, pictures, ScratchArrays(tmp_path, memory_bytes=limit), "features", SilentProgress())
         for limit in (1 << 30, 0)
     )
 
