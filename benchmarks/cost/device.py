@@ -3,7 +3,7 @@
     python -m benchmarks.cost.device BUNDLE [--engine auto] [--precision fp16] [--engines DIR] [--seconds 20]
 
 Batch 1, golden pictures in turns, from a prepared picture in memory to score and map in memory. onnxruntime's CPU takes
-its turn in the same run, so that a busy or throttled device shows as one. docs/device.md says what to expect.
+its turn in the same run, so that a busy or throttled device shows as one. docs/how-to/jetson.md says what to expect.
 """
 
 from __future__ import annotations

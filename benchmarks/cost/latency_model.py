@@ -2,7 +2,7 @@
 
     python -m benchmarks.cost.latency_model BUNDLE [BUNDLE...] [--precision fp16] [--kernels]
 
-No device is needed, and none is measured: docs/latency-model.md says what the figures mean and what they rest on.
+No device is needed, and none is measured: docs/explanation/latency.md says what the figures mean and what they rest on.
 Two are given for each device: the bound, where every kernel runs at the device's peak; and an estimate, where each
 takes at least as long as the CPR paper's own figure leaves for one, scaled by the clocks.
 """

@@ -1,4 +1,4 @@
-"""Faults on real parts, counted: each figure of docs/reliability.md by one command.
+"""Faults on real parts, counted: each figure of docs/explanation/reliability.md by one command.
 
     .venv/bin/python -m benchmarks.reliability.faults kills --count 1000
     .venv/bin/python -m benchmarks.reliability.faults broker --count 200

@@ -3,9 +3,9 @@
     sudo .venv/bin/python -m benchmarks.reliability.under_systemd --work /dev/shm
 
 Boots this machine's own system once more in a container (an overlay that is thrown away), installs the package there as
-docs/operations.md says, and runs a station with a tiny bundle against a mosquitto that asks for a password. Needs root
-on Debian or Ubuntu with systemd-container, python3-venv and mosquitto, and pip's index. Prints a line for each promise
-and exits with 1 when one is broken. There is no GPU and no camera in it.
+docs/how-to/operate.md says, and runs a station with a tiny bundle against a mosquitto that asks for a password. Needs
+root on Debian or Ubuntu with systemd-container, python3-venv and mosquitto, and pip's index. Prints a line for each
+promise and exits with 1 when one is broken. There is no GPU and no camera in it.
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def selftest(
     engines: Annotated[Path, typer.Option(metavar="DIR", help="where `edge-build compile` put the engines")] = ENGINES,
     verbose: Annotated[bool, typer.Option("--verbose", help="why `auto` does not take TensorRT, in full")] = False,
 ) -> None:
-    """Prove that this device measures what the host measured; the exit code says what is missing (docs/device.md)."""
+    """Prove that this device measures what the host measured; the exit code says what is missing
+    (docs/how-to/jetson.md)."""
     from edge_runtime.bundle.reader import open_bundle
     from edge_runtime.commands.selftest import selftest as prove
     from edge_runtime.engines.selection import CALIBRATORS

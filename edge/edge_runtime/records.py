@@ -25,7 +25,10 @@ class Outcome(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Why a verdict is ERROR or a state is a fault. Three digits in the ASCII record; docs/mqtt.md lists them."""
+    """Why a verdict is ERROR or a state is a fault. Three digits in the ASCII record.
+
+    docs/reference/mqtt.md lists them.
+    """
 
     NONE = 0
     # 1xx: the frame

@@ -1,4 +1,4 @@
-"""The table of exit codes in docs/build.md, against every error of the code."""
+"""The table of exit codes in docs/reference/exit-codes.md, against every error of the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_build.cli import INTERRUPTED
 from edge_build.on_device.child_process import BUG
 from edge_runtime.errors import EdgeError
 
-PAGE = Path(__file__).parents[2] / "docs/build.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/exit-codes.md"
 DONE, WRONG_USE = 0, 2  # typer's
 
 

@@ -1,4 +1,4 @@
-"""The command, as docs/deploy.md shows it."""
+"""The command, as docs/how-to/deploy.md shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The import rule of docs/architecture.md: the device needs nothing of the host, and the packages look one way."""
+"""The import rule of docs/explanation/architecture.md.
+
+The device needs nothing of the host, and the packages look one way."""
 
 from __future__ import annotations
 

@@ -87,5 +87,5 @@ def require_provider(wanted: str, found: Sequence[str]) -> None:
     if wanted not in found:
         raise EngineError(
             f"onnxruntime {onnxruntime.__version__} does not bring up {wanted}, only {', '.join(found)}: install "
-            "onnxruntime-gpu and the CUDA and cuDNN that it asks for (docs/device.md), or choose another engine"
+            "onnxruntime-gpu and the CUDA and cuDNN that it asks for (docs/how-to/jetson.md), or choose another engine"
         )

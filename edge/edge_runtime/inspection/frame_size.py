@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from edge_runtime.bundle.manifest import FrameLimits, SizeRange
 
-MARGIN = 0.05  # of a side and of width / height, either way (docs/results.md, "Which frames are refused")
+MARGIN = 0.05  # of a side and of width / height, either way (docs/explanation/results.md, "Which frames are refused")
 
 
 def sizes_from_good(sizes: Sequence[tuple[int, int]]) -> SizeRange:

@@ -1,8 +1,8 @@
 """The station's state, as `/state` shows it. One pure function decides it from the conditions that hold.
 
 There are no transitions to forget: whatever happens changes a condition, and the same conditions always give the same
-state. The first rule of `report_from` that applies wins; docs/mqtt.md has them as a table, and which state may follow
-which as another.
+state. The first rule of `report_from` that applies wins; docs/reference/mqtt.md has them as a table, and which state
+may follow which as another.
 """
 
 from __future__ import annotations

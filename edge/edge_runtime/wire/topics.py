@@ -1,4 +1,4 @@
-"""The topics of a station: `ev1/<line>/<cell>/...`, version 1 of the MQTT contract (docs/mqtt.md)."""
+"""The topics of a station: `ev1/<line>/<cell>/...`, version 1 of the MQTT contract (docs/reference/mqtt.md)."""
 
 from __future__ import annotations
 

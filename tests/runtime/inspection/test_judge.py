@@ -174,7 +174,7 @@ def test_a_nok_whose_map_stays_below_its_threshold_still_shows_its_peak():
     anomaly_map[30:32, 40:42] = 4
     (region,) = decide(Inspection(11.0, anomaly_map), THRESHOLD, 64, 64).regions
     assert (region.x, region.y, region.width, region.height) == (40, 30, 2, 2)
-    assert region.peak == pytest.approx(4 / (4 + 8))  # below 0.5, as docs/mqtt.md says
+    assert region.peak == pytest.approx(4 / (4 + 8))  # below 0.5, as docs/reference/mqtt.md says
 
 
 def test_a_map_without_any_peak_has_no_region():

@@ -1,4 +1,4 @@
-"""docs/mqtt.md is what a PLC is programmed from: its tables must be what the code does."""
+"""docs/reference/mqtt.md is what a PLC is programmed from: its tables must be what the code does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_runtime.wire.verdict_ascii import encode_ascii
 from edge_runtime.wire.verdict_binary import encode_binary
 from edge_runtime.wire.verdict_json import encode_json
 
-PAGE = (Path(__file__).parents[3] / "docs/mqtt.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/reference/mqtt.md").read_text(encoding="utf-8")
 BYTES = {"u8": ">B", "u16": ">H", "u32": ">I", "f32": ">f", "16 bytes": ">16s"}
 
 

@@ -77,7 +77,7 @@ def is_possible(c):
 
 
 def test_the_transitions_are_those_that_the_page_shows():
-    page = (Path(__file__).parents[3] / "docs/mqtt.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/reference/mqtt.md").read_text(encoding="utf-8")
     lines = [line for line in page.split("### Which state may follow")[1].splitlines() if line.startswith("| `")]
     shown = {
         State(now.strip(" `")): {State(word.strip(" `")) for word in following.split(",") if word.strip(" `")}

@@ -1,6 +1,6 @@
 """A PLC as small as they come: a scan every 10 ms, a buffer of 100 bytes, no JSON, MQTT 3.1.1 by hand.
 
-It runs the handshake of docs/mqtt.md, decodes the binary record as the reference decoder does, rejects a part
+It runs the handshake of docs/reference/mqtt.md, decodes the binary record as the reference decoder does, rejects a part
 whose verdict does not come in its window, and counts what it saw. One part is in hand at a time.
 """
 
@@ -212,7 +212,7 @@ class Plc:
             self._due_s = time.monotonic() + RETRY_S
 
     def _take_verdict(self, record: bytes) -> None:
-        """FB_VerdictBin of docs/mqtt.md."""
+        """FB_VerdictBin of docs/reference/mqtt.md."""
         if len(record) != 64 or zlib.crc32(record[:60]) != int.from_bytes(record[60:], "big") or record[0] != 1:
             self.refused_records += 1
             return
