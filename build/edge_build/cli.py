@@ -220,22 +220,22 @@ def compile_bundle(
     from edge_build.on_device.compile import Settings, compile_engine
     from edge_build.on_device.implicit_int8 import ImplicitInt8
     from edge_runtime.bundle.reader import open_bundle
-    from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, machine_id
+    from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
     from edge_runtime.engines.tensorrt.stack import find_nvidia
 
     if implicit_calibration is not None and precision is not Precision.INT8:
         raise ConfigError("--implicit-calibration makes INT8 alone: give --precision int8, too")
     if implicit_calibration is None and calibration_pictures is not None:
         raise ConfigError("--calibration-pictures is for --implicit-calibration: the INT8 graph has its ranges in it")
-    opened, files, progress = open_bundle(bundle), EngineFiles(engines, machine_id()), progress_for_stderr()
+    opened, cache, progress = open_bundle(bundle), EngineCache(engines, machine_id()), progress_for_stderr()
     pictures = find_pictures(opened, calibration_pictures, progress) if calibration_pictures is not None else []
 
     def work() -> None:
         nvidia, implicit = find_nvidia(), None
         if implicit_calibration is not None:
-            implicit = ImplicitInt8(opened, implicit_calibration, pictures, nvidia, files)
+            implicit = ImplicitInt8(opened, implicit_calibration, pictures, nvidia, cache)
         for each in opened.manifest.graphs if precision is None else [precision]:
-            made = compile_engine(opened, each, nvidia, files, Settings(workspace, timing_cache), progress, implicit)
+            made = compile_engine(opened, each, nvidia, cache, Settings(workspace, timing_cache), progress, implicit)
             took = f"compiled in {made.seconds:.0f} s" if made.seconds else "was there already"
             print(f"{made.path}: {took}, {made.size / 1e6:.1f} MB; {made.engine} reproduces the golden pictures, "
                   f"largest deviation {made.deviation:.3f} of the tolerance")  # fmt: skip
@@ -248,7 +248,7 @@ def compile_bundle(
     except ChildFailedError as failed:  # it said why
         raise typer.Exit(failed.exit_code) from None
     finally:
-        files.remove_unfinished()  # of a child that was killed
+        cache.remove_unfinished()  # of a child that was killed
 
 
 @app.command("inspect")

@@ -1,6 +1,6 @@
 """From a bundle's graph to this device's engine: `edge-build compile`, run where the engine will serve.
 
-    compiled = compile_engine(bundle, Precision.FP16, nvidia, files, Settings(), progress)
+    compiled = compile_engine(bundle, Precision.FP16, nvidia, cache, Settings(), progress)
 
 It needs TensorRT and the bundle, and neither torch nor onnx. Precision lives in the graph: where TensorRT knows
 strongly typed networks (10 and later) it keeps every type as it is there. Version 8 does not know them: it gets the
@@ -20,7 +20,8 @@ from edge_build.progress import Progress
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.engines.golden import replay_golden, require_same_verdicts
 from edge_runtime.engines.tensorrt.engine import TensorrtEngine
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, EngineKey
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import (
     CompilerRefusedError,
     EngineAbsentError,
@@ -28,8 +29,7 @@ from edge_runtime.engines.tensorrt.errors import (
     GpuError,
     OutOfMemoryError,
 )
-from edge_runtime.engines.tensorrt.stack import Nvidia
-from edge_runtime.engines.tensorrt.tensorrt_log import collector
+from edge_runtime.engines.tensorrt.stack import Nvidia, message_collector
 from edge_runtime.errors import EngineError
 from edge_runtime.records import Precision
 
@@ -66,19 +66,19 @@ def compile_engine(
     bundle: Bundle,
     precision: Precision,
     nvidia: Nvidia,
-    files: EngineFiles,
+    cache: EngineCache,
     settings: Settings,
     progress: Progress,
     implicit: ImplicitInt8 | None = None,
 ) -> Compiled:
     """Compile one precision, keep it, load it, and prove it on the golden pictures.
 
-    An engine that is there and passes stays; one that does not fit is set aside and compiled anew. Raises
+    An engine that is there and passes stays; one that does not fit is set aside and compiled again. Raises
     CompilerRefusedError, OutOfMemoryError, or EngineError when the golden pictures are not reproduced; nothing that
     fails is left to be loaded. implicit: the FP32 graph, calibrated by TensorRT, in the place of the INT8 graph.
     """
     key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision) if implicit is None else implicit.key
-    found = _kept(bundle, nvidia, files, key, implicit, progress)
+    found = _kept(bundle, nvidia, cache, key, implicit, progress)
     if found is not None:
         return found
     started = time.monotonic()
@@ -86,12 +86,12 @@ def compile_engine(
     if implicit is not None:
         progress.say(f"INT8 by {implicit.source}")
     graph = bundle.graph(precision if implicit is None else Precision.FP32).read_bytes()
-    plan = _built(graph, nvidia, files, key, settings, implicit, progress)
-    path = files.write(key, plan, "" if implicit is None else implicit.ranges)
+    plan = _built(graph, nvidia, cache, key, settings, implicit, progress)
+    path = cache.write(key, plan, "" if implicit is None else implicit.ranges)
     try:
-        name, deviation = _proven(bundle, nvidia, files, key)
+        name, deviation = _proven(bundle, nvidia, cache, key)
     except EngineError as error:
-        progress.say(f"set aside: {files.set_aside(key)}")
+        progress.say(f"set aside: {cache.set_aside(key)}")
         if implicit is not None and not isinstance(error, GpuError):  # building again would give the same
             raise EngineError(f"{error}. {implicit.advice}") from error
         raise
@@ -101,29 +101,29 @@ def compile_engine(
 def _kept(
     bundle: Bundle,
     nvidia: Nvidia,
-    files: EngineFiles,
+    cache: EngineCache,
     key: EngineKey,
     implicit: ImplicitInt8 | None,
     progress: Progress,
 ) -> Compiled | None:
     """The engine that is there already, if it serves."""
     try:
-        path = files.path(key)
-        if implicit is not None and path.exists() and files.record(path).ranges != implicit.ranges:
+        path = cache.path(key)
+        if implicit is not None and path.exists() and cache.record(path).ranges != implicit.ranges:
             raise EngineDamagedError(f"{path.name} was compiled with other INT8 ranges")
-        name, deviation = _proven(bundle, nvidia, files, key)
+        name, deviation = _proven(bundle, nvidia, cache, key)
     except EngineAbsentError:
         return None
     except EngineError as error:
-        if files.path(key).exists():
-            progress.say(f"set aside as {files.set_aside(key).name}: {error}")
+        if cache.path(key).exists():
+            progress.say(f"set aside as {cache.set_aside(key).name}: {error}")
         return None
-    return Compiled(files.path(key), files.path(key).stat().st_size, name, deviation, 0.0)
+    return Compiled(cache.path(key), cache.path(key).stat().st_size, name, deviation, 0.0)
 
 
-def _proven(bundle: Bundle, nvidia: Nvidia, files: EngineFiles, key: EngineKey) -> tuple[str, float]:
+def _proven(bundle: Bundle, nvidia: Nvidia, cache: EngineCache, key: EngineKey) -> tuple[str, float]:
     """The engine's name and its deviation on the golden pictures."""
-    with TensorrtEngine(nvidia, files.read(key), key) as engine:
+    with TensorrtEngine(nvidia, cache.read(key), key) as engine:
         off = replay_golden(bundle, engine, key.precision)
         if key.calibration:
             require_same_verdicts(bundle, engine, key.precision)
@@ -133,19 +133,19 @@ def _proven(bundle: Bundle, nvidia: Nvidia, files: EngineFiles, key: EngineKey) 
 def _built(
     graph: bytes,
     nvidia: Nvidia,
-    files: EngineFiles,
+    cache: EngineCache,
     key: EngineKey,
     settings: Settings,
     implicit: ImplicitInt8 | None,
     progress: Progress,
 ) -> bytes:
-    trt, said = nvidia.trt, collector(nvidia.trt)
+    trt, messages = nvidia.trt, message_collector(nvidia.trt)
     try:
-        builder = trt.Builder(said)
+        builder = trt.Builder(messages)
     except TypeError as error:  # what pybind11 makes of a null pointer
-        raise CompilerRefusedError(f"TensorRT {trt.__version__} does not start: {_words(said)}") from error
+        raise CompilerRefusedError(f"TensorRT {trt.__version__} does not start: {messages.last_errors()}") from error
     network = builder.create_network(_network_flags(trt, weakly=implicit is not None))
-    parser = trt.OnnxParser(network, said)
+    parser = trt.OnnxParser(network, messages)
     if not parser.parse(graph):
         raise CompilerRefusedError(f"TensorRT {trt.__version__} does not take the graph: {_parser_errors(parser)}")
     config = builder.create_builder_config()
@@ -158,16 +158,16 @@ def _built(
     monitor = _monitor(trt, progress) if hasattr(config, "progress_monitor") else None
     if monitor is not None:
         config.progress_monitor = monitor
-    cache = _timing_cache(config, files.read_timing(key), progress) if settings.timing_cache else None
+    timing = _timing_cache(config, cache.read_timing(key), progress) if settings.timing_cache else None
     if implicit is None:
         plan = builder.build_serialized_network(network, config)
     else:
         plan = _built_calibrated(builder, network, config, nvidia, implicit)
     del monitor  # it had to live until here: TensorRT keeps no reference
     if plan is None:
-        raise _failure(nvidia, _words(said), settings)
-    if cache is not None:
-        files.write_timing(key, bytes(cache.serialize()))
+        raise _failure(nvidia, messages.last_errors(), settings)
+    if timing is not None:
+        cache.write_timing(key, bytes(timing.serialize()))
     return bytes(plan)
 
 
@@ -186,7 +186,7 @@ def _built_calibrated(builder: Any, network: Any, config: Any, nvidia: Nvidia, i
 
 
 def _network_flags(trt: Any, weakly: bool = False) -> int:
-    """Strongly typed where that is known, unless TensorRT is to choose; an explicit batch where that must be said."""
+    """Strongly typed where TensorRT has it and is not to choose itself; else the explicit batch that 8 asks for."""
     known = trt.NetworkDefinitionCreationFlag
     name = "STRONGLY_TYPED" if hasattr(known, "STRONGLY_TYPED") and not weakly else "EXPLICIT_BATCH"
     return 1 << int(getattr(known, name))
@@ -226,13 +226,13 @@ def _tensors(layer: Any) -> list[Any]:
 
 
 def _timing_cache(config: Any, content: bytes, progress: Progress) -> Any:
-    """What was measured before on this device; a cache that TensorRT does not take is begun anew."""
-    cache = config.create_timing_cache(content)
-    if cache is None or not config.set_timing_cache(cache, False):
-        progress.say("the timing cache does not fit this TensorRT: a new one is begun")
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, False)
-    return cache
+    """What was measured before on this device; a cache that TensorRT does not take is started again, empty."""
+    timing = config.create_timing_cache(content)
+    if timing is None or not config.set_timing_cache(timing, False):
+        progress.say("the timing cache does not fit this TensorRT: a new one is started")
+        timing = config.create_timing_cache(b"")
+        config.set_timing_cache(timing, False)
+    return timing
 
 
 def _monitor(trt: Any, progress: Progress) -> Any:
@@ -242,14 +242,14 @@ def _monitor(trt: Any, progress: Progress) -> Any:
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._steps: dict[str, int] = {}
-            self._said = time.monotonic()
+            self._last_said = time.monotonic()
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             self._steps[phase_name] = num_steps
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            if time.monotonic() - self._said >= SAY_EVERY_S:
-                self._said = time.monotonic()
+            if time.monotonic() - self._last_said >= SAY_EVERY_S:
+                self._last_said = time.monotonic()
                 progress.say(f"  {phase_name}: {step + 1} of {self._steps.get(phase_name, 0)}")
             return True  # go on
 
@@ -259,26 +259,22 @@ def _monitor(trt: Any, progress: Progress) -> Any:
     return Monitor()
 
 
-def _failure(nvidia: Nvidia, words: str, settings: Settings) -> GpuError:
-    """Out of memory is told apart: a person can do something about it."""
-    if not any(sign in words.lower() for sign in MEMORY_SIGNS):
-        hint = "; a larger --workspace may help" if "could not find any implementation" in words.lower() else ""
-        return CompilerRefusedError(f"TensorRT {nvidia.tensorrt_version} does not compile the graph: {words}{hint}")
+def _failure(nvidia: Nvidia, reason: str, settings: Settings) -> GpuError:
+    """Out of memory is an error of its own: a person can do something about it."""
+    if not any(sign in reason.lower() for sign in MEMORY_SIGNS):
+        hint = "; a larger --workspace may help" if "could not find any implementation" in reason.lower() else ""
+        return CompilerRefusedError(f"TensorRT {nvidia.tensorrt_version} does not compile the graph: {reason}{hint}")
     free, total = nvidia.free_memory()
     return OutOfMemoryError(
         f"compiling ran out of memory: {free // MEBIBYTE} MiB of {total // MEBIBYTE} are free now, and TensorRT was "
-        f"allowed a workspace of {settings.workspace_mb} MiB. {MAKE_ROOM} TensorRT said: {words}"
+        f"allowed a workspace of {settings.workspace_mb} MiB. {MAKE_ROOM} TensorRT logged: {reason}"
     )
 
 
 def _parser_errors(parser: Any) -> str:
     """Every error with its node; older versions do not know the node's name."""
-    said = []
+    found = []
     for error in (parser.get_error(number) for number in range(parser.num_errors)):
         node = error.node_name() if hasattr(error, "node_name") else f"node {error.node()}"
-        said.append(f"{node}: {' '.join(error.desc().split())}")
-    return " | ".join(said)
-
-
-def _words(said: Any) -> str:
-    return " | ".join(said.errors[-5:]) or "it gave no reason"
+        found.append(f"{node}: {' '.join(error.desc().split())}")
+    return " | ".join(found)

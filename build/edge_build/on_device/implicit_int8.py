@@ -1,7 +1,7 @@
 """How the FP32 graph becomes an INT8 engine without Q/DQ pairs: TensorRT calibrates, the plan says what may be INT8.
 
-    implicit = ImplicitInt8(bundle, Calibrator.ENTROPY, pictures, nvidia, files)
-    compile_engine(bundle, Precision.INT8, nvidia, files, settings, progress, implicit)
+    implicit = ImplicitInt8(bundle, Calibrator.ENTROPY, pictures, nvidia, cache)
+    compile_engine(bundle, Precision.INT8, nvidia, cache, settings, progress, implicit)
 
 Ranges come from the bundle (measured on the host), or from pictures that TensorRT is fed on this device; the latter are
 kept beside the engines. The network is weakly typed. Only what the bundle's INT8 graph has in INT8 may become INT8: its
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.trt_calibrator import implicit_calibrator, require_calibrators
 from edge_runtime.bundle.reader import Bundle
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.errors import CompilerRefusedError
 from edge_runtime.engines.tensorrt.implicit_int8 import PLAN, Calibrator, implicit_key
 from edge_runtime.engines.tensorrt.stack import Nvidia
@@ -39,18 +39,18 @@ class ImplicitInt8:
         calibrator: Calibrator,
         pictures: Sequence[NDArray[np.uint8]],
         nvidia: Nvidia,
-        files: EngineFiles,
+        cache: EngineCache,
     ) -> None:
         """pictures: uint8 (1, H, W, 3) each, prepared, to be fed to TensorRT; none: the bundle's ranges are used."""
         require_calibrators(nvidia.trt, calibrator)
         self.key = implicit_key(nvidia, bundle, calibrator)
-        self._nvidia, self._files, self._calibrator, self._pictures = nvidia, files, calibrator, pictures
+        self._nvidia, self._engines, self._calibrator, self._pictures = nvidia, cache, calibrator, pictures
         self._chosen = bundle.record(PLAN, Int8Plan, "a plan of INT8").quantised
         if not pictures:
             self._cache = (bundle.folder / calibrator.cache_file).read_bytes()
             self.source = f"the ranges in {calibrator.cache_file} of the bundle"
             return
-        self._cache = files.read_ranges(self.key)
+        self._cache = cache.read_ranges(self.key)
         fed = f"TensorRT's {calibrator.value} calibration on {len(pictures)} pictures"
         self.source = f"{fed}, as measured here before" if self._cache else fed
 
@@ -96,7 +96,7 @@ class ImplicitInt8:
         """Keep what TensorRT has measured, for the next time. Raises StorageError."""
         if not self._cache:
             self._cache = calibrator.cache
-            self._files.write_ranges(self.key, self._cache)
+            self._engines.write_ranges(self.key, self._cache)
 
 
 def may_be_int8(trt: Any, layers: Sequence[Any], chosen: frozenset[str]) -> frozenset[str]:

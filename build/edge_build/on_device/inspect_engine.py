@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, EngineKey
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import EngineDamagedError
-from edge_runtime.engines.tensorrt.stack import Nvidia
-from edge_runtime.engines.tensorrt.tensorrt_log import collector
+from edge_runtime.engines.tensorrt.stack import Nvidia, message_collector
 from edge_runtime.records import Precision
 
 
@@ -23,13 +23,13 @@ def engine_text(path: Path, find: Callable[[], Nvidia], machine_id: str, every_l
 
     Raises GpuError when this device did not write the engine, or cannot load it.
     """
-    files = EngineFiles(path.parent, machine_id)
-    record = files.record(path)
+    cache = EngineCache(path.parent, machine_id)
+    record = cache.record(path)
     key = EngineKey(
         *(record.graph_sha256, Precision(record.precision), record.tensorrt, record.gpu, record.compute),
         record.calibration,
     )
-    plan = files.read(key)
+    plan = cache.read(key)
     lines = [
         path.name,
         f"  {record.precision}{f' by {key.calibrator} calibration' if key.calibration else ''} of graph "
@@ -40,15 +40,15 @@ def engine_text(path: Path, find: Callable[[], Nvidia], machine_id: str, every_l
 
 
 def _layer_lines(nvidia: Nvidia, plan: bytes, key: EngineKey, every_layer: bool) -> Iterator[str]:
-    trt, said = nvidia.trt, collector(nvidia.trt)
+    trt, messages = nvidia.trt, message_collector(nvidia.trt)
     context = nvidia.cuda.Device(0).make_context()
     try:
-        runtime = trt.Runtime(said)
+        runtime = trt.Runtime(messages)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise EngineDamagedError(f"TensorRT does not load {key.stem}: {' | '.join(said.errors)}")
-        told = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-        layers = [_layer(entry) for entry in json.loads(told).get("Layers", ())]
+            raise EngineDamagedError(f"TensorRT does not load {key.stem}: {messages.last_errors()}")
+        description = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+        layers = [_layer(entry) for entry in json.loads(description).get("Layers", ())]
         del engine, runtime
     finally:
         context.detach()

@@ -1,6 +1,6 @@
 """Which engine serves, and why that one.
 
-    chosen = choose_engine(EngineKind.AUTO, bundle, Precision.FP32, EngineFiles(folder, machine_id))
+    chosen = choose_engine(EngineKind.AUTO, bundle, Precision.FP32, EngineCache(folder, machine_id))
     with chosen.engine as engine: ...
 
 `auto` takes TensorRT where it loads and reproduces the golden pictures, and otherwise onnxruntime on the CPU, whose
@@ -18,7 +18,8 @@ from edge_runtime.engines.golden import replay_golden
 from edge_runtime.engines.onnxruntime_engine import CPU, CUDA, TENSORRT, OnnxruntimeEngine
 from edge_runtime.engines.protocol import Engine, EngineKind
 from edge_runtime.engines.tensorrt.engine import TensorrtEngine
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, EngineKey, machine_id
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import DriverMissingError, GpuError
 from edge_runtime.engines.tensorrt.implicit_int8 import NOT_JUDGED, Calibrator, implicit_key
 from edge_runtime.engines.tensorrt.stack import Nvidia, find_nvidia
@@ -59,20 +60,20 @@ def choose_engine(
     if kind is EngineKind.AUTO:
         return _best(bundle, precision, engines, threads, find, identify)
     if kind in CALIBRATORS:
-        return _calibrated(CALIBRATORS[kind], bundle, precision, find, EngineFiles(engines, identify()))
+        return _calibrated(CALIBRATORS[kind], bundle, precision, find, EngineCache(engines, identify()))
     if kind is EngineKind.TENSORRT:
-        return Chosen(open_tensorrt(bundle, precision, find(), EngineFiles(engines, identify())), "as configured")
+        return Chosen(open_tensorrt(bundle, precision, find(), EngineCache(engines, identify())), "as configured")
     return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads, PROVIDERS[kind]), "as configured")
 
 
-def open_tensorrt(bundle: Bundle, precision: Precision, nvidia: Nvidia, files: EngineFiles) -> TensorrtEngine:
+def open_tensorrt(bundle: Bundle, precision: Precision, nvidia: Nvidia, cache: EngineCache) -> TensorrtEngine:
     """The engine that this device compiled of a bundle's graph. Raises GpuError."""
     key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision)
-    return TensorrtEngine(nvidia, files.read(key), key)
+    return TensorrtEngine(nvidia, cache.read(key), key)
 
 
 def _calibrated(
-    calibrator: Calibrator, bundle: Bundle, precision: Precision, find: Callable[[], Nvidia], files: EngineFiles
+    calibrator: Calibrator, bundle: Bundle, precision: Precision, find: Callable[[], Nvidia], cache: EngineCache
 ) -> Chosen:
     if precision is not Precision.INT8:
         raise ConfigError(
@@ -81,7 +82,7 @@ def _calibrated(
         )
     nvidia = find()
     key = implicit_key(nvidia, bundle, calibrator)
-    return Chosen(TensorrtEngine(nvidia, files.read(key), key), f"as configured; {NOT_JUDGED}")
+    return Chosen(TensorrtEngine(nvidia, cache.read(key), key), f"as configured; {NOT_JUDGED}")
 
 
 def _best(
@@ -94,7 +95,7 @@ def _best(
 ) -> Chosen:
     try:
         nvidia = find()
-        engine = open_tensorrt(bundle, precision, nvidia, EngineFiles(engines, identify()))
+        engine = open_tensorrt(bundle, precision, nvidia, EngineCache(engines, identify()))
         try:
             replay_golden(bundle, engine, precision)
         except BaseException:

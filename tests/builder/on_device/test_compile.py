@@ -15,7 +15,8 @@ from edge_build.on_device.child_process import ChildFailedError, in_child
 from edge_build.on_device.compile import Settings, compile_engine
 from edge_build.progress import SilentProgress
 from edge_runtime.bundle.reader import Bundle, open_bundle
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, EngineKey
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import CompilerRefusedError, OutOfMemoryError
 from edge_runtime.errors import ConfigError, EngineError
 from edge_runtime.records import Precision
@@ -39,18 +40,18 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> EngineFiles:
-    return EngineFiles(tmp_path / "engines", HERE)
+def files(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / "engines", HERE)
 
 
-def compiled(device: FakeDevice, bundle: Bundle, files: EngineFiles, said: Said | None = None, **settings: object):
+def compiled(device: FakeDevice, bundle: Bundle, files: EngineCache, said: Said | None = None, **settings: object):
     return compile_engine(
         bundle, Precision.FP32, device.nvidia(), files, Settings(**settings), said or SilentProgress()
     )
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_version_compiles_proves_and_keeps_an_engine(version: str, bundle: Bundle, files: EngineFiles) -> None:
+def test_every_version_compiles_proves_and_keeps_an_engine(version: str, bundle: Bundle, files: EngineCache) -> None:
     device = FakeDevice(version)
     made = compiled(device, bundle, files, workspace_mb=256)
 
@@ -63,7 +64,7 @@ def test_every_version_compiles_proves_and_keeps_an_engine(version: str, bundle:
     assert device.open_contexts == 0
 
 
-def test_an_engine_that_serves_is_not_compiled_again(bundle: Bundle, files: EngineFiles) -> None:
+def test_an_engine_that_serves_is_not_compiled_again(bundle: Bundle, files: EngineCache) -> None:
     first = compiled(FakeDevice("10.3"), bundle, files)
     content = first.path.read_bytes()
     device = FakeDevice("10.3")
@@ -76,8 +77,8 @@ def test_an_engine_that_serves_is_not_compiled_again(bundle: Bundle, files: Engi
 
 
 @pytest.mark.parametrize("damage", ["truncated", "another device's", "does not load"])
-def test_an_engine_that_does_not_fit_is_set_aside_and_compiled_anew(
-    damage: str, bundle: Bundle, files: EngineFiles
+def test_an_engine_that_does_not_fit_is_set_aside_and_compiled_again(
+    damage: str, bundle: Bundle, files: EngineCache
 ) -> None:
     device, said = FakeDevice("10.3"), Said()
     first = compiled(device, bundle, files)
@@ -85,7 +86,7 @@ def test_an_engine_that_does_not_fit_is_set_aside_and_compiled_anew(
         first.path.write_bytes(first.path.read_bytes()[:-1])
     elif damage == "another device's":
         first.path.unlink()
-        compiled(device, bundle, EngineFiles(files.folder, HERE[::-1]))
+        compiled(device, bundle, EngineCache(files.folder, HERE[::-1]))
     else:
         key_bytes = first.path.read_bytes()
         device.loads_with = ["Version tag does not match"]
@@ -102,13 +103,13 @@ def test_an_engine_that_does_not_fit_is_set_aside_and_compiled_anew(
     assert compiled(device, bundle, files).seconds == 0.0
 
 
-def test_another_version_compiles_its_own_beside_it(bundle: Bundle, files: EngineFiles) -> None:
+def test_another_version_compiles_its_own_beside_it(bundle: Bundle, files: EngineCache) -> None:
     paths = {compiled(FakeDevice(version), bundle, files).path for version in VERSIONS}
     assert len(paths) == len(VERSIONS)
     assert all(path.exists() for path in paths)
 
 
-def test_the_timing_cache_is_kept_for_the_next_graph(bundle: Bundle, files: EngineFiles) -> None:
+def test_the_timing_cache_is_kept_for_the_next_graph(bundle: Bundle, files: EngineCache) -> None:
     first = compiled(FakeDevice("10.3"), bundle, files)
     first.path.unlink()
     device = FakeDevice("10.3")
@@ -116,23 +117,23 @@ def test_the_timing_cache_is_kept_for_the_next_graph(bundle: Bundle, files: Engi
     assert device.offered_cache == b"measured by 10.3.0"
 
 
-def test_a_timing_cache_that_tensorrt_does_not_take_is_begun_anew(bundle: Bundle, files: EngineFiles) -> None:
+def test_a_timing_cache_that_tensorrt_does_not_take_is_started_again(bundle: Bundle, files: EngineCache) -> None:
     device, said = FakeDevice("10.3"), Said()
     key = compiled(device, bundle, files)
     key.path.unlink()
     timing = next(files.folder.glob("*.timing"))
     files.write_timing(EngineKey.of(device.nvidia(), "0" * 64, Precision.FP32), b"of another driver")
     compiled(device, bundle, files, said)
-    assert "the timing cache does not fit this TensorRT: a new one is begun" in said.lines
+    assert "the timing cache does not fit this TensorRT: a new one is started" in said.lines
     assert timing.read_bytes() == b"measured by 10.3.0"
 
 
-def test_without_a_timing_cache_none_is_written(bundle: Bundle, files: EngineFiles) -> None:
+def test_without_a_timing_cache_none_is_written(bundle: Bundle, files: EngineCache) -> None:
     compiled(FakeDevice("10.3"), bundle, files, timing_cache=False)
     assert list(files.folder.glob("*.timing")) == []
 
 
-def test_a_graph_that_the_parser_refuses_is_told_with_its_node(tmp_path: Path, files: EngineFiles) -> None:
+def test_a_graph_that_the_parser_refuses_is_told_with_its_node(tmp_path: Path, files: EngineCache) -> None:
     broken = tiny_graph().replace(b"ReduceMax", b"ReduceMxx")
     for version, node in (("8.6", "node 7"), ("10.3", "the-node")):
         bundle = open_bundle(write_bundle(tmp_path / version, graph=broken))
@@ -141,7 +142,7 @@ def test_a_graph_that_the_parser_refuses_is_told_with_its_node(tmp_path: Path, f
     assert not files.folder.exists()
 
 
-def test_running_out_of_memory_says_how_much_there_was_and_what_to_do(bundle: Bundle, files: EngineFiles) -> None:
+def test_running_out_of_memory_says_how_much_there_was_and_what_to_do(bundle: Bundle, files: EngineCache) -> None:
     device = FakeDevice("10.3")
     device.build_fails_with = ["Error Code 2: OutOfMemory (Requested size was 2147483648 bytes.)"]
     with pytest.raises(OutOfMemoryError) as refused:
@@ -154,14 +155,14 @@ def test_running_out_of_memory_says_how_much_there_was_and_what_to_do(bundle: Bu
     assert refused.value.exit_code == 88
 
 
-def test_what_the_compiler_says_is_in_the_error(bundle: Bundle, files: EngineFiles) -> None:
+def test_what_the_compiler_says_is_in_the_error(bundle: Bundle, files: EngineCache) -> None:
     device = FakeDevice("10.3")
     device.build_fails_with = ["Error Code 10: Could not find any implementation for node {ForeignNode[/a.../b]}."]
     with pytest.raises(CompilerRefusedError, match=r"Could not find any implementation.*a larger --workspace may help"):
         compiled(device, bundle, files)
 
 
-def test_an_engine_that_does_not_reproduce_the_golden_pictures_is_set_aside(tmp_path: Path, files: EngineFiles) -> None:
+def test_an_engine_that_does_not_reproduce_the_golden_pictures_is_set_aside(tmp_path: Path, files: EngineCache) -> None:
     bundle, said = open_bundle(write_bundle(tmp_path / "wrong", golden_score=10.0)), Said()
     with pytest.raises(EngineError, match="self-test failed: TensorRT"):
         compiled(FakeDevice("10.3"), bundle, files, said)
@@ -170,7 +171,7 @@ def test_an_engine_that_does_not_reproduce_the_golden_pictures_is_set_aside(tmp_
 
 
 @pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
-def test_version_8_is_held_to_the_types_of_the_graph(tmp_path: Path, precision: Precision, files: EngineFiles) -> None:
+def test_version_8_is_held_to_the_types_of_the_graph(tmp_path: Path, precision: Precision, files: EngineCache) -> None:
     """The made-up network of a graph that is named fp16 or int8 has layers of these types."""
     graph = tiny_graph().replace(b"tiny", precision.value.encode())
     bundle = open_bundle(write_bundle(tmp_path / "bundle", graph=graph))
@@ -184,7 +185,7 @@ def test_version_8_is_held_to_the_types_of_the_graph(tmp_path: Path, precision: 
         assert device.constrained == {"other conv": "HALF"}  # the rest becomes one INT8 layer
 
 
-def test_newer_versions_need_no_flags_for_types(tmp_path: Path, files: EngineFiles) -> None:
+def test_newer_versions_need_no_flags_for_types(tmp_path: Path, files: EngineCache) -> None:
     bundle = open_bundle(write_bundle(tmp_path / "bundle", graph=tiny_graph().replace(b"tiny", b"int8")))
     for version in VERSIONS[1:]:
         device = FakeDevice(version)

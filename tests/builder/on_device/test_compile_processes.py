@@ -15,7 +15,7 @@ from tests.support.fake_nvidia import VERSIONS
 from tests.support.fake_stack import MARK, Mishap, write_stack
 from tests.support.tiny_bundle import write_bundle
 
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, machine_id
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
 
 COMMAND = [sys.executable, "-c", "from edge_build.cli import main; main()", "compile"]
 LIMIT_S = 60
@@ -48,7 +48,7 @@ def test_a_bundle_becomes_a_sealed_engine_and_says_how_far_it_is(tmp_path: Path,
     assert said[0].startswith(f"compiling tiny-1.0 fp32 for Orin with TensorRT {version}")
     progress = ["  Building: 1 of 2", "  Building: 2 of 2"] if version != "8.6" else []  # 8.6 has no monitor
     assert said[1:] == progress
-    record = EngineFiles(tmp_path / "engines", machine_id()).record(engine)  # its seal is this machine's
+    record = EngineCache(tmp_path / "engines", machine_id()).record(engine)  # its seal is this machine's
     assert (record.length, record.precision) == (engine.stat().st_size, "fp32")
     assert {Path(name).suffix for name in left_in(tmp_path)} == {".engine", ".json", ".timing"}
 

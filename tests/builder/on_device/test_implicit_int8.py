@@ -18,7 +18,7 @@ from edge_build.progress import SilentProgress
 from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.engines.protocol import EngineKind
 from edge_runtime.engines.selection import choose_engine
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.errors import CompilerRefusedError, EngineAbsentError, WrongVersionError
 from edge_runtime.engines.tensorrt.implicit_int8 import Calibrator
 from edge_runtime.errors import BundleError, ConfigError, EngineError
@@ -39,14 +39,14 @@ def bundle(tmp_path: Path, pictures: Path) -> Bundle:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> EngineFiles:
-    return EngineFiles(tmp_path / "engines", HERE)
+def files(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / "engines", HERE)
 
 
 def compiled(
     device: FakeDevice,
     bundle: Bundle,
-    files: EngineFiles,
+    files: EngineCache,
     calibrator: Calibrator = Calibrator.ENTROPY,
     folder: Path | None = None,
 ) -> Compiled:
@@ -58,7 +58,7 @@ def compiled(
 @pytest.mark.parametrize("version", WITH_CALIBRATORS)
 @pytest.mark.parametrize(("calibrator", "cache"), [(Calibrator.ENTROPY, ENTROPY), (Calibrator.MINMAX, MINMAX)])
 def test_the_fp32_graph_is_compiled_weakly_typed_with_the_bundles_ranges(
-    version: str, calibrator: Calibrator, cache: bytes, bundle: Bundle, files: EngineFiles
+    version: str, calibrator: Calibrator, cache: bytes, bundle: Bundle, files: EngineCache
 ) -> None:
     device = FakeDevice(version)
     made = compiled(device, bundle, files, calibrator)
@@ -74,7 +74,7 @@ def test_the_fp32_graph_is_compiled_weakly_typed_with_the_bundles_ranges(
     assert device.open_contexts == 0
 
 
-def test_only_what_the_plan_has_in_int8_may_be_int8(bundle: Bundle, files: EngineFiles) -> None:
+def test_only_what_the_plan_has_in_int8_may_be_int8(bundle: Bundle, files: EngineCache) -> None:
     """Convolutions that stay in floats, x * x, distances and top-K are held to FP32; whole numbers are left alone."""
     device = FakeDevice("10.3")
     compiled(device, bundle, files)
@@ -85,7 +85,7 @@ def test_only_what_the_plan_has_in_int8_may_be_int8(bundle: Bundle, files: Engin
 
 @pytest.mark.parametrize("version", WITH_CALIBRATORS)
 def test_pictures_are_fed_once_and_what_came_of_them_is_kept(
-    version: str, bundle: Bundle, files: EngineFiles, pictures: Path
+    version: str, bundle: Bundle, files: EngineCache, pictures: Path
 ) -> None:
     device = FakeDevice(version)
     first = compiled(device, bundle, files, folder=pictures)
@@ -109,7 +109,7 @@ def test_pictures_are_fed_once_and_what_came_of_them_is_kept(
 
 
 def test_ranges_that_were_changed_are_set_aside_and_measured_anew(
-    bundle: Bundle, files: EngineFiles, pictures: Path
+    bundle: Bundle, files: EngineCache, pictures: Path
 ) -> None:
     made = compiled(FakeDevice("10.3"), bundle, files, folder=pictures)
     (kept,) = files.folder.glob("*.calibration")
@@ -123,7 +123,7 @@ def test_ranges_that_were_changed_are_set_aside_and_measured_anew(
     assert kept.with_name(kept.name + ".aside").exists()
 
 
-def test_other_ranges_take_the_place_of_the_engine_before(bundle: Bundle, files: EngineFiles, pictures: Path) -> None:
+def test_other_ranges_take_the_place_of_the_engine_before(bundle: Bundle, files: EngineCache, pictures: Path) -> None:
     first = compiled(FakeDevice("10.3"), bundle, files)
     second = compiled(FakeDevice("10.3"), bundle, files, folder=pictures)
     assert second.seconds > 0
@@ -132,7 +132,7 @@ def test_other_ranges_take_the_place_of_the_engine_before(bundle: Bundle, files:
 
 
 def test_the_engines_of_the_int8_graph_and_of_each_calibrator_are_never_loaded_for_one_another(
-    bundle: Bundle, files: EngineFiles
+    bundle: Bundle, files: EngineCache
 ) -> None:
     device = FakeDevice("10.3")
 
@@ -157,7 +157,7 @@ def test_the_engines_of_the_int8_graph_and_of_each_calibrator_are_never_loaded_f
 
 
 def test_a_bundle_that_was_calibrated_again_does_not_get_the_engine_before(
-    tmp_path: Path, bundle: Bundle, files: EngineFiles
+    tmp_path: Path, bundle: Bundle, files: EngineCache
 ) -> None:
     """`edge-build calibrate` leaves the FP32 graph as it is, to the byte."""
     compiled(FakeDevice("10.3"), bundle, files)
@@ -177,7 +177,7 @@ def test_a_bundle_that_was_calibrated_again_does_not_get_the_engine_before(
     "changed", [{"threshold": {"score": 100.0}}, {"golden": [{"score": 90.0}, {}]}], ids=["threshold", "golden score"]
 )
 def test_verdicts_that_no_engine_was_held_against_need_an_engine_of_their_own(
-    tmp_path: Path, bundle: Bundle, files: EngineFiles, changed: dict
+    tmp_path: Path, bundle: Bundle, files: EngineCache, changed: dict
 ) -> None:
     """`edge-build calibrate --false-reject` copies graphs and calibration to the byte."""
     compiled(FakeDevice("10.3"), bundle, files)
@@ -194,19 +194,19 @@ def test_verdicts_that_no_engine_was_held_against_need_an_engine_of_their_own(
         )
 
 
-def test_version_11_cannot_calibrate_and_says_what_to_do(bundle: Bundle, files: EngineFiles) -> None:
+def test_version_11_cannot_calibrate_and_says_what_to_do(bundle: Bundle, files: EngineCache) -> None:
     with pytest.raises(WrongVersionError, match=r"TensorRT 11.* has no IInt8EntropyCalibrator2 any more.*INT8 graph"):
         compiled(FakeDevice("11.4"), bundle, files)
     assert not files.folder.exists()
 
 
-def test_it_is_no_way_around_the_gate(tmp_path: Path, files: EngineFiles) -> None:
+def test_it_is_no_way_around_the_gate(tmp_path: Path, files: EngineCache) -> None:
     bundle = open_bundle(write_bundle(tmp_path / "bundle"))
     with pytest.raises(BundleError, match="the precision gate has not let INT8 in"):
         compiled(FakeDevice("10.3"), bundle, files)
 
 
-def test_an_engine_that_changes_a_golden_verdict_is_not_used(tmp_path: Path, files: EngineFiles) -> None:
+def test_an_engine_that_changes_a_golden_verdict_is_not_used(tmp_path: Path, files: EngineCache) -> None:
     """The golden good picture is 79 and INT8's own value 129, over the threshold: within the tolerance, and wrong."""
     bundle = open_bundle(write_calibrated_bundle(tmp_path / "bundle", golden_score=129.0))
     with pytest.raises(EngineError, match=r"changes the verdict on golden/0\.png: .* the threshold is 128") as refused:
@@ -215,7 +215,7 @@ def test_an_engine_that_changes_a_golden_verdict_is_not_used(tmp_path: Path, fil
     assert list(files.folder.glob("*.engine")) == []
 
 
-def test_a_network_without_the_plans_names_is_refused(tmp_path: Path, bundle: Bundle, files: EngineFiles) -> None:
+def test_a_network_without_the_plans_names_is_refused(tmp_path: Path, bundle: Bundle, files: EngineCache) -> None:
     device = FakeDevice("10.3")
     implicit = ImplicitInt8(bundle, Calibrator.ENTROPY, [], device.nvidia(), files)
     implicit._chosen = frozenset({"/renamed/Conv"})
@@ -236,6 +236,6 @@ def test_pictures_that_are_missing_or_others_are_named_all_at_once(bundle: Bundl
     assert refused.value.exit_code == 78
 
 
-def test_the_calibrated_engine_is_for_int8_alone(bundle: Bundle, files: EngineFiles) -> None:
+def test_the_calibrated_engine_is_for_int8_alone(bundle: Bundle, files: EngineCache) -> None:
     with pytest.raises(ConfigError, match="tensorrt-minmax computes in INT8, and fp32 is asked for"):
         choose_engine(EngineKind.TENSORRT_MINMAX, bundle, Precision.FP32, files.folder, identify=lambda: HERE)

@@ -16,7 +16,7 @@ from edge_build.on_device.inspect_engine import engine_text
 from edge_build.progress import SilentProgress
 from edge_build.workflows.inspect_bundle import bundle_text
 from edge_runtime.bundle.reader import open_bundle
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.errors import EngineDamagedError
 from edge_runtime.records import Precision
 
@@ -51,7 +51,7 @@ def test_a_bundle_can_be_compiled_without_a_gpu(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_engine_is_told_by_its_layers_on_every_version(tmp_path: Path, version: str) -> None:
     device, bundle = FakeDevice(version), open_bundle(write_bundle(tmp_path / "bundle"))
-    files = EngineFiles(tmp_path / "engines", HERE)
+    files = EngineCache(tmp_path / "engines", HERE)
     made = compile_engine(bundle, Precision.FP32, device.nvidia(), files, Settings(), SilentProgress())
 
     text = engine_text(made.path, device.nvidia, HERE)
@@ -64,7 +64,7 @@ def test_an_engine_is_told_by_its_layers_on_every_version(tmp_path: Path, versio
 
 def test_an_engine_that_another_device_wrote_is_not_opened(tmp_path: Path) -> None:
     device, bundle = FakeDevice("10.3"), open_bundle(write_bundle(tmp_path / "bundle"))
-    files = EngineFiles(tmp_path / "engines", HERE)
+    files = EngineCache(tmp_path / "engines", HERE)
     made = compile_engine(bundle, Precision.FP32, device.nvidia(), files, Settings(), SilentProgress())
     with pytest.raises(EngineDamagedError, match="was not written by this device"):
         engine_text(made.path, device.nvidia, HERE[::-1])

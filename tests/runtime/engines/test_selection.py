@@ -9,7 +9,8 @@ from tests.support.tiny_bundle import picture, tiny_graph, write_bundle
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.engines.protocol import EngineKind
 from edge_runtime.engines.selection import choose_engine
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, EngineKey
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import DriverMissingError, EngineAbsentError, EngineDamagedError
 from edge_runtime.errors import ConfigError, EngineError
 from edge_runtime.records import Precision
@@ -27,7 +28,7 @@ class Place:
         if graph is not None:
             key = EngineKey.of(self.device.nvidia(), self.bundle.graph_sha256(Precision.FP32), Precision.FP32)
             plan = b'{"tensorrt": "10.3.0", "gpu": "Orin"}\0' + graph
-            EngineFiles(self.engines, HERE).write(key, plan)
+            EngineCache(self.engines, HERE).write(key, plan)
 
     def choose(self, kind, find=None):
         return choose_engine(

@@ -1,7 +1,7 @@
 """The engine of a device: TensorRT on its GPU, through pycuda.
 
     nvidia = find_nvidia()
-    with TensorrtEngine(nvidia, files.read(key), key) as engine:
+    with TensorrtEngine(nvidia, cache.read(key), key) as engine:
         inspection = engine.infer(picture)
 
 It has a CUDA context of its own, one stream, and one pinned buffer for each tensor, all made once. On a Jetson, where
@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.engines.tensorrt.cuda_graph import CaptureRefusedError, CudaGraph
-from edge_runtime.engines.tensorrt.engine_cache import EngineKey
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import COMPILE, EngineDamagedError, OutOfMemoryError, WrongVersionError
-from edge_runtime.engines.tensorrt.stack import Nvidia
-from edge_runtime.engines.tensorrt.tensorrt_log import collector
+from edge_runtime.engines.tensorrt.stack import Nvidia, message_collector
 from edge_runtime.errors import EngineError
 from edge_runtime.records import Inspection
 
@@ -42,13 +41,13 @@ class Buffer:
 
 
 class TensorrtEngine:
-    """Runs an engine that `EngineFiles` believes in. plan_size: its bytes, which are mostly weights.
+    """Runs an engine that `EngineCache` has verified. plan_size: its bytes, which are mostly weights.
 
     Raises WrongVersionError, EngineDamagedError or OutOfMemoryError when TensorRT does not load it.
     """
 
     def __init__(self, nvidia: Nvidia, plan: bytes, key: EngineKey) -> None:
-        self._nvidia, self._key, self._said = nvidia, key, collector(nvidia.trt)
+        self._nvidia, self._key, self._messages = nvidia, key, message_collector(nvidia.trt)
         self.plan_size = len(plan)
         self._graph: CudaGraph | None = None
         cuda = nvidia.cuda
@@ -94,7 +93,7 @@ class TensorrtEngine:
             self._run()
             return Inspection(float(self._buffers["score"].host[0]), self._buffers["anomaly_map"].host[0].copy())
         except (self._nvidia.cuda.Error, CaptureRefusedError) as error:
-            raise EngineError(f"TensorRT failed on a picture: {error} {' | '.join(self._said.errors[-3:])}") from error
+            raise EngineError(f"TensorRT failed on a picture: {error} {self._messages.last_errors()}") from error
         finally:
             self._nvidia.cuda.Context.pop()
 
@@ -109,21 +108,22 @@ class TensorrtEngine:
 
     def _load(self, plan: bytes) -> None:
         try:
-            self._runtime = self._nvidia.trt.Runtime(self._said)
+            self._runtime = self._nvidia.trt.Runtime(self._messages)
         except TypeError as error:  # what pybind11 makes of a null pointer
-            words = " | ".join(self._said.errors[-3:])
-            raise WrongVersionError(f"TensorRT {self._nvidia.tensorrt_version} does not start: {words}") from error
+            raise WrongVersionError(
+                f"TensorRT {self._nvidia.tensorrt_version} does not start: {self._messages.last_errors()}"
+            ) from error
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            words = " | ".join(self._said.errors[-3:]) or "no reason given"
-            kind = WrongVersionError if any(sign in words.lower() for sign in OTHER_VERSION) else EngineDamagedError
-            raise kind(f"TensorRT {self._nvidia.tensorrt_version} does not load {self._key.stem}: {words}; {COMPILE}")
+            reason = self._messages.last_errors()
+            kind = WrongVersionError if any(sign in reason.lower() for sign in OTHER_VERSION) else EngineDamagedError
+            raise kind(f"TensorRT {self._nvidia.tensorrt_version} does not load {self._key.stem}: {reason}; {COMPILE}")
         self._check_contract()
         self._execution = self._engine.create_execution_context()
         if self._execution is None:
             raise OutOfMemoryError(
                 f"TensorRT cannot make room for {self._key.stem} ({self.device_memory} bytes): "
-                f"{' | '.join(self._said.errors[-3:])}; end what else uses the GPU's memory"
+                f"{self._messages.last_errors()}; end what else uses the GPU's memory"
             )
 
     def _check_contract(self) -> None:
@@ -182,7 +182,7 @@ class TensorrtEngine:
         if copies:
             cuda.memcpy_htod_async(self._buffers["image"].owner, self._buffers["image"].host, stream)
         if not self._execution.execute_async_v3(stream.handle):
-            raise EngineError(f"TensorRT did not enqueue a picture: {' | '.join(self._said.errors[-3:])}")
+            raise EngineError(f"TensorRT did not enqueue a picture: {self._messages.last_errors()}")
         for name in ("score", "anomaly_map") if copies else ():
             cuda.memcpy_dtoh_async(self._buffers[name].host, self._buffers[name].owner, stream)
 

@@ -1,8 +1,8 @@
-"""Compiled engines and timing caches on the disk: how they are named, sealed and believed.
+"""Compiled engines and timing caches on the disk: how they are named, sealed and verified.
 
-    files = EngineFiles(Path("/var/lib/edge/engines"), machine_id())
-    files.write(key, plan)
-    plan = files.read(key)      # raises the GpuError that says why not
+    cache = EngineCache(Path("/var/lib/edge/engines"), machine_id())
+    cache.write(key, plan)
+    plan = cache.read(key)      # raises the GpuError that says why not
 
 An engine is a program for one GPU and one version of TensorRT, and loading it runs what it says. So none is loaded that
 this device did not write: beside each file lies a record with its hash, sealed with a key that is made from the
@@ -24,6 +24,7 @@ from pathlib import Path
 import pydantic
 
 from edge_runtime.bundle.manifest import Record, Sha256
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import (
     COMPILE,
     EngineAbsentError,
@@ -31,53 +32,11 @@ from edge_runtime.engines.tensorrt.errors import (
     WrongGpuError,
     WrongVersionError,
 )
-from edge_runtime.engines.tensorrt.stack import Nvidia
 from edge_runtime.errors import ConfigError, StorageError
-from edge_runtime.records import Precision
 
 MACHINE_ID = Path("/etc/machine-id")
 PURPOSE = b"edge-inspection engine record 1"
 ENGINE, TIMING, RANGES, RECORD, ASIDE, UNFINISHED = ".engine", ".timing", ".calibration", ".json", ".aside", ".tmp"
-
-
-@dataclass(frozen=True)
-class EngineKey:
-    """What an engine belongs to. compute: compute capability, e.g. 8.7. calibration: where INT8's ranges come from when
-    they do not stand in the graph (implicit_calibration.py), otherwise empty."""
-
-    graph_sha256: str
-    precision: Precision
-    tensorrt: str
-    gpu: str
-    compute: str
-    calibration: str = ""
-
-    @staticmethod
-    def of(nvidia: Nvidia, graph_sha256: str, precision: Precision, calibration: str = "") -> EngineKey:
-        """The key of a graph on this device."""
-        return EngineKey(graph_sha256, precision, nvidia.tensorrt_version, nvidia.gpu, nvidia.compute, calibration)
-
-    @property
-    def device_stem(self) -> str:
-        """What all engines of a device share, and its timing cache is named by: it helps with every graph."""
-        gpu = re.sub(r"[^A-Za-z0-9]+", "_", self.gpu)
-        return f"trt{self.tensorrt}-{gpu}-sm{self.compute.replace('.', '')}"
-
-    @property
-    def graph_stem(self) -> str:
-        """What the engines of a graph share on all devices."""
-        calibrated = f"-{self.calibration}" if self.calibration else ""
-        return f"{self.graph_sha256[:16]}-{self.precision.value}{calibrated}"
-
-    @property
-    def stem(self) -> str:
-        """The engine's file name without its suffix."""
-        return f"{self.graph_stem}-{self.device_stem}"
-
-    @property
-    def calibrator(self) -> str:
-        """`entropy` or `minmax` where TensorRT calibrated; otherwise empty."""
-        return self.calibration.partition("-")[0]
 
 
 class EngineRecord(Record):
@@ -101,7 +60,7 @@ def machine_id(path: Path = MACHINE_ID) -> str:
         found = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path} cannot be read ({error}), and without it no engine can be told to be this device's own: run "
+            f"{path} cannot be read ({error}), and without it no engine can be known as this device's own: run "
             f"systemd-machine-id-setup, or give a container its host's with -v {path}:{path}:ro"
         ) from error
     if not re.fullmatch(r"[0-9a-f]{32}", found):
@@ -110,7 +69,7 @@ def machine_id(path: Path = MACHINE_ID) -> str:
 
 
 @dataclass(frozen=True)
-class EngineFiles:
+class EngineCache:
     """A folder of engines of this device."""
 
     folder: Path
@@ -136,7 +95,7 @@ class EngineFiles:
         return self._write(self.path(key), plan, {**_facts(key), "ranges": ranges})
 
     def read_timing(self, key: EngineKey) -> bytes:
-        """The device's timing cache; empty when there is none or it cannot be believed, which is set aside then."""
+        """The device's timing cache; empty when there is none or it cannot be verified; that one is set aside."""
         return self._read_or_set_aside(self.folder / f"{key.device_stem}{TIMING}", _device_facts(key))
 
     def write_timing(self, key: EngineKey, cache: bytes) -> None:
@@ -144,7 +103,7 @@ class EngineFiles:
         self._write(self.folder / f"{key.device_stem}{TIMING}", cache, _device_facts(key))
 
     def read_ranges(self, key: EngineKey) -> bytes:
-        """What calibrating on this device gave for a key; empty when there is none or it cannot be believed."""
+        """What calibrating on this device gave for a key; empty when there is none or it cannot be verified."""
         return self._read_or_set_aside(self.folder / f"{key.stem}{RANGES}", _facts(key))
 
     def write_ranges(self, key: EngineKey, cache: bytes) -> None:

@@ -14,7 +14,7 @@ import hashlib
 from enum import Enum
 
 from edge_runtime.bundle.reader import Bundle
-from edge_runtime.engines.tensorrt.engine_cache import EngineKey
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.stack import Nvidia
 from edge_runtime.errors import BundleError
 from edge_runtime.records import Precision

@@ -110,3 +110,26 @@ def _pycuda(import_module: Callable[[str], Any]) -> Any:
             f"pycuda cannot be imported ({error}): pip install '.[device]' on a Jetson (it needs nvcc in PATH, "
             "/usr/local/cuda/bin), '.[gpu]' on a workstation"
         ) from error
+
+
+def message_collector(trt: Any) -> Any:
+    """A logger for TensorRT (a `trt.ILogger`) that keeps messages instead of printing them, so that an error can quote
+    them. errors, warnings: lists of one-line messages."""
+
+    class MessageCollector(trt.ILogger):  # type: ignore[misc]  # a class of a library without types
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+            self.warnings: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
+                self.errors.append(" ".join(message.split()))
+            elif severity == trt.ILogger.Severity.WARNING:
+                self.warnings.append(" ".join(message.split()))
+
+        def last_errors(self) -> str:
+            """The last errors, in one line, or that there are none."""
+            return " | ".join(self.errors[-5:]) or "it gave no reason"
+
+    return MessageCollector()

@@ -11,7 +11,7 @@ from tests.support.tiny_bundle import SIZE, picture, tiny_graph
 
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.engines.tensorrt.engine import TensorrtEngine
-from edge_runtime.engines.tensorrt.engine_cache import EngineKey
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import EngineDamagedError, OutOfMemoryError, WrongVersionError
 from edge_runtime.errors import EngineError
 from edge_runtime.records import Precision

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from edge_runtime.engines.tensorrt.engine_cache import EngineFiles, EngineKey, machine_id
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
+from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import EngineAbsentError, EngineDamagedError, WrongGpuError, WrongVersionError
 from edge_runtime.errors import ConfigError, StorageError
 from edge_runtime.records import Precision
@@ -18,7 +19,7 @@ HERE, ELSEWHERE = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 
 @pytest.fixture
 def files(tmp_path):
-    return EngineFiles(tmp_path / "engines", HERE)
+    return EngineCache(tmp_path / "engines", HERE)
 
 
 def test_what_was_written_is_read(files):
@@ -65,7 +66,7 @@ def test_an_engine_that_changed_is_not_loaded(files, content):
 
 
 def test_an_engine_from_another_device_is_not_loaded_though_its_record_comes_with_it(files):
-    EngineFiles(files.folder, ELSEWHERE).write(KEY, PLAN)
+    EngineCache(files.folder, ELSEWHERE).write(KEY, PLAN)
     with pytest.raises(EngineDamagedError, match="was not written by this device"):
         files.read(KEY)
 
@@ -80,7 +81,7 @@ def test_an_engine_without_a_record_is_not_loaded(files):
 @pytest.mark.parametrize(
     ("old", "new"), [('"length": 17', '"length": 18'), ('"8.7"', '"8.6"'), ("{", "["), ('"seal": "', '"seal": "0')]
 )
-def test_a_record_that_was_edited_is_not_believed(files, old, new):
+def test_a_record_that_was_edited_is_not_loaded(files, old, new):
     record = files.write(KEY, PLAN)
     record = record.with_name(record.name + ".json")
     text = record.read_text()
@@ -100,7 +101,7 @@ def test_an_engine_under_another_ones_name_is_not_loaded(files):
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_others_may_write_is_not_believed(files, what):
+def test_what_others_may_write_is_not_loaded(files, what):
     path = files.write(KEY, PLAN)
     (files.folder if what == "folder" else path).chmod(0o777)
     with pytest.raises(EngineDamagedError, match=r"could have been written by other users .*mode 777"):
@@ -122,8 +123,8 @@ def test_a_timing_cache_serves_all_graphs_of_a_device(files):
     assert files.read_timing(replace(KEY, tensorrt="10.4.0")) == b""
 
 
-def test_a_timing_cache_that_is_not_believed_is_set_aside_and_never_an_error(files):
-    EngineFiles(files.folder, ELSEWHERE).write_timing(KEY, b"timings of another device")
+def test_a_timing_cache_that_is_not_loaded_is_set_aside_and_never_an_error(files):
+    EngineCache(files.folder, ELSEWHERE).write_timing(KEY, b"timings of another device")
     assert files.read_timing(KEY) == b""
     assert sorted(p.suffix for p in files.folder.iterdir()) == [".aside", ".json"]
 
@@ -131,7 +132,7 @@ def test_a_timing_cache_that_is_not_believed_is_set_aside_and_never_an_error(fil
 def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="--engines"):
-        EngineFiles(tmp_path / "file" / "engines", HERE).write(KEY, PLAN)
+        EngineCache(tmp_path / "file" / "engines", HERE).write(KEY, PLAN)
 
 
 def test_a_write_that_was_ended_in_the_middle_leaves_nothing_to_load(files, tmp_path):
@@ -157,5 +158,5 @@ def test_the_machine_id_is_read_or_the_message_says_how_to_have_one(tmp_path):
 
 def test_the_seal_needs_the_machine_id_and_not_the_user(files):
     files.write(KEY, PLAN)
-    assert EngineFiles(files.folder, HERE).read(KEY) == PLAN
+    assert EngineCache(files.folder, HERE).read(KEY) == PLAN
     assert files.path(KEY).stat().st_mode & 0o777 == 0o644  # the daemon's user may read it
