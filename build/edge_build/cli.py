@@ -17,13 +17,12 @@ from edge_build.recipe.input_size import Size
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.engines.tensorrt.implicit_int8 import NOT_JUDGED, Calibrator
 from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
+from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
 
 HOST_PACKAGES = {"torch", "onnx", "sklearn", "scipy", "jinja2"}  # the extra `host`: a device has none of them
 
-app = typer.Typer(
-    help="Learn what good parts look like, and pack it for the line.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(help="Learn what good parts look like, and pack it for the line.", no_args_is_help=True)
 EnginesFolder = Annotated[
     Path, typer.Option(metavar="DIR", help="Where this device keeps its compiled engines; not inside a bundle.")
 ]
@@ -37,6 +36,11 @@ class DetectorName(str, Enum):
     CPR_FASTER = "cpr-faster"
     CPR_FAST = "cpr-fast"
     CPR = "cpr"
+
+
+@app.callback()
+def options(version: VersionOption = False) -> None:
+    """What every command takes; the help is the app's."""
 
 
 @app.command()
@@ -275,6 +279,7 @@ def inspect_file(
 
 def main() -> None:
     """Run the command line; errors of the world outside become one message and an exit code."""
+    report_crashes()
     # Read when torch is imported: its threads wait asleep instead of spinning, seven times as fast on a busy host.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: what is half-written is removed

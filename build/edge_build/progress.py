@@ -46,10 +46,15 @@ class TerminalProgress:
             yield from bars.track(items, description=what, total=len(items))
 
 
+def _write_to_stderr(text: str) -> None:
+    if sys.stderr is not None:  # a program that was started with it closed
+        sys.stderr.write(text)
+
+
 class PlainProgress:
     """Lines on stderr, at most one every five seconds a step, for logs and pipes."""
 
-    def __init__(self, write: Callable[[str], object] = sys.stderr.write, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, write: Callable[[str], object] = _write_to_stderr, clock: Callable[[], float] = time.monotonic):
         self._write, self._clock = write, clock
 
     def say(self, text: str) -> None:
@@ -80,4 +85,4 @@ class SilentProgress:
 
 def progress_for_stderr() -> Progress:
     """Bars when a person watches, lines otherwise."""
-    return TerminalProgress() if sys.stderr.isatty() else PlainProgress()
+    return TerminalProgress() if sys.stderr is not None and sys.stderr.isatty() else PlainProgress()

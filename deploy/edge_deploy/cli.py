@@ -13,16 +13,21 @@ from edge_deploy.archive import pack_bundle
 from edge_deploy.keys import PRIVATE, PUBLIC, generate_pair, load_signing_key, load_trusted_key
 from edge_deploy.store import Store
 from edge_runtime.errors import BundleError, EdgeError
+from edge_runtime.program import VersionOption, report_crashes
 
 app = typer.Typer(
     help="Carry bundles to devices: sign, install, activate, roll back.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 StoreOption = Annotated[Path, typer.Option("--store", help="The folder on the device that holds the bundles.")]
 Label = Annotated[str, typer.Argument(metavar="NAME-VERSION", help="A bundle as `list` shows it.")]
+
+
+@app.callback()
+def options(version: VersionOption = False) -> None:
+    """What every command takes; the help is the app's."""
 
 
 @app.command()
@@ -90,6 +95,7 @@ def remove(label: Label, store: StoreOption) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; the only place that turns an error into an exit code."""
+    report_crashes()
     try:
         app(args=arguments, prog_name="edge-deploy")
     except EdgeError as error:

@@ -15,17 +15,22 @@ from edge_runtime.config.station import MqttSettings, SourceSettings, Station, r
 from edge_runtime.config.template import text_from_station
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.errors import ConfigError, EdgeError
+from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
 from edge_runtime.strict_yaml.model import broken_rule
 
 app = typer.Typer(
     help="Judges every part at the line: pictures in, verdicts on MQTT out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 StationFile = Annotated[Path, typer.Argument(metavar="STATION.yaml", help="what `edge-daemon init` wrote")]
 OPTION_OF_KEY = {"uri": "source", "host": "broker", "port": "broker"}  # where `init` calls a station's key otherwise
+
+
+@app.callback()
+def options(version: VersionOption = False) -> None:
+    """What every command takes; the help is the app's."""
 
 
 @app.command()
@@ -135,6 +140,7 @@ def selftest(
 
 def main() -> None:
     """Run a command. An EdgeError becomes a message on standard error and its exit code."""
+    report_crashes()
     try:
         app()
     except EdgeError as error:
