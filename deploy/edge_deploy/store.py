@@ -49,11 +49,11 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One bundle of a store. `problem` says what is wrong with it, empty when nothing is."""
+    """One bundle of a store. `problem` says what is wrong with it, None when nothing is."""
 
     label: str
     role: Role
-    problem: str
+    problem: str | None
 
 
 class Store:
@@ -157,12 +157,12 @@ class Store:
             sync_folder(inner)
         open_bundle(folder)  # what the daemon will check, on what is there now
 
-    def _problem(self, label: str) -> str:
+    def _problem(self, label: str) -> str | None:
         try:
             open_bundle(self._bundles / label)
         except BundleError as error:
             return str(error)
-        return ""
+        return None
 
     def _labels(self) -> list[str]:
         return sorted(path.name for path in self._bundles.iterdir() if path.is_dir())

@@ -90,6 +90,14 @@ class FailedFrame:
 
 
 @dataclass(frozen=True)
+class FrameFault:
+    """Why a frame must not be judged; it becomes an ERROR verdict. detail: what was found and what to do."""
+
+    error: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True)
 class NoFrame:
     """No frame came within the time that the caller gave. One may come later."""
 

@@ -46,7 +46,7 @@ def test_an_installed_bundle_is_whole_and_does_not_serve_yet(store: Store, pack:
 
     assert open_bundle(store.folder / "bundles" / "screw-1").label == "screw-1"
     assert names(store.folder) == ["bundles"]
-    assert store.entries() == [Entry("screw-1", Role.SPARE, "")]
+    assert store.entries() == [Entry("screw-1", Role.SPARE, None)]
 
 
 def test_the_daemon_may_read_everything_whatever_the_umask(store: Store, pack: Pack, trusted: TrustedKey) -> None:
@@ -85,7 +85,7 @@ def test_installing_again_repairs_what_is_damaged_even_in_the_active_bundle(
 
     assert store.install(file, trusted) == ("screw-1", Installation.REPAIRED)
 
-    assert store.entries() == [Entry("screw-1", Role.ACTIVE, "")]
+    assert store.entries() == [Entry("screw-1", Role.ACTIVE, None)]
 
 
 @pytest.mark.parametrize("damage", ["another threshold", "no manifest"])
@@ -107,7 +107,7 @@ def test_installing_again_repairs_a_damaged_manifest(
     assert store.install(file, trusted) == ("screw-1", Installation.REPAIRED)
 
     assert manifest.read_bytes() == (built / "manifest.json").read_bytes()
-    assert store.entries()[0].problem == ""
+    assert store.entries()[0].problem is None
 
 
 def test_another_bundle_under_the_same_name_and_version_is_refused(

@@ -84,7 +84,7 @@ class FaultySource:
         return self._last
 
     def problem(self):
-        return ""
+        return None
 
     def __enter__(self):
         self._source.__enter__()

@@ -62,7 +62,7 @@ class ScriptedSource:
 
     def __init__(self, *shots):
         self.shots = list(shots)
-        self.waits, self.lost = [], ""
+        self.waits, self.lost = [], None
 
     def next_frame(self, wait_s):
         self.waits.append(wait_s)

@@ -65,13 +65,13 @@ def _beyond(
     if not faults:
         return ()
     if len(faults) <= ANOTHER_CAMERA * len(pictures):
-        lines = [f"{picture.path}: ERROR {code:03d}, {text}" for picture, (code, text) in faults]
+        lines = [f"{picture.path}: ERROR {fault.error:03d}, {fault.detail}" for picture, fault in faults]
         raise DatasetError(
             f"{len(faults)} of {len(pictures)} pictures are no good pictures by the limits of frames of {label}, which "
             f"takes the others; a line answers ERROR for them:\n{problem_lines(lines)}\ntake them away, or after a "
             "change of camera, lens or light give only pictures taken since"
         )
-    codes = ", ".join(sorted({f"{code:03d}" for _, (code, _) in faults}))
+    codes = ", ".join(sorted({f"{fault.error:03d}" for _, fault in faults}))
     return (
         f"{len(faults)} of {len(pictures)} pictures are beyond the limits of frames of {label} (ERROR {codes}): "
         "camera, lens or light are others now; the new limits are those of these pictures",

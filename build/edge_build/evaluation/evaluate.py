@@ -22,9 +22,9 @@ from edge_runtime.engines.protocol import Engine
 from edge_runtime.errors import EngineError
 from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
-from edge_runtime.inspection.frame_checks import FIXED_LIMITS, Fault, frame_fault
+from edge_runtime.inspection.frame_checks import FIXED_LIMITS, frame_fault
 from edge_runtime.inspection.judge import Judge, decide
-from edge_runtime.records import Outcome, Precision
+from edge_runtime.records import FrameFault, Outcome, Precision
 
 LEARNED_FROM = (
     "There are no test pictures: the good ones were measured. If the detector learned from them, false rejects are "
@@ -42,7 +42,7 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress, what
     maps = np.zeros((len(pictures), judge.height, judge.width), np.float32)
     masks: list[NDArray[np.bool_] | None] = []
     outcomes: list[Outcome] = []
-    faults: list[Fault | None] = []
+    faults: list[FrameFault | None] = []
     for picture in pictures[:1]:
         judge.engine.infer(preprocess(read_picture(picture.path), judge.height, judge.width))
     for index, picture in enumerate(progress.track(what, pictures)):

@@ -17,8 +17,7 @@ from edge_build.data.pictures import GOOD, Picture
 from edge_build.detection_metrics import Metrics, measure
 from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.errors import EdgeError, StorageError
-from edge_runtime.inspection.frame_checks import Fault
-from edge_runtime.records import Outcome
+from edge_runtime.records import FrameFault, Outcome
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Evaluation:
     masks: tuple[NDArray[np.bool_] | None, ...]
     latencies_ms: NDArray[np.float64]
     outcomes: tuple[Outcome, ...]
-    faults: tuple[Fault | None, ...]
+    faults: tuple[FrameFault | None, ...]
     threshold: Threshold
     engine: str
 

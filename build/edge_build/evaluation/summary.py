@@ -16,7 +16,7 @@ from edge_build.data.pictures import GOOD
 from edge_build.detection_metrics import Metrics
 from edge_build.evaluation.result import Evaluation, name_in
 from edge_runtime.bundle.manifest import Figures, Record, Share, Threshold
-from edge_runtime.records import ErrorCode, Outcome, Precision
+from edge_runtime.records import ErrorCode, FrameFault, Outcome, Precision
 
 
 class Latency(Record):
@@ -229,13 +229,13 @@ def _warning(summary: Summary) -> list[str]:
 
 
 def _not_judged(evaluation: Evaluation, names: Sequence[str]) -> tuple[NotJudged, ...]:
-    first: dict[ErrorCode, tuple[str, str]] = {}
+    first: dict[ErrorCode, tuple[str, FrameFault]] = {}
     for name, fault in zip(names, evaluation.faults, strict=True):
         if fault is not None:
-            first.setdefault(fault[0], (name, fault[1]))
-    counts = Counter(fault[0] for fault in evaluation.faults if fault is not None)
+            first.setdefault(fault.error, (name, fault))
+    counts = Counter(fault.error for fault in evaluation.faults if fault is not None)
     return tuple(
-        NotJudged(code=code, pictures=count, first=first[code][0], reason=first[code][1])
+        NotJudged(code=code, pictures=count, first=first[code][0], reason=first[code][1].detail)
         for code, count in counts.most_common()
     )
 

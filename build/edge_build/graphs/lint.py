@@ -89,46 +89,46 @@ def _of_the_whole(model: onnx.ModelProto) -> Iterator[Violation]:
             yield Violation(value.name, "an int64 output: TensorRT 8 has none, cast it to int32")
 
 
-def _foreign_operator(node: onnx.NodeProto, facts: _Facts) -> str:
-    return f"domain {node.domain!r} is no standard operator" if node.domain not in ("", "ai.onnx") else ""
+def _foreign_operator(node: onnx.NodeProto, facts: _Facts) -> str | None:
+    return f"domain {node.domain!r} is no standard operator" if node.domain not in ("", "ai.onnx") else None
 
 
-def _integer_kernel(node: onnx.NodeProto, facts: _Facts) -> str:
+def _integer_kernel(node: onnx.NodeProto, facts: _Facts) -> str | None:
     if node.op_type not in INTEGER_KERNELS:
-        return ""
+        return None
     return "integer kernels are onnxruntime's own form of INT8: use QuantizeLinear and DequantizeLinear"
 
 
-def _shape_from_data(node: onnx.NodeProto, facts: _Facts) -> str:
+def _shape_from_data(node: onnx.NodeProto, facts: _Facts) -> str | None:
     if node.op_type not in SHAPE_FROM_DATA:
-        return ""
+        return None
     return "the shape of its output depends on the picture: use a mask or a constant K"
 
 
-def _einsum(node: onnx.NodeProto, facts: _Facts) -> str:
-    return "not every equation is taken: use MatMul, or Mul and ReduceSum" if node.op_type == "Einsum" else ""
+def _einsum(node: onnx.NodeProto, facts: _Facts) -> str | None:
+    return "not every equation is taken: use MatMul, or Mul and ReduceSum" if node.op_type == "Einsum" else None
 
 
-def _scatter_reduction(node: onnx.NodeProto, facts: _Facts) -> str:
+def _scatter_reduction(node: onnx.NodeProto, facts: _Facts) -> str | None:
     if node.op_type not in SCATTERS or (reduction := _attribute(node, "reduction", b"none")) == b"none":
-        return ""
+        return None
     return f"reduction {reduction.decode()!r} is not taken: compare with Equal and sum instead"
 
 
-def _byte_tensor(node: onnx.NodeProto, facts: _Facts) -> str:
+def _byte_tensor(node: onnx.NodeProto, facts: _Facts) -> str | None:
     bytes_ = [name for name in node.input if facts.types.get(name) == onnx.TensorProto.UINT8]
     if not bytes_ or node.op_type in (
         "Cast",
         "QuantizeLinear",
         "DequantizeLinear",
     ):  # these two have their own rule
-        return ""
+        return None
     return f"takes the uint8 tensor {bytes_[0]}: TensorRT takes no uint8 but to cast it, put a Cast first"
 
 
-def _quantisation(node: onnx.NodeProto, facts: _Facts) -> str:
+def _quantisation(node: onnx.NodeProto, facts: _Facts) -> str | None:
     if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
-        return ""
+        return None
     zero = node.input[2] if len(node.input) > 2 else ""
     taken = facts.types.get(node.input[0]) if node.op_type == "DequantizeLinear" else facts.types.get(zero)
     if taken == onnx.TensorProto.INT32:
@@ -140,27 +140,27 @@ def _quantisation(node: onnx.NodeProto, facts: _Facts) -> str:
     if zero and facts.constants[zero].any():
         point = int(np.asarray(facts.constants[zero]).flat[np.flatnonzero(facts.constants[zero])[0]])
         return f"its zero point is {point}: TensorRT takes 0 only, quantise symmetrically"
-    return ""
+    return None
 
 
-def _top_k(node: onnx.NodeProto, facts: _Facts) -> str:
+def _top_k(node: onnx.NodeProto, facts: _Facts) -> str | None:
     if node.op_type != "TopK":
-        return ""
+        return None
     if node.input[1] not in facts.constants:
         return "its K is no constant: TensorRT 8 takes no other"
     k = int(facts.constants[node.input[1]].flat[0])
-    return f"K is {k}: TensorRT takes up to {LARGEST_K}" if k > LARGEST_K else ""
+    return f"K is {k}: TensorRT takes up to {LARGEST_K}" if k > LARGEST_K else None
 
 
-def _one_dimension(node: onnx.NodeProto, facts: _Facts) -> str:
+def _one_dimension(node: onnx.NodeProto, facts: _Facts) -> str | None:
     if node.op_type not in TWO_DIMENSIONS or len(facts.shapes.get(node.input[0], [0, 0])) > 1:
-        return ""
+        return None
     return "its input has one dimension: TensorRT wants two at least, add an axis of length 1"
 
 
-def _cubic(node: onnx.NodeProto, facts: _Facts) -> str:
+def _cubic(node: onnx.NodeProto, facts: _Facts) -> str | None:
     if node.op_type != "Resize" or _attribute(node, "mode", b"nearest") != b"cubic":
-        return ""
+        return None
     return "cubic interpolation: TensorRT 8 has none, use linear"
 
 
@@ -168,7 +168,7 @@ def _attribute(node: onnx.NodeProto, name: str, default: bytes) -> bytes:
     return next((bytes(a.s) for a in node.attribute if a.name == name), default)
 
 
-RULES: tuple[Callable[[onnx.NodeProto, _Facts], str], ...] = (
+RULES: tuple[Callable[[onnx.NodeProto, _Facts], str | None], ...] = (
     _foreign_operator, _integer_kernel, _shape_from_data, _einsum, _scatter_reduction, _byte_tensor, _quantisation,
     _top_k, _one_dimension, _cubic,
 )  # fmt: skip

@@ -123,7 +123,7 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
         yield Finding(source)
         return
     if (fault := frame_fault(shot.image, limits)) is not None:
-        yield Finding(f"{source}: {_told_error(shot, fault[0])}: {fault[1]}", Rating.WRONG)
+        yield Finding(f"{source}: {_told_error(shot, fault.error)}: {fault.detail}", Rating.WRONG)
     else:
         height, width = shot.image.shape[:2]
         yield Finding(f"{source}: the first frame, {shot.name}, is {width} x {height} and may be judged")

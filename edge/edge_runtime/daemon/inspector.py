@@ -139,7 +139,7 @@ class Inspector:
         if isinstance(frame, FailedFrame):
             decision = Decision(Outcome.ERROR, frame.error, detail=frame.detail)
         elif (fault := self.history.fault(frame, order.arrived_ns, shot.taken_ns)) is not None:
-            decision = Decision(Outcome.ERROR, fault[0], detail=fault[1])
+            decision = Decision(Outcome.ERROR, fault.error, detail=fault.detail)
         else:
             try:
                 decision = self.model.judge(frame)
@@ -201,7 +201,7 @@ class Inspector:
         return order
 
     def _look_after_camera(self) -> None:
-        lost = bool(self.source.problem())
+        lost = self.source.problem() is not None
         if lost is not self.status.conditions.camera_lost:
             self.status.note(camera_lost=lost)
 

@@ -22,7 +22,7 @@ class Answer:
 
     reply: Reply
     verdict: Verdict | None = None
-    why: str = ""
+    why: str | None = None
 
 
 @dataclass
@@ -50,11 +50,12 @@ class TriggerGate:
     ) -> None:
         self._recipe, self._window_s, self._clock, self._depth = recipe, window_s, clock, depth
         self._lock = threading.Lock()
-        self._open, self._why_closed = False, "the station is starting"
+        self._open = False
+        self._why_closed: str | None = "the station is starting"
         self._in_hand: set[int] = set()
         self._known = {v.trigger_id: _Known(_trigger_of(v), clock(), v) for v in remembered}
 
-    def open(self, accepts: bool, why_not: str = "") -> None:
+    def open(self, accepts: bool, why_not: str | None = None) -> None:
         """Whether new triggers are taken from now on, and if not, why."""
         with self._lock:
             self._open, self._why_closed = accepts, why_not

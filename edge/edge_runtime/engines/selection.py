@@ -37,11 +37,11 @@ CALIBRATORS = {EngineKind.TENSORRT_ENTROPY: Calibrator.ENTROPY, EngineKind.TENSO
 @dataclass(frozen=True)
 class Chosen:
     """An open engine, for the caller to close, and why it is this one, in a few words. detail: what a better one says
-    of itself that does not serve, in full; otherwise empty."""
+    of itself that does not serve, in full; otherwise None."""
 
     engine: Engine
     why: str
-    detail: str = ""
+    detail: str | None = None
 
 
 def choose_engine(

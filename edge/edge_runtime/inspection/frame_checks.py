@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.inspection.frame_size import size_problem, sizes_from_good
-from edge_runtime.records import ErrorCode
+from edge_runtime.records import ErrorCode, FrameFault
 
 TILES, TILE = 8, 32
 NEARLY_WHITE = 252
@@ -28,7 +28,6 @@ FLAT = 1.0  # mean square difference in grey values: below it there is nothing t
 
 FIXED_LIMITS = FrameLimits()  # for bundles that have none
 
-Fault = tuple[ErrorCode, str]
 _Grey = NDArray[np.uint8] | NDArray[np.float32]
 
 
@@ -62,33 +61,34 @@ def measure_frame(image: NDArray[np.uint8]) -> FrameMeasurement:
     )
 
 
-def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) -> Fault | None:
+def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) -> FrameFault | None:
     """Why a frame must not be judged, or None."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        return ErrorCode.FRAME_WRONG_FORMAT, f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
+        found = f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
+        return FrameFault(ErrorCode.FRAME_WRONG_FORMAT, found)
     return fault_of_look(measure_frame(image), limits)
 
 
-def fault_of_look(look: FrameMeasurement, limits: FrameLimits) -> Fault | None:
+def fault_of_look(look: FrameMeasurement, limits: FrameLimits) -> FrameFault | None:
     """Why a frame that looks like this must not be judged, or None."""
     if problem := size_problem(look.height, look.width, limits):
-        return (
+        return FrameFault(
             ErrorCode.FRAME_WRONG_SIZE,
             f"{problem}: check the camera's region and binning, or set health.size to false",
         )
     if look.brightness < limits.brightness_low:
-        return (
+        return FrameFault(
             ErrorCode.FRAME_BLACK,
             f"at most 1 % of the pixels are brighter than {look.brightness:.0f} (limit "
             f"{limits.brightness_low:.0f}, white is 255): check light, lens cap and exposure",
         )
     if look.saturated > limits.saturated_high:
-        return (
+        return FrameFault(
             ErrorCode.FRAME_SATURATED,
             f"{look.saturated:.1%} of the frame is white (limit {limits.saturated_high:.1%}): check exposure and light",
         )
     if look.sharpness is not None and look.sharpness < limits.sharpness_low:
-        return (
+        return FrameFault(
             ErrorCode.FRAME_OUT_OF_FOCUS,
             f"the sharpness is {look.sharpness:.3f} (limit {limits.sharpness_low:.3f}): check lens, distance, "
             "vibration and dirt",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_runtime.records import ErrorCode, Frame
-
-Fault = tuple[ErrorCode, str]
+from edge_runtime.records import ErrorCode, Frame, FrameFault
 
 
 class FrameHistory:
@@ -20,21 +18,24 @@ class FrameHistory:
         self._max_age_ms, self._frozen = max_age_ms, frozen
         self._last: Frame | None = None
 
-    def fault(self, frame: Frame, ordered_ns: int, taken_ns: int) -> Fault | None:
+    def fault(self, frame: Frame, ordered_ns: int, taken_ns: int) -> FrameFault | None:
         """Why a frame must not be judged, or None. ordered_ns, taken_ns: when it was asked for, and in hand."""
         last, self._last = self._last, frame
         early_ms, age_ms = (ordered_ns - frame.captured_ns) / 1e6, (taken_ns - frame.captured_ns) / 1e6
         if early_ms > 0:
-            return ErrorCode.FRAME_STALE, f"the frame was taken {early_ms:.1f} ms before its trigger: another part's"
+            found = f"the frame was taken {early_ms:.1f} ms before its trigger: another part's"
+            return FrameFault(ErrorCode.FRAME_STALE, found)
         if age_ms > self._max_age_ms:
             limit = f"health.max_age_ms or deadline_ms: {self._max_age_ms}"
-            return ErrorCode.FRAME_STALE, f"the frame is {age_ms:.0f} ms old ({limit}): check the camera's buffers"
+            found = f"the frame is {age_ms:.0f} ms old ({limit}): check the camera's buffers"
+            return FrameFault(ErrorCode.FRAME_STALE, found)
         if last is None or not self._frozen:
             return None
         if frame.camera_ns and frame.camera_ns == last.camera_ns:
-            return ErrorCode.FRAME_FROZEN, f"the camera's time stamp {frame.camera_ns} came twice: restart the camera"
+            found = f"the camera's time stamp {frame.camera_ns} came twice: restart the camera"
+            return FrameFault(ErrorCode.FRAME_FROZEN, found)
         if _is_same(frame, last):
-            return (
+            return FrameFault(
                 ErrorCode.FRAME_FROZEN,
                 "the frame is the one before, bit by bit: restart the camera; for recorded pictures that repeat, set "
                 "health.frozen to false",

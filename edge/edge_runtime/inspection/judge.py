@@ -40,7 +40,7 @@ class Judge:
         started = self.clock_ns()
         fault = frame_fault(frame.image, self.limits)
         if fault is not None:
-            return Decision(Outcome.ERROR, fault[0], detail=fault[1])
+            return Decision(Outcome.ERROR, fault.error, detail=fault.detail)
         picture = preprocess(frame.image, self.height, self.width)
         prepared = self.clock_ns()
         try:

@@ -90,8 +90,7 @@ class MqttClient:
             number += 1
             try:
                 connection = _Connection(self._station, number, self._on_event, self._on_message, self._came_up)
-                connection.last(self._stopping)
-                reason = connection.lost
+                reason = connection.last(self._stopping)
             except ConfigError as error:  # the password file or a certificate went away since the start
                 reason = str(error)
             failures = 0 if self._up is not None else failures + 1
@@ -116,7 +115,7 @@ class _Connection:
         on_message: Callable[[str, bytes, bool], None],
         on_up: Callable[[_Connection], None],
     ) -> None:
-        self.lost = ""
+        self.lost: str | None = None
         self._was_up, self._last_error = False, ""
         self._mqtt, self._topics, self._first_id = station.mqtt, station.topics, number << 16
         self._on_event, self._on_message, self._on_up = on_event, on_message, on_up
@@ -133,24 +132,22 @@ class _Connection:
         # Without this paho writes to the socket in the publisher's thread, too; so it only wakes the network thread.
         self.client.on_socket_register_write = lambda *_: None
 
-    def last(self, stopping: threading.Event) -> None:
-        """Connect, and return when the connection has ended."""
+    def last(self, stopping: threading.Event) -> str:
+        """Connect, and return when the connection has ended, with the reason."""
         try:
             self.client.connect(self._mqtt.host, self._mqtt.port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            self.lost = connect_reason(error)
-            return
+            return connect_reason(error)
         try:
             while not self.lost and not (stopping.is_set() and not self.client.is_connected()):
                 if self.client.loop(LOOP_S) is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                     break
         except (OSError, ValueError) as error:
             self.lost = self.lost or f"the connection was lost: {error}"
-        self.lost = self.lost or "the connection was lost"
-        if not self._was_up and (why := end_reason(self._last_error, self._mqtt.tls)):
-            self.lost = why
         if (sock := self.client.socket()) is not None:
             throw_away(sock)
+        tls_says = None if self._was_up else end_reason(self._last_error, self._mqtt.tls)
+        return tls_says or self.lost or "the connection was lost"
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
         """Queue a message; its id differs from those of every other connection."""
@@ -251,10 +248,10 @@ def read_password(mqtt: MqttSettings) -> str | None:
     return password
 
 
-def probe_broker(station: Station, timeout_s: float = 5.0) -> str:
-    """Connect once under another id. Returns why that fails; empty when it works. Raises ConfigError."""
+def probe_broker(station: Station, timeout_s: float = 5.0) -> str | None:
+    """Connect once under another id. Returns why that fails; None when it works. Raises ConfigError."""
     mqtt = station.mqtt
-    answers: list[str] = []
+    answers: list[str | None] = []
     errors: list[str] = []
 
     def logged(client: paho.Client, userdata: Any, level: int, text: str) -> None:
@@ -262,7 +259,7 @@ def probe_broker(station: Station, timeout_s: float = 5.0) -> str:
             errors.append(text)
 
     def answered(client: paho.Client, userdata: Any, flags: Any, reason: ReasonCode, props: Any) -> None:
-        answers.append(refusal_reason(reason) if reason.is_failure else "")
+        answers.append(refusal_reason(reason) if reason.is_failure else None)
 
     client = paho_client(mqtt, f"{station.client_id}-check"[:64])
     client.on_connect, client.on_log = answered, logged

@@ -39,15 +39,15 @@ def refusal_reason(reason: object) -> str:
     return f"it refused the connection: {reason}; check mqtt.user, password_file, client_id and protocol"
 
 
-def end_reason(log_line: str, tls: TlsSettings | None, now: datetime | None = None) -> str:
-    """What the end of a connection means, from what paho logged of it. Empty: nothing that TLS would explain."""
+def end_reason(log_line: str, tls: TlsSettings | None, now: datetime | None = None) -> str | None:
+    """What the end of a connection means, from what paho logged of it. None: nothing that TLS would explain."""
     if tls is None:
-        return ""
-    own = "" if tls.cert is None else own_certificate_problem(tls, now or datetime.now(timezone.utc))
+        return None
+    own = None if tls.cert is None else own_certificate_problem(tls, now or datetime.now(timezone.utc))
     if own:
         return own
     if "ALERT" not in log_line.upper():
-        return ""
+        return None
     alert = log_line.partition("[SSL: ")[2].partition("]")[0].replace("_", " ").lower()
     what = (
         "wants a certificate from the station"
@@ -57,15 +57,15 @@ def end_reason(log_line: str, tls: TlsSettings | None, now: datetime | None = No
     return f"it {what} ({alert}): check mqtt.tls.cert and key, and which authority the broker trusts"
 
 
-def own_certificate_problem(tls: TlsSettings, now: datetime) -> str:
-    """What is wrong with the dates of the station's own certificate; empty when nothing is."""
+def own_certificate_problem(tls: TlsSettings, now: datetime) -> str | None:
+    """What is wrong with the dates of the station's own certificate; None when nothing is."""
     assert tls.cert is not None
     from cryptography import x509  # only a station with a certificate of its own needs it
 
     try:
         certificate = x509.load_pem_x509_certificate(tls.cert.read_bytes())
     except (OSError, ValueError):
-        return ""  # told elsewhere
+        return None  # told elsewhere
     if now > certificate.not_valid_after_utc:
         return f"the station's certificate {tls.cert} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: renew it"
     if now < certificate.not_valid_before_utc:
@@ -73,4 +73,4 @@ def own_certificate_problem(tls: TlsSettings, now: datetime) -> str:
             f"the station's certificate {tls.cert} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d}: "
             "check this machine's clock"
         )
-    return ""
+    return None

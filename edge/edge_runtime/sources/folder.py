@@ -39,9 +39,9 @@ class FolderSource:
         except PictureError as error:
             return FailedFrame(name, captured_ns, ErrorCode.FRAME_UNREADABLE, str(error), self._taken)
 
-    def problem(self) -> str:
+    def problem(self) -> str | None:
         """See Source."""
-        return ""
+        return None
 
     def __enter__(self) -> FolderSource:
         return self

@@ -31,8 +31,8 @@ class Source(Protocol):
         none came within `wait_s`; None after the last.
         """
 
-    def problem(self) -> str:
-        """Why no frame can come now, for people; empty when all is well. Called while there is nothing else to do: a
+    def problem(self) -> str | None:
+        """Why no frame can come now, for people; None when all is well. Called while there is nothing else to do: a
         camera that is lost tries to come back here, now and then."""
 
     def __enter__(self) -> Source: ...

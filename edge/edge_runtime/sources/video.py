@@ -48,9 +48,9 @@ class VideoSource:
         self._sequence, self._in_pass = self._sequence + 1, self._in_pass + 1
         return Frame("video", self._sequence, captured_ns, image, self._name())
 
-    def problem(self) -> str:
+    def problem(self) -> str | None:
         """See Source."""
-        return ""
+        return None
 
     def __enter__(self) -> VideoSource:
         return self
@@ -82,9 +82,9 @@ class VideoSource:
             )
         return capture, np.asarray(pixels, dtype=np.uint8)
 
-    def _short_by(self) -> str:
-        """What to say of a file that ended early; empty when it did not."""
+    def _short_by(self) -> str | None:
+        """What to say of a file that ended early; None when it did not."""
         stated = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if stated - self._in_pass <= max(2, stated * COUNT_IS_ABOUT):
-            return ""
+            return None
         return f"{self._path} ended after {self._in_pass} of {stated} frames: the file is broken, copy it again"

@@ -82,15 +82,15 @@ def decode_ascii(payload: bytes) -> AsciiVerdict:
     return verdict
 
 
-def contradiction(outcome: Outcome, error: int, score: float, threshold: float) -> str:
-    """Why an outcome cannot go with these numbers; empty when it can. Both records obey it."""
+def contradiction(outcome: Outcome, error: int, score: float, threshold: float) -> str | None:
+    """Why an outcome cannot go with these numbers; None when it can. Both records obey it."""
     if (outcome is Outcome.ERROR) != (error != 0):
         return f"{outcome.name} with error code {error}"
     if outcome is Outcome.OK and not score <= threshold:
         return f"OK with a score {score} above its threshold {threshold}"
     if outcome is Outcome.NOK and not score > threshold:
         return f"NOK with a score {score} not above its threshold {threshold}"
-    return ""
+    return None
 
 
 def printable_part_id(part_id: str) -> str:

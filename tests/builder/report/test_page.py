@@ -24,7 +24,7 @@ from edge_calibration.threshold import threshold_from_good
 from edge_runtime.bundle.manifest import Dataset, GraphEntry, Manifest, Threshold, Tolerance
 from edge_runtime.errors import PictureError
 from edge_runtime.imaging.preprocess import PREPROCESSING
-from edge_runtime.records import ErrorCode, Outcome, Precision
+from edge_runtime.records import ErrorCode, FrameFault, Outcome, Precision
 
 SIZE = 32
 HELD_OUT = np.linspace(10.0, 20.0, 120)
@@ -271,7 +271,7 @@ def test_other_rates_are_told_with_what_they_would_have_done(evaluation: Evaluat
 
 def refused(evaluation: Evaluation, *labels: str) -> Evaluation:
     """All pictures of these kinds are beyond the limits of frames."""
-    fault = (ErrorCode.FRAME_WRONG_SIZE, "the frame is 96 x 48 pixels")
+    fault = FrameFault(ErrorCode.FRAME_WRONG_SIZE, "the frame is 96 x 48 pixels")
     faults = tuple(fault if picture.label in labels else None for picture in evaluation.pictures)
     outcomes = tuple(Outcome.ERROR if f else o for f, o in zip(faults, evaluation.outcomes, strict=True))
     return replace(evaluation, outcomes=outcomes, faults=faults)

@@ -204,7 +204,7 @@ def test_a_camera_that_is_lost_takes_the_station_out_of_service_until_it_is_back
     s.source.lost = "unplugged"
     s.inspector._look_after_camera()
     assert s.status.report.payload() == b"NOTREADY;101;the camera delivers nothing"
-    s.source.lost = ""
+    s.source.lost = None
     s.inspector._look_after_camera()
     assert s.publisher.states[-1] is State.READY
 

@@ -31,7 +31,7 @@ def limits():
 
 def code(image, limits=FIXED_LIMITS):
     fault = frame_fault(image, limits)
-    return fault and fault[0]
+    return fault and fault.error
 
 
 def test_good_frames_that_the_limits_do_not_know_are_judged(limits):
@@ -78,19 +78,22 @@ def test_a_frame_that_lost_most_of_its_light_is_black_against_good_pictures_only
 
 
 def test_another_size_is_an_error_that_says_both(limits):
-    error, text = frame_fault(part(1)[:200], limits)
-    assert error is ErrorCode.FRAME_WRONG_SIZE
-    assert "256 x 200 pixels, the good pictures were 256 x 256" in text
+    fault = frame_fault(part(1)[:200], limits)
+    assert fault.error is ErrorCode.FRAME_WRONG_SIZE
+    assert "256 x 200 pixels, the good pictures were 256 x 256" in fault.detail
 
 
 def test_of_several_sizes_what_lies_between_and_a_bit_beyond_is_judged_and_the_rest_says_why():
     several = limits_from_good([measure_frame(part(1)[:200]), measure_frame(part(2)[:220])])
     assert (several.height, several.width) == (None, None)
     assert [frame_fault(part(3)[:rows], several) for rows in (195, 200, 210, 220, 225)] == [None] * 5
-    error, text = frame_fault(part(3)[:100], several)
-    assert error is ErrorCode.FRAME_WRONG_SIZE
-    assert "256 x 100 pixels (width / height 2.560), allowed are 244 to 268 x 190 to 231 (width / height 1.1" in text
-    assert "health.size" in text
+    fault = frame_fault(part(3)[:100], several)
+    assert fault.error is ErrorCode.FRAME_WRONG_SIZE
+    assert (
+        "256 x 100 pixels (width / height 2.560), allowed are 244 to 268 x 190 to 231 (width / height 1.1"
+        in fault.detail
+    )
+    assert "health.size" in fault.detail
     assert code(np.ascontiguousarray(part(3)[:180].transpose(1, 0, 2)), several) is ErrorCode.FRAME_WRONG_SIZE
 
 

@@ -18,7 +18,7 @@ def frame(seed, camera_ns=0, captured_ms=1000):
 
 def codes(history, *frames, ordered_ms=1000, taken_ms=1010):
     faults = [history.fault(f, ordered_ms * MS, taken_ms * MS) for f in frames]
-    return [fault and fault[0] for fault in faults]
+    return [fault and fault.error for fault in faults]
 
 
 def test_frames_that_differ_in_one_bit_are_different_frames():
@@ -55,7 +55,7 @@ def test_recorded_pictures_may_repeat_where_the_station_says_so():
 def test_a_frame_of_before_its_trigger_is_another_parts():
     history = FrameHistory(500)
     assert codes(history, frame(1, captured_ms=999)) == [ErrorCode.FRAME_STALE]
-    assert "taken 1.0 ms before its trigger" in history.fault(frame(2, captured_ms=999), 1000 * MS, 1010 * MS)[1]
+    assert "taken 1.0 ms before its trigger" in history.fault(frame(2, captured_ms=999), 1000 * MS, 1010 * MS).detail
 
 
 @pytest.mark.parametrize(("age_ms", "expected"), [(500, None), (501, ErrorCode.FRAME_STALE)])
@@ -64,8 +64,8 @@ def test_a_frame_that_waited_too_long_is_stale(age_ms, expected):
 
 
 def test_a_stale_frame_names_its_age_its_limit_and_the_key():
-    _, text = FrameHistory(500).fault(frame(1), 1000 * MS, 1501 * MS)
-    assert text == "the frame is 501 ms old (health.max_age_ms or deadline_ms: 500): check the camera's buffers"
+    fault = FrameHistory(500).fault(frame(1), 1000 * MS, 1501 * MS)
+    assert fault.detail == "the frame is 501 ms old (health.max_age_ms or deadline_ms: 500): check the camera's buffers"
 
 
 def test_frames_without_pixels_are_compared_like_others():
