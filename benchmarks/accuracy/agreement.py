@@ -24,9 +24,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.shared.broker import connect, free_port, start_mosquitto
 from edge_runtime.bundle.reader import open_bundle
-from edge_runtime.config.station import MqttSettings, SourceSettings, Station
+from edge_runtime.config.station import MqttSettings, Station
 from edge_runtime.config.template import text_from_station
 from edge_runtime.records import Outcome, Precision, Verdict
+from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.wire.verdict_json import decode_json
 
 

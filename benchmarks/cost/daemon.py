@@ -30,8 +30,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.support.tiny_bundle import write_bundle
 
 from benchmarks.shared.broker import connect, free_port, start_mosquitto
-from edge_runtime.config.station import MqttSettings, PictureSettings, SourceSettings, Station
+from edge_runtime.config.station import MqttSettings, PictureSettings, Station
 from edge_runtime.config.template import text_from_station
+from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.wire.verdict_json import decode_json
 
 TARGET_MEDIAN_MS, TARGET_P99_MS = 2.0, 5.0

@@ -11,12 +11,13 @@ import typer
 from pydantic_core import ErrorDetails
 
 from edge_runtime.bundle.reader import read_manifest
-from edge_runtime.config.station import MqttSettings, SourceSettings, Station, read_station
+from edge_runtime.config.station import MqttSettings, Station, read_station
 from edge_runtime.config.template import text_from_station
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.errors import ConfigError, EdgeError
 from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
+from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.strict_yaml.model import broken_rule
 
 app = typer.Typer(

@@ -64,6 +64,17 @@ class Precision(str, Enum):
 
 
 @dataclass(frozen=True)
+class PictureFile:
+    """A file whose picture must be judged once, restarts included: its name, and what tells it from another so named.
+
+    key is the name's bytes, for a name need not be valid text.
+    """
+
+    key: bytes
+    identity: str
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture from a source. `image` is uint8 BGR (height, width, 3); `captured_ns` is time.monotonic_ns().
 
@@ -76,6 +87,7 @@ class Frame:
     image: NDArray[np.uint8]
     name: str = ""  # the file that it came from, relative to its source; empty for a camera
     camera_ns: int = 0  # the camera's own time stamp; 0 when it has none
+    file: PictureFile | None = None  # goes to the disk with the verdict
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,7 @@ class FailedFrame:
     error: ErrorCode
     detail: str
     sequence: int = 0  # as Frame.sequence; 0 when the source does not know
+    file: PictureFile | None = None  # as Frame.file
 
 
 @dataclass(frozen=True)

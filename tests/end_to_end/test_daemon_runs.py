@@ -33,6 +33,8 @@ def test_every_picture_gets_exactly_one_verdict_the_same_in_all_three_records(be
     assert [v.seq for v in verdicts] == list(range(1, len(outcomes) + 1))
     for records in (map(decode_ascii, found["verdict"]), map(decode_binary, found["verdict/bin"])):
         assert [(r.seq, r.outcome) for r in records] == [(v.seq, v.decision.outcome) for v in verdicts]
+    # A recording: no PLC may release a part by it.
+    assert all(v.flags & Flag.SIMULATED for v in (*verdicts, *map(decode_binary, found["verdict/bin"])))
     assert found["counters"][-1] == b"32;16;12;4;0;0;0"
     assert all(int(c[0]) == sum(map(int, c[1:4])) for c in (s.split(b";") for s in found["counters"]))
     assert "stopped after 32 verdicts: 16 OK, 12 NOK, 4 ERROR; 0 wait for the broker" in daemon.log

@@ -133,7 +133,7 @@ def test_replay_gives_what_was_not_acknowledged(bench, broker, listener):
     listener.send("replay", "1;15")
     found = [decode_json(line) for line in listener.take("replay/data", 3)]
     assert [v.seq for v in found] == [13, 14, 15]
-    assert all(v.flags & ~Flag.UNSYNCED == Flag.REPLAY for v in found)
+    assert all(v.flags & ~Flag.UNSYNCED == Flag.REPLAY | Flag.SIMULATED for v in found)
 
 
 def test_the_heartbeat_counts(triggered, listener):

@@ -51,6 +51,8 @@ class Faults:
 class FaultySource:
     """The station's source with faults on top. Frames carry a camera's stamp, as those of a real camera do."""
 
+    simulated = False  # it stands for a camera
+
     def __init__(self, source, faults: Faults):
         self._source, self._faults = source, faults
         self._last = None
@@ -85,6 +87,12 @@ class FaultySource:
 
     def problem(self):
         return None
+
+    def resume(self, judged):
+        self._source.resume(judged)
+
+    def committed(self, file):
+        self._source.committed(file)
 
     def __enter__(self):
         self._source.__enter__()

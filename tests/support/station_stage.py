@@ -62,7 +62,7 @@ class ScriptedSource:
 
     def __init__(self, *shots):
         self.shots = list(shots)
-        self.waits, self.lost = [], None
+        self.waits, self.lost, self.done = [], None, []
 
     def next_frame(self, wait_s):
         self.waits.append(wait_s)
@@ -71,6 +71,9 @@ class ScriptedSource:
 
     def problem(self):
         return self.lost
+
+    def committed(self, file):
+        self.done.append(file)
 
 
 class RecordingPublisher:

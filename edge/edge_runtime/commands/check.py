@@ -23,7 +23,7 @@ from edge_runtime.inspection.judge import Judge
 from edge_runtime.monitoring.prometheus import probe_port
 from edge_runtime.mqtt.client import probe_broker
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
-from edge_runtime.sources.protocol import RECORDINGS
+from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage import image_archive as evidence
 from edge_runtime.storage.database import is_spool_in_use, room_to_open
 from edge_runtime.storage.retention import MB
@@ -56,6 +56,7 @@ def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Fin
     for found in (
         check_bundle(station, used),
         check_source(station, used),
+        check_recording(station),
         check_settings(station),
         check_state_dir(station),
         check_metrics(station),
@@ -112,6 +113,9 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """It opens, and its first frame may be judged. Raises SourceError."""
     shot, source = first_shot(station, hardware), f"source {station.source.uri}"
     if shot is None or isinstance(shot, NoFrame):
+        if station.source.is_watched and station.source.path.is_dir():
+            yield check_watched(station.source)
+            return
         yield Finding(f"{source}: it gives no frame within {FIRST_FRAME_S:.0f} s", Rating.WRONG)
         return
     if isinstance(shot, FailedFrame):
@@ -129,15 +133,33 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
         yield Finding(f"{source}: the first frame, {shot.name}, is {width} x {height} and may be judged")
 
 
+def check_watched(source: SourceSettings) -> Finding:
+    """A folder in which nothing waits: whether what will come can be read, and put away."""
+    folder, after = source.path, source.watch.after
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return Finding(f"source {source.uri}: it cannot be read: check its rights", Rating.WRONG)
+    if after != "leave" and not os.access(folder, os.W_OK):
+        text = f"source {source.uri}: watch.after is {after}, and pictures cannot leave it"
+        return Finding(f"{text}: give the station's user the right to write there", Rating.WRONG)
+    return Finding(f"source {source.uri}: no picture waits there now")
+
+
 def first_shot(station: Station, hardware: Hardware) -> Frame | FailedFrame | NoFrame | None:
-    """What the source gives first. Every source is a recording, to which that does nothing. Raises SourceError."""
+    """What the source gives first; a watched folder keeps it. Raises SourceError."""
     with hardware.open_source(station) as source:
         return source.next_frame(FIRST_FRAME_S)
 
 
+def check_recording(station: Station) -> Iterator[Finding]:
+    """Whether its verdicts are of parts that are there."""
+    if station.source.is_recording:
+        text = "its verdicts carry the flag `simulated`, and a PLC that follows docs/mqtt.md releases no part by them"
+        yield Finding(f"source {station.source.uri} is a recording: {text}", Rating.DOUBTFUL)
+
+
 def check_settings(station: Station) -> Iterator[Finding]:
     """What can be followed, and is hardly meant."""
-    if station.mode == "hardware" and station.source.uri.startswith(RECORDINGS):
+    if station.mode == "hardware" and station.source.is_recording:
         text = f"source {station.source.uri} is a recording and waits for no signal: its pictures are judged one after "
         yield Finding(f"mode hardware: {text}another, no part needed; free-running says so", Rating.DOUBTFUL)
     if off := station.health.switched_off:

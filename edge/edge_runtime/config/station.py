@@ -12,12 +12,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.records import Precision
-from edge_runtime.sources.protocol import SCHEMES
+from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage.retention import MB, Retention
 from edge_runtime.strict_yaml.model import model_from_yaml
 from edge_runtime.wire.topics import Topics
@@ -38,28 +38,6 @@ AnyPath = Annotated[Path, Field(strict=False)]  # YAML has strings
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class SourceSettings(_Part):
-    """Where the pictures come from."""
-
-    uri: str = Field(description="folder://DIR (recursive, in name order; listed once, at the start) or video://FILE")
-    fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(
-        default=None, description="frames a second in free-running mode; null: as fast as they are judged"
-    )
-    loop: bool = Field(default=False, description="begin again after the last picture")
-
-    @field_validator("uri")
-    @classmethod
-    def _known_scheme(cls, uri: str) -> str:
-        if not any(uri.startswith(scheme) and len(uri) > len(scheme) for scheme in SCHEMES):
-            raise ValueError(f"found {uri!r}: must be one of {', '.join(SCHEMES)} followed by a path")
-        return uri
-
-    def below(self, folder: Path) -> SourceSettings:
-        """The same with a relative path made absolute."""
-        scheme, _, path = self.uri.partition("://")
-        return self.model_copy(update={"uri": f"{scheme}://{folder / path}"})
 
 
 class TlsSettings(_Part):
@@ -234,6 +212,15 @@ class Station(_Part):
     def _paced_only_when_free(self) -> Station:
         if self.mode != "free-running" and self.source.fps is not None:
             raise ValueError(f"source.fps has no meaning in {self.mode} mode: make it null")
+        return self
+
+    @model_validator(mode="after")
+    def _mode_of_a_watched_folder(self) -> Station:
+        if self.source.is_watched and self.mode != "free-running":
+            raise ValueError(
+                f"mode {self.mode} cannot be kept with {self.source.uri}: when a file arrives does not say which "
+                "trigger it belongs to; each picture is judged once in mode free-running"
+            )
         return self
 
     @property

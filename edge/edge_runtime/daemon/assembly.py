@@ -34,6 +34,7 @@ from edge_runtime.monitoring.systemd import Watchdog, watchdog_s
 from edge_runtime.mqtt.client import MqttClient
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.records import ErrorCode
+from edge_runtime.sources.protocol import JudgedFiles
 from edge_runtime.storage.image_archive import ImageArchive
 from edge_runtime.storage.recovery import open_spool
 from edge_runtime.storage.retention import MB
@@ -65,7 +66,8 @@ def open_inspector(station: Station, inbox: EventQueue, hardware: Hardware) -> I
         claim_folder(station.state_dir, station.name)
         pictures = station.pictures
         evidence = stack.enter_context(ImageArchive(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
-        exchange = open_exchange(station, bundle, spool, evidence, inbox, stack)
+        source.resume(JudgedFiles(spool.judged(), spool.forget_judged))
+        exchange = open_exchange(station, bundle, spool, evidence, inbox, stack, source.simulated)
         stack.enter_context(saying_farewell(exchange.publisher))
         model = first_model(station, bundle, hardware, exchange.status)
         loader = Loader(lambda: load_model(open_bundle(station.bundle), station, hardware.open_engine))
@@ -82,9 +84,18 @@ def open_inspector(station: Station, inbox: EventQueue, hardware: Hardware) -> I
 
 
 def open_exchange(
-    station: Station, bundle: Bundle, spool: Spool, evidence: ImageArchive, inbox: EventQueue, stack: ExitStack
+    station: Station,
+    bundle: Bundle,
+    spool: Spool,
+    evidence: ImageArchive,
+    inbox: EventQueue,
+    stack: ExitStack,
+    simulated: bool,
 ) -> Exchange:
-    """Connect to the broker and answer what a crash left unanswered; what is opened goes on the stack."""
+    """Connect to the broker and answer what a crash left unanswered; what is opened goes on the stack.
+
+    simulated: whether the source's frames are recordings.
+    """
     tally, topics, clock = Counters(), station.topics, Clock()
     answer_interrupted(spool, bundle, tally, clock)
     triggered = station.mode == "triggered"
@@ -118,7 +129,7 @@ def open_exchange(
     settle = desk.settle if triggered else lambda verdict: None
     answers = VerdictIssuer(
         *(station.recipe, bundle.manifest, spool, publisher, tally, status),
-        *(settle, inbox.put, clock),
+        *(settle, inbox.put, clock, simulated),
     )
     if station.metrics.port is not None:
         stack.enter_context(serve_metrics(metrics, station.metrics.host, station.metrics.port))

@@ -156,7 +156,10 @@ class Inspector:
         frame = shot.frame
         source = frame.name if frame is not None else ""
         picture = self.evidence.digest(decision.outcome, frame) if isinstance(frame, Frame) else ""
-        verdict = self.answers.give(order, replace(decision, anomaly_map=None), source, shot.taken_ns, picture)
+        file = frame.file if frame is not None else None
+        verdict = self.answers.give(order, replace(decision, anomaly_map=None), source, shot.taken_ns, picture, file)
+        if file is not None:
+            self.source.committed(file)  # with this verdict, or with the one that the order got when it expired
         if verdict is not None and picture and isinstance(frame, Frame):
             self.evidence.keep(verdict, frame, decision.anomaly_map)
         last_error = self.status.conditions.last_error if verdict is None else verdict.decision.error

@@ -42,7 +42,8 @@ def open_pace(station: Station, source: Source, tally: Counters) -> TriggerMode:
     if station.mode == "interval":
         return IntervalPace(station.interval_ms, station.deadline_ms, tally)
     if station.mode == "free-running":
-        return FreeRunningMode(source, station.deadline_ms, station.source.fps)
+        may_pause = station.source.is_watched  # whoever fills the folder does not say when
+        return FreeRunningMode(source, station.deadline_ms, station.source.fps, may_pause=may_pause)
     if station.mode == "hardware":
         return HardwarePace(source, station.deadline_ms, station.recipe)
     return ExternalTriggerMode()
@@ -90,7 +91,7 @@ class FreeRunningMode:
     """Each frame of the source is an order; with fps, not more often, and without catching up.
 
     A source that is quiet for longer than the deadline gives one order with a lost frame, and then nothing until it
-    delivers again.
+    delivers again. may_pause: it is quiet when there are no parts, and that is no fault.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class FreeRunningMode:
         deadline_ms: int,
         fps: float | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        may_pause: bool = False,
     ) -> None:
+        self._may_pause = may_pause
         self._source, self._deadline_ms, self._clock_ns = source, deadline_ms, clock_ns
         self._period_ns = 0 if fps is None else round(1e9 / fps)
         self._due_ns = self._heard_ns = clock_ns()
@@ -117,7 +120,7 @@ class FreeRunningMode:
         frame = self._source.next_frame(IDLE_S)
         now_ns = self._clock_ns()
         if isinstance(frame, NoFrame):
-            if self._told or now_ns - self._heard_ns <= self._deadline_ms * 1_000_000:
+            if self._may_pause or self._told or now_ns - self._heard_ns <= self._deadline_ms * 1_000_000:
                 return NoFrame()
             self._told = True
             detail = f"no frame within {self._deadline_ms} ms (deadline_ms): {CAMERA}"

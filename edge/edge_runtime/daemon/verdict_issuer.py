@@ -29,7 +29,7 @@ from edge_runtime.monitoring.clock import Clock
 from edge_runtime.monitoring.counters import Counters
 from edge_runtime.monitoring.seldom import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
-from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, Verdict
+from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, PictureFile, Verdict
 from edge_runtime.storage.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class VerdictIssuer:
     """See the module. May be used from any thread; as a context it watches the deadlines in a thread of its own.
 
     settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
-    but the context's end did.
+    but the context's end did. simulated: whether the frames are recordings.
     """
 
     def __init__(
@@ -60,10 +60,11 @@ class VerdictIssuer:
         settle: Callable[[Verdict], None],
         on_failure: Callable[[Exception], None],
         clock: Clock,
+        simulated: bool = False,
     ) -> None:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
         self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
-        self._clock = clock
+        self._clock, self._simulated = clock, Flag.SIMULATED if simulated else 0
         self._seldom = LogThrottle()
         self._changed = threading.Condition()
         self._open: dict[int, InspectionRequest] = {}
@@ -122,9 +123,11 @@ class VerdictIssuer:
         source: str = "",
         taken_ns: int | None = None,
         picture: str = "",
+        file: PictureFile | None = None,
     ) -> Verdict | None:
         """Number, commit and publish the answer to an order. None: it has one already, and this one is discarded.
 
+        file: the one that the frame came from, if it may be judged only once.
         Raises StorageError: then nothing was given out.
         """
         with self._changed:
@@ -135,7 +138,7 @@ class VerdictIssuer:
             verdict = self._verdict(order, decision, source, picture)
             began_ns = time.monotonic_ns()
             try:
-                self._spool.commit(verdict)
+                self._spool.commit(verdict, file)
             except StorageError:
                 self._status.note(storage_failed=True)
                 raise
@@ -159,7 +162,7 @@ class VerdictIssuer:
             waited = f"{_ms(order, now_ns)} ms (deadline_ms {order.deadline_ms})"
             detail = f"{decision.outcome.name} came after {waited}: {FASTER}"
             decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
-        flags = (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
+        flags = self._simulated | (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
         return Verdict(
             seq=self._spool.next_seq,
             decision=decision,
@@ -214,7 +217,8 @@ class VerdictIssuer:
         if stage is Stage.CAPTURE:
             code = ErrorCode.FRAME_MISSING
         detail = _why_expired(order, stage, _ms(order, time.monotonic_ns()))
-        self.give(order, Decision(Outcome.ERROR, code, detail=detail))
+        decision, frame = Decision(Outcome.ERROR, code, detail=detail), order.shot.frame if order.shot else None
+        self.give(order, decision, frame.name if frame else "", file=frame.file if frame else None)
         if stage is None:
             self._status.note(last_error=code)
         else:

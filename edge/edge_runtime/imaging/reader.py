@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,12 +43,18 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a picture file, at most 1 GiB. Raises PictureError."""
     try:
-        if not path.is_file():
+        if not path.is_file():  # a pipe or a device is not opened at all: that can wait for ever, or do something
             what = "is not a file" if path.exists() else "is gone or never existed"
             raise PictureError(f"{path} {what}: check the path, and that nothing moves pictures while they are read")
-        if (length := path.stat().st_size) > MAX_BYTES:
-            raise PictureError(f"{path} has {length} bytes, more than a picture of 100 megapixels: crop or reduce it")
-        return path.read_bytes()
+        # It may have become a pipe meanwhile; then this does not wait for its writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise PictureError(f"{path} is not a file: check the path, and that nothing moves pictures meanwhile")
+            if found.st_size > MAX_BYTES:
+                most = "more than a picture of 100 megapixels"
+                raise PictureError(f"{path} has {found.st_size} bytes, {most}: crop or reduce it")
+            return file.read()
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
 

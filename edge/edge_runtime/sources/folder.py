@@ -8,7 +8,8 @@ from types import TracebackType
 
 from edge_runtime.errors import PictureError, SourceError
 from edge_runtime.imaging.reader import list_pictures, read_picture
-from edge_runtime.records import ErrorCode, FailedFrame, Frame
+from edge_runtime.records import ErrorCode, FailedFrame, Frame, PictureFile
+from edge_runtime.sources.protocol import JudgedFiles
 
 
 class FolderSource:
@@ -16,6 +17,8 @@ class FolderSource:
 
     Raises SourceError when there is no such folder or no picture in it.
     """
+
+    simulated = True
 
     def __init__(self, folder: Path, loop: bool = False) -> None:
         try:
@@ -38,6 +41,12 @@ class FolderSource:
             return Frame("folder", self._taken, captured_ns, read_picture(path), name)
         except PictureError as error:
             return FailedFrame(name, captured_ns, ErrorCode.FRAME_UNREADABLE, str(error), self._taken)
+
+    def resume(self, judged: JudgedFiles) -> None:
+        """Every run gives every picture."""
+
+    def committed(self, file: PictureFile) -> None:
+        """The file stays as it is."""
 
     def problem(self) -> str | None:
         """See Source."""

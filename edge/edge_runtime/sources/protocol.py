@@ -1,22 +1,27 @@
 """Where frames come from: one Protocol, one module for each kind, chosen by the URI in the station's configuration.
 
-    folder://DIR    the pictures of a folder, recursive, in name order
-    video://FILE    the frames of a video file
-
-with open_source("folder:///data/parts", loop=False) as source: shot = source.next_frame(wait_s=1.0)
+settings = SourceSettings(uri="folder:///data/parts")
+with open_source(settings) as source:
+    frame = source.next_frame(wait_s=1.0)
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-from edge_runtime.errors import SourceError
-from edge_runtime.records import FailedFrame, Frame, NoFrame
+from edge_runtime.records import FailedFrame, Frame, NoFrame, PictureFile
+from edge_runtime.sources.settings import SourceSettings
 
-RECORDINGS = ("folder://", "video://")  # they have no camera's signals
-SCHEMES = RECORDINGS  # all that there are
+
+@dataclass(frozen=True)
+class JudgedFiles:
+    """What earlier runs judged: identities by name, and how to let those go whose files have left."""
+
+    identities: Mapping[bytes, str]
+    forget: Callable[[Iterable[PictureFile]], None]
 
 
 class Source(Protocol):
@@ -26,10 +31,20 @@ class Source(Protocol):
     now; one that decides itself delivers in the order of exposure.
     """
 
+    @property
+    def simulated(self) -> bool:
+        """Whether its frames are recordings: their verdicts carry the flag `simulated`, and release no part."""
+
+    def resume(self, judged: JudgedFiles) -> None:
+        """Called once, before the first frame; for sources that could deliver a picture of an earlier run again."""
+
     def next_frame(self, wait_s: float) -> Frame | FailedFrame | NoFrame | None:
         """The next frame, owned by the caller; FailedFrame for one that was taken and could not be read; NoFrame when
         none came within `wait_s`; None after the last.
         """
+
+    def committed(self, file: PictureFile) -> None:
+        """The verdict of a frame that came with this file is on the disk. Never blocks."""
 
     def problem(self) -> str | None:
         """Why no frame can come now, for people; None when all is well. Called while there is nothing else to do: a
@@ -42,15 +57,17 @@ class Source(Protocol):
     ) -> None: ...
 
 
-def open_source(uri: str, loop: bool = False) -> Source:
-    """Open what the URI names; `loop` begins again after the last frame. Raises SourceError."""
+def open_source(settings: SourceSettings) -> Source:
+    """Open what the settings name. Raises SourceError."""
     # Imported here, so that a station loads what its own source needs and nothing more.
-    if uri.startswith("folder://"):
+    if settings.is_watched:
+        from edge_runtime.sources.watched_folder import WatchedFolder
+
+        return WatchedFolder(settings.path, settings.watch)
+    if settings.uri.startswith("folder://"):
         from edge_runtime.sources.folder import FolderSource
 
-        return FolderSource(Path(uri.removeprefix("folder://")), loop)
-    if uri.startswith("video://"):
-        from edge_runtime.sources.video import VideoSource
+        return FolderSource(settings.path, settings.loop)
+    from edge_runtime.sources.video import VideoSource
 
-        return VideoSource(Path(uri.removeprefix("video://")), loop)
-    raise SourceError(f"there is no source for {uri!r}: it must begin with one of {', '.join(SCHEMES)}")
+    return VideoSource(settings.path, settings.loop)

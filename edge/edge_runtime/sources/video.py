@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import SourceError
-from edge_runtime.records import ErrorCode, FailedFrame, Frame
+from edge_runtime.records import ErrorCode, FailedFrame, Frame, PictureFile
+from edge_runtime.sources.protocol import JudgedFiles
 
 COUNT_IS_ABOUT = 0.02  # containers state their length roughly; shorter by more than this share is a broken file
 
@@ -21,6 +22,8 @@ class VideoSource:
 
     Raises SourceError when the file is missing, is no video, or does not give a single frame.
     """
+
+    simulated = True
 
     def __init__(self, path: Path, loop: bool = False) -> None:
         if not path.is_file():
@@ -47,6 +50,12 @@ class VideoSource:
             return None
         self._sequence, self._in_pass = self._sequence + 1, self._in_pass + 1
         return Frame("video", self._sequence, captured_ns, image, self._name())
+
+    def resume(self, judged: JudgedFiles) -> None:
+        """Every run gives every picture."""
+
+    def committed(self, file: PictureFile) -> None:
+        """The file stays as it is."""
 
     def problem(self) -> str | None:
         """See Source."""

@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_runtime.errors import RecordError, SpoolDamagedError, StorageError
+from edge_runtime.records import PictureFile
 from edge_runtime.storage.database import DAMAGED, FILE
 from edge_runtime.storage.retention import Retention
 from edge_runtime.storage.sequence_mark import SeqMark
@@ -47,7 +48,7 @@ def _begin_anew(folder: Path, retention: Retention) -> Spool:
         )
     aside = _set_aside(folder)
     counted = _Counted(read_rows(aside / FILE))
-    spool = Spool(folder, retention, Salvaged(counted, read_accepted(aside / FILE)))
+    spool = Spool(folder, retention, Salvaged(counted, read_accepted(aside / FILE), read_judged(aside / FILE)))
     (folder / DAMAGED).unlink(missing_ok=True)
     log.error(
         "the damaged spool is in %s; %d verdicts of it could be read and are kept; numbers go on from %d",
@@ -110,6 +111,18 @@ def read_accepted(path: Path) -> tuple[Trigger, ...]:
     except sqlite3.Error:
         return ()
     return tuple(Trigger(*row) for row in found)
+
+
+def read_judged(path: Path) -> tuple[PictureFile, ...]:
+    """The files whose pictures were judged, as far as they can be read."""
+    found = []
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            for row in database.execute("SELECT name, identity FROM judged"):
+                found.append(PictureFile(*row))
+    except sqlite3.Error:  # what was read until then is worth having
+        pass
+    return tuple(found)
 
 
 def _is_whole(row: Row) -> bool:

@@ -23,6 +23,8 @@ _SCHEMA = """
         trigger_id INTEGER PRIMARY KEY, recipe INTEGER NOT NULL, part_id TEXT NOT NULL
     ) STRICT
 """
+# Of a watched folder. An earlier daemon takes no notice of it, so it needs no version of its own.
+_JUDGED = "CREATE TABLE IF NOT EXISTS judged (name BLOB PRIMARY KEY, identity TEXT NOT NULL) STRICT, WITHOUT ROWID"
 
 
 def make_current(database: sqlite3.Connection, path: str) -> None:
@@ -37,6 +39,7 @@ def make_current(database: sqlite3.Connection, path: str) -> None:
             f"{path} has schema version {version}, this daemon knows {SCHEMA_VERSION}: "
             "update the daemon, or give it another state_dir"
         )
+    database.execute(_JUDGED)
 
 
 def _create(database: sqlite3.Connection) -> None:

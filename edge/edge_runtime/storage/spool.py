@@ -3,6 +3,7 @@
 Rules:
 - A seq is used once in the station's life. It is committed with its verdict in one transaction, synced to the disk.
 - A verdict leaves when a consumer acknowledged it, or by the configured retention, which says how many it dropped.
+- A file whose picture was judged is remembered in the same transaction as its verdict, until it leaves its folder.
 - An accepted trigger is here until its verdict is committed: after a crash it is known who still waits.
 - "Delivered" means that the broker confirmed it. That is written now and then: after a crash a verdict may be sent
   again, with the same seq, and is never missing.
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_runtime.errors import RecordError, StorageError
-from edge_runtime.records import Verdict
+from edge_runtime.records import PictureFile, Verdict
 from edge_runtime.storage.database import SpoolDatabase
 from edge_runtime.storage.retention import Dropped, Retention
 from edge_runtime.storage.schema import continue_after, make_current
@@ -40,6 +41,7 @@ class Salvaged:
 
     rows: Iterable[Row] = ()
     accepted: tuple[Trigger, ...] = ()
+    judged: tuple[PictureFile, ...] = ()
 
 
 class Spool:
@@ -52,6 +54,7 @@ class Spool:
 
     def __init__(self, folder: Path, retention: Retention | None = None, salvaged: Salvaged | None = None) -> None:
         self._retention = retention or Retention()
+        self._leaving: list[PictureFile] = []  # judged, and not in their folder any more
         self._delivered: set[int] = set()  # confirmed, not yet written; only the publisher's thread uses it
         self.overfull = False  # others than those that need not be kept had to leave
         self._db = SpoolDatabase(folder)
@@ -82,8 +85,11 @@ class Spool:
         finally:
             self._db.close()
 
-    def commit(self, verdict: Verdict) -> None:
-        """Write a verdict that carries `next_seq`, and sync. When this returns, it survives a power cut."""
+    def commit(self, verdict: Verdict, judged: PictureFile | None = None) -> None:
+        """Write a verdict that carries `next_seq`, and sync. When this returns, it survives a power cut.
+
+        judged: the file whose picture it is of, which must not be judged again.
+        """
         if verdict.seq != self.next_seq:
             raise ValueError(f"verdict {verdict.seq} is out of turn: the next seq is {self.next_seq}")
         if verdict.seq > LAST_SEQ:
@@ -95,6 +101,13 @@ class Spool:
                 connection.execute(_INSERT, row)
                 if verdict.trigger_id:
                     connection.execute("DELETE FROM accepted WHERE trigger_id = ?", (verdict.trigger_id,))
+                leaving = len(self._leaving)
+                rows = [(file.key, file.identity) for file in self._leaving[:leaving]]
+                if rows:
+                    connection.executemany("DELETE FROM judged WHERE name = ? AND identity = ?", rows)
+                if judged is not None:
+                    connection.execute("INSERT OR REPLACE INTO judged VALUES (?, ?)", (judged.key, judged.identity))
+            del self._leaving[:leaving]
             self._waiting += 1
         self.next_seq += 1
 
@@ -103,6 +116,16 @@ class Spool:
         with self._lock, self._db.transaction() as connection:
             row = (trigger.trigger_id, trigger.recipe, trigger.part_id)
             connection.execute("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)", row)
+
+    def judged(self) -> dict[bytes, str]:
+        """The files whose pictures were judged: identities by name."""
+        with self._lock:
+            return {bytes(name): str(identity) for name, identity in self._db.rows("SELECT * FROM judged")}
+
+    def forget_judged(self, files: Iterable[PictureFile]) -> None:
+        """These have left their folder. Written with the next verdict: until then a crash only remembers them longer.
+        Never waits for the disk."""
+        self._leaving.extend(files)
 
     def accepted(self) -> list[Trigger]:
         """Triggers without a verdict; before anything is accepted, those that an earlier run left."""
@@ -195,6 +218,8 @@ class Spool:
                 self._db.execute_many(_INSERT.replace("INSERT", "INSERT OR IGNORE"), salvaged.rows)
                 accepted = [(t.trigger_id, t.recipe, t.part_id) for t in salvaged.accepted]
                 self._db.execute_many("INSERT OR IGNORE INTO accepted VALUES (?, ?, ?)", accepted)
+                judged = [(file.key, file.identity) for file in salvaged.judged]
+                self._db.execute_many("INSERT OR IGNORE INTO judged VALUES (?, ?)", judged)
                 continue_after(connection, self._mark.value.seq)
                 connection.execute("UPDATE station SET boot_id = ?", (self._mark.value.boot_id,))
             connection.execute("UPDATE station SET boot_id = boot_id + 1")

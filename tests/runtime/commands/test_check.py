@@ -207,7 +207,7 @@ def test_limits_of_frames_that_are_switched_off_are_named(tmp_path, health, name
 def test_check_tells_of_settings_that_are_hardly_meant(tmp_path):
     s = with_pictures(tmp_path, "o", mode="hardware", health=HealthSettings(sharpness_low=0.0))
     doubts = [f.text.partition(":")[0] for f in findings(s) if f.rating is Rating.DOUBTFUL]
-    assert doubts == ["mode hardware", "health"]
+    assert doubts == ["source folder", "mode hardware", "health"]
 
 
 def test_a_metrics_port_that_is_taken_is_wrong_unless_this_very_station_answers_there(tmp_path):

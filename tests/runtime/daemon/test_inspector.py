@@ -11,7 +11,7 @@ from tests.support.tiny_bundle import THRESHOLD, picture, write_bundle
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.daemon.model import load_model
 from edge_runtime.errors import EngineError, StorageError
-from edge_runtime.records import ErrorCode, FailedFrame, Flag, NoFrame, Outcome, Precision
+from edge_runtime.records import ErrorCode, FailedFrame, Flag, NoFrame, Outcome, PictureFile, Precision
 from edge_runtime.wire.commands import Command, Trigger
 from edge_runtime.wire.states import State
 
@@ -266,3 +266,13 @@ def test_a_tiny_bundle_serves_in_onnxruntime_as_in_the_scripted_engine(tmp_path:
     with OnnxruntimeEngine(bundle.graph(Precision.FP32), threads=1) as engine:
         real, scripted = (e.infer(picture(True, 3)[None]) for e in (engine, ScriptedEngine()))
     assert real.score == pytest.approx(scripted.score, rel=1e-6)  # the mean of three in another order
+
+
+def test_a_file_is_remembered_with_its_verdict_and_then_the_source_may_put_it_away(stage):
+    file, unreadable = PictureFile(b"a.png", "1-2-3"), PictureFile(b"b.png", "4-5-6")
+    lost = FailedFrame("b.png", time.monotonic_ns(), ErrorCode.FRAME_UNREADABLE, "no picture", file=unreadable)
+    s = stage("free-running", replace(frame()(), file=file), lost)
+    s.step()
+    assert (s.spool.judged(), s.source.done) == ({b"a.png": "1-2-3"}, [file])
+    s.step()
+    assert (s.spool.judged()[b"b.png"], s.source.done) == ("4-5-6", [file, unreadable])

@@ -112,7 +112,7 @@ def test_a_free_running_frame_on_which_the_engine_hangs_is_error_too(stage, capl
         s.publisher.wait_for(lambda: State.FAULT in s.publisher.states)
         assert outcomes(s) == [(0, Outcome.ERROR, ErrorCode.ENGINE_HUNG)]
         assert re.fullmatch(
-            r"verdict 1 ERROR 205 \(a frame\): the engine has not answered within \d+ ms \(deadline_ms 20\), it hangs: "
+            r"verdict 1 ERROR 205 \(a.png\): the engine has not answered within \d+ ms \(deadline_ms 20\), it hangs: "
             r"check the GPU and its driver",
             told(caplog)[0],
         )
@@ -191,9 +191,9 @@ def test_an_answer_that_is_late_on_the_disk_is_flagged_when_it_goes_out(stage, c
     order = s.trigger()
     commit = s.spool.commit
 
-    def slow_commit(verdict):
+    def slow_commit(verdict, file):
         time.sleep(max(0, order.deadline_ns - time.monotonic_ns()) / 1e9)
-        commit(verdict)
+        commit(verdict, file)
 
     s.spool.commit = slow_commit
     found = s.answers.give(order, Decision(Outcome.OK))

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pydantic
 import pytest
 from tests.support.tiny_bundle import picture, write_pictures
 
 from edge_runtime.errors import SourceError
 from edge_runtime.records import ErrorCode, FailedFrame, Frame
 from edge_runtime.sources.protocol import open_source
+from edge_runtime.sources.settings import SourceSettings, WatchSettings
+
+
+def opened(uri, loop=False):
+    return open_source(SourceSettings(uri=uri, loop=loop))
 
 
 def take(source, at_most=100):
@@ -28,7 +34,7 @@ def write_video(path, frames):
 def test_a_folder_gives_its_pictures_once_in_name_order_with_those_of_subfolders(tmp_path):
     write_pictures(tmp_path / "good", "oo")
     write_pictures(tmp_path / "bad", "n")
-    with open_source(f"folder://{tmp_path}") as source:
+    with opened(f"folder://{tmp_path}") as source:
         shots = take(source)
     assert [s.name for s in shots] == ["bad/0000.png", "good/0000.png", "good/0001.png"]
     assert [s.sequence for s in shots] == [1, 2, 3]
@@ -37,7 +43,7 @@ def test_a_folder_gives_its_pictures_once_in_name_order_with_those_of_subfolders
 
 def test_an_unreadable_picture_is_a_lost_frame_and_the_next_still_comes(tmp_path):
     write_pictures(tmp_path, "oxo")
-    with open_source(f"folder://{tmp_path}") as source:
+    with opened(f"folder://{tmp_path}") as source:
         first, second, third = take(source)
     assert isinstance(first, Frame)
     assert isinstance(third, Frame)
@@ -48,14 +54,14 @@ def test_an_unreadable_picture_is_a_lost_frame_and_the_next_still_comes(tmp_path
 
 def test_a_picture_that_vanished_is_a_lost_frame(tmp_path):
     write_pictures(tmp_path, "oo")
-    with open_source(f"folder://{tmp_path}") as source:
+    with opened(f"folder://{tmp_path}") as source:
         (tmp_path / "0001.png").unlink()
         assert [type(s) for s in take(source)] == [Frame, FailedFrame]
 
 
 def test_a_looping_folder_begins_again(tmp_path):
     write_pictures(tmp_path, "oo")
-    with open_source(f"folder://{tmp_path}", loop=True) as source:
+    with opened(f"folder://{tmp_path}", loop=True) as source:
         shots = take(source, 5)
     assert [s.name for s in shots] == ["0000.png", "0001.png", "0000.png", "0001.png", "0000.png"]
     assert [s.sequence for s in shots] == [1, 2, 3, 4, 5]
@@ -63,14 +69,14 @@ def test_a_looping_folder_begins_again(tmp_path):
 
 def test_a_folder_that_is_missing_or_empty_is_an_error(tmp_path):
     with pytest.raises(SourceError, match=r"source folder://.*/none: .*none is not a folder"):
-        open_source(f"folder://{tmp_path}/none")
+        opened(f"folder://{tmp_path}/none")
     with pytest.raises(SourceError, match="there is no picture in it"):
-        open_source(f"folder://{tmp_path}")
+        opened(f"folder://{tmp_path}")
 
 
 def test_a_video_gives_every_frame_once(tmp_path):
     path = write_video(tmp_path / "parts.avi", 7)
-    with open_source(f"video://{path}") as source:
+    with opened(f"video://{path}") as source:
         shots = take(source)
     assert [s.name for s in shots] == [f"parts.avi#{n}" for n in range(1, 8)]
     # MJPEG is lossy: frames are told apart by content, not equal to it.
@@ -79,7 +85,7 @@ def test_a_video_gives_every_frame_once(tmp_path):
 
 def test_a_looping_video_begins_again(tmp_path):
     path = write_video(tmp_path / "parts.avi", 3)
-    with open_source(f"video://{path}", loop=True) as source:
+    with opened(f"video://{path}", loop=True) as source:
         shots = take(source, 8)
     assert [s.name[-1] for s in shots] == list("12312312")
     assert [s.sequence for s in shots] == list(range(1, 9))
@@ -90,19 +96,19 @@ def test_a_file_that_is_no_video_is_an_error_and_not_an_endless_loop(tmp_path, l
     path = tmp_path / "broken.avi"
     path.write_bytes(write_video(tmp_path / "parts.avi", 3).read_bytes()[:100])
     with pytest.raises(SourceError, match=r"broken\.avi: no frame can be read from it"):
-        open_source(f"video://{path}", loop)
+        opened(f"video://{path}", loop)
 
 
 def test_a_missing_video_is_an_error(tmp_path):
     with pytest.raises(SourceError, match=r"none\.mp4: there is no such file"):
-        open_source(f"video://{tmp_path}/none.mp4")
+        opened(f"video://{tmp_path}/none.mp4")
 
 
 def test_a_video_that_was_cut_off_says_so_once(tmp_path):
     whole = write_video(tmp_path / "parts.avi", 40)
     path = tmp_path / "cut.avi"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with open_source(f"video://{path}") as source:
+    with opened(f"video://{path}") as source:
         shots = take(source)
     lost = [s for s in shots if isinstance(s, FailedFrame)]
     assert len(shots) < 40
@@ -110,6 +116,24 @@ def test_a_video_that_was_cut_off_says_so_once(tmp_path):
     assert f"ended after {len(shots) - 1} of 40 frames" in lost[0].detail
 
 
-def test_a_scheme_that_is_not_known_is_refused():
-    with pytest.raises(SourceError, match=r"no source for 'rtsp://x': it must begin with one of folder://, video://"):
-        open_source("rtsp://x")
+def test_recordings_are_simulated_and_a_watched_folder_is_not(tmp_path):
+    write_pictures(tmp_path, "o")
+    with opened(f"folder://{tmp_path}") as folder, opened(f"folder://{tmp_path}?watch") as watched:
+        assert (folder.simulated, watched.simulated) == (True, False)
+    with opened(f"video://{write_video(tmp_path / 'parts.avi', 3)}") as video:
+        assert video.simulated
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"uri": "ftp://x"}, "found 'ftp://x': must be one of folder://, video://"),
+        ({"uri": "folder://?watch"}, "must be one of folder://"),
+        ({"uri": "video://x?watch"}, "only a folder:// can be watched"),
+        ({"uri": "folder://x", "watch": WatchSettings(after="done")}, "watch belongs to folder://DIR"),
+        ({"uri": "folder://x?watch", "loop": True}, "loop belongs to recordings"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, message):
+    with pytest.raises(pydantic.ValidationError, match=message):
+        SourceSettings(**settings)

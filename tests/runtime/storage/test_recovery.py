@@ -6,6 +6,7 @@ import pytest
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.errors import SpoolDamagedError, StorageError
+from edge_runtime.records import PictureFile
 from edge_runtime.storage import sequence_mark as seq_mark
 from edge_runtime.storage.database import DAMAGED, FILE
 from edge_runtime.storage.recovery import ASIDE, KEPT, open_spool
@@ -126,3 +127,12 @@ def test_only_the_newest_damaged_spools_are_kept(tmp_path, caplog):
     opened(tmp_path).__exit__(None, None, None)
     assert len(list(tmp_path.glob(f"{ASIDE}*"))) == KEPT
     assert "the 2 newest damaged spools are kept" in caplog.text
+
+
+def test_files_that_were_judged_are_known_in_the_new_spool(tmp_path):
+    file = PictureFile(b"one.png", "1-2-3")
+    with opened(tmp_path) as spool:
+        spool.commit(sample_verdict(seq=1), file)
+    (tmp_path / DAMAGED).touch()
+    with opened(tmp_path) as spool:
+        assert spool.judged() == {b"one.png": "1-2-3"}

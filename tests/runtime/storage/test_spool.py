@@ -13,7 +13,7 @@ import pytest
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.errors import SpoolDamagedError, StorageError
-from edge_runtime.records import Outcome
+from edge_runtime.records import Outcome, PictureFile
 from edge_runtime.storage.database import FILE
 from edge_runtime.storage.retention import Dropped, Retention
 from edge_runtime.storage.spool import CHUNK, Spool
@@ -323,3 +323,26 @@ def test_a_verdict_of_the_spool_keeps_its_full_precision(tmp_path):
         verdict = replace(verdict, decision=replace(verdict.decision, score=0.1 + 0.2, raw_score=1 / 3))
         spool.commit(verdict)
         assert spool.between(1, 1, 1) == [verdict]
+
+
+def test_a_judged_file_is_remembered_with_its_verdict_until_it_left_and_the_next_verdict_is_written(tmp_path):
+    one, two = PictureFile(b"caf\xe9.png", "1-2-3"), PictureFile(b"two.png", "4-5-6")
+    with Spool(tmp_path) as spool:
+        spool.commit(sample_verdict(seq=1), one)
+        spool.commit(sample_verdict(seq=2), two)
+        spool.forget_judged([one, PictureFile(b"two.png", "of another content")])
+    with Spool(tmp_path) as spool:
+        assert spool.judged() == {b"caf\xe9.png": "1-2-3", b"two.png": "4-5-6"}
+        spool.forget_judged([one, PictureFile(b"two.png", "of another content")])
+        spool.commit(sample_verdict(seq=3), PictureFile(b"two.png", "new"))
+    with Spool(tmp_path) as spool:
+        assert spool.judged() == {b"two.png": "new"}
+
+
+def test_a_verdict_that_cannot_be_written_remembers_no_file(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 1)
+        spool.next_seq = 1  # as if another had used it
+        with pytest.raises(StorageError):
+            spool.commit(sample_verdict(seq=1), PictureFile(b"one.png", "1"))
+        assert spool.judged() == {}

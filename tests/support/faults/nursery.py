@@ -20,6 +20,7 @@ def main() -> None:
     import paho.mqtt.client  # noqa: F401
 
     from edge_runtime.cli import main as edge_daemon
+    from edge_runtime.sources.folder import FolderSource
     from tests.support.faults.hardware import make_it_fail
 
     running: set[int] = set()
@@ -36,6 +37,7 @@ def main() -> None:
                 os.dup2(log, 2)
                 os.dup2(os.open(os.devnull, os.O_RDWR), 0)
                 os.dup2(2, 1)
+                FolderSource.simulated = False  # the stand's folder of pictures stands for a camera
                 if request["control"]:
                     make_it_fail(Path(request["control"]))
                 sys.argv = ["edge-daemon", *request["arguments"]]
