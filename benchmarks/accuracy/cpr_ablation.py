@@ -24,7 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.shared.cpr_parts import BuildInputs, branches_to_train, detector_of, lessons_of, load_material, trained
+from benchmarks.shared.cpr_parts import (
+    BuildInputs,
+    branches_to_train,
+    detector_of,
+    load_material,
+    trained,
+    training_set_of,
+)
 from edge_build.data.pictures import GOOD, load_prepared, read_mask
 from edge_build.detection_metrics import Metrics, measure
 from edge_build.detectors.cpr import pair_loss as cpr_pairs
@@ -61,18 +68,18 @@ def main() -> None:
     rows = range(len(m.pictures))
     coarser = [Direction() for _ in m.coarser]
 
-    def learned(lessons: TrainingSet, foreground: Foreground) -> Branches:
-        return trained(m, lessons, foreground, branches_to_train(m, options.width), options.steps)[0]
+    def learned(training_set: TrainingSet, foreground: Foreground) -> Branches:
+        return trained(m, training_set, foreground, branches_to_train(m, options.width), options.steps)[0]
 
     def show(name: str, detector: Cpr) -> None:
         found = test_metrics(m, detector, options.size)
         values = (found.image_auroc, found.pixel_auroc, found.aupro, found.pixel_ap)
         print(f"| {name} | {' | '.join(f'{100 * (value or 0):.1f}' for value in values)} |", flush=True)
 
-    lessons = lessons_of(m, options.pool, m.foreground)
+    training_set = training_set_of(m, options.pool, m.foreground)
     print("| detector | image AUROC | pixel AUROC | AUPRO | pixel AP |\n|---|---:|---:|---:|---:|")
     if "training" not in options.without:
-        whole = learned(lessons, m.foreground)
+        whole = learned(training_set, m.foreground)
         show("whole", detector_of(m, [*whole, *coarser], m.foreground))
         show("two scales", detector_of(m, whole, m.foreground))
         show("one scale", detector_of(m, [whole[0], Alike()], m.foreground))
@@ -81,15 +88,15 @@ def main() -> None:
     if "weighting" not in options.without:
         weighting = cpr_pairs.remote_weights
         cpr_pairs.remote_weights = evenly
-        show("without pair weighting", detector_of(m, [*learned(lessons, m.foreground), *coarser], m.foreground))
+        show("without pair weighting", detector_of(m, [*learned(training_set, m.foreground), *coarser], m.foreground))
         cpr_pairs.remote_weights = weighting
     if "feb" not in options.without:
         everything = Foreground(torch.zeros(m.maps.fine.shape[1]), torch.ones(1))
-        unaware = learned(lessons_of(m, options.pool, everything), everything)
+        unaware = learned(training_set_of(m, options.pool, everything), everything)
         show("without FEB", detector_of(m, [*unaware, *coarser], everything))
     if "grb" not in options.without:
         random = AnyReferences(m.codebook, [m.maps.fine[row][None] for row in rows])
-        blind = learned(with_any_references(lessons, m), m.foreground)
+        blind = learned(with_any_references(training_set, m), m.foreground)
         show("without GRB", detector_of(m, [*blind, *coarser], m.foreground, random))
 
 
@@ -116,14 +123,14 @@ def evenly(unlike: Tensor) -> Tensor:
     return remote * unlike.shape[1] / remote.sum(1, keepdim=True).clamp(min=1)
 
 
-def with_any_references(lessons: TrainingSet, material: BuildInputs) -> TrainingSet:
+def with_any_references(training_set: TrainingSet, material: BuildInputs) -> TrainingSet:
     """The same pictures, compared with random ones that are learned from."""
-    random, taught = np.random.default_rng(0), np.array(material.taught)
+    random, train_rows = np.random.default_rng(0), np.array(material.train_rows)
     for name in ("pool", "check"):
-        pool = getattr(lessons, name)
-        others = torch.from_numpy(random.choice(taught, tuple(pool.nearest.shape)))
-        setattr(lessons, name, dataclasses.replace(pool, nearest=others))
-    return lessons
+        pool = getattr(training_set, name)
+        others = torch.from_numpy(random.choice(train_rows, tuple(pool.nearest.shape)))
+        setattr(training_set, name, dataclasses.replace(pool, nearest=others))
+    return training_set
 
 
 def test_metrics(material: BuildInputs, detector: Cpr, size: int) -> Metrics:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.cost.graph_cost import floor_graph
-from benchmarks.shared.cpr_parts import D, branches_to_train, detector_of, lessons_of, load_material, trained
+from benchmarks.shared.cpr_parts import D, branches_to_train, detector_of, load_material, trained, training_set_of
 from benchmarks.shared.turns import any_picture, time_graphs
 from edge_build.detectors.cpr.matching import Direction
 from edge_build.detectors.cpr.model import LocalBranch
@@ -65,7 +65,7 @@ def main() -> None:
     options = parse_options()
     progress = progress_for_stderr()
     material = load_material(options.category, options.size, options.textures, options.pictures, progress)
-    lessons = lessons_of(material, options.pool, material.foreground)
+    training_set = training_set_of(material, options.pool, material.foreground)
     channels = (material.maps.fine.shape[1], material.maps.coarse.shape[1])
     variants = {f"width {width}": branches_to_train(material, width) for width in options.widths}
     for name in ALL if options.branches_at else ():
@@ -78,7 +78,7 @@ def main() -> None:
     print("| local branch | made-up hold-out, AP | multiply-adds | graph, times the backbone (median and least) |")
     print("|---|---:|---:|---:|")
     for name, local in variants.items():
-        found, precision = trained(material, lessons, material.foreground, local, options.steps)
+        found, precision = trained(material, training_set, material.foreground, local, options.steps)
         cost = sum(
             multiply_adds(b, m.shape[2] * m.shape[3])
             for b, m in zip(found, (material.maps.fine, material.maps.coarse), strict=True)

@@ -38,11 +38,11 @@ def main() -> None:
     good = scan_dataset(options.category, progress).good[:MOST_PICTURES]
     pictures = load_prepared(good, size, size, progress)
     learner = CprLearner(pictures, CprSettings(pool=16, steps=8), DIMENSIONS["cpr-faster"], 0, progress)
-    taught = list(range(4))
+    train_rows = list(range(4))
     graphs = {}
     for count in options.references:
-        known = list(islice(cycle(range(len(pictures))), count - len(taught)))
-        graphs[f"{count} references"] = export_graph(learner.learn(taught, known), size, size)
+        known = list(islice(cycle(range(len(pictures))), count - len(train_rows)))
+        graphs[f"{count} references"] = export_graph(learner.learn(train_rows, known), size, size)
     times = time_graphs(graphs, dict.fromkeys(graphs, any_picture(size, size)), options.rounds)
     floor = f"{options.references[0]} references"
     for name, taken in times.items():

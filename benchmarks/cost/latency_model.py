@@ -28,13 +28,13 @@ class Device:
     name: str
     cores: int
     tensor: int
-    half: int
+    fp16: int
     clock_ghz: float
     memory_gb_s: float
 
     def rate(self, kernel: Kernel) -> float:
         """Multiply-adds per second. FP32 stays on the cores: TF32 is switched off (docs/decisions/0013)."""
-        scale = {Precision.FP32: 1, Precision.FP16: self.half, Precision.INT8: 4}[kernel.precision]
+        scale = {Precision.FP32: 1, Precision.FP16: self.fp16, Precision.INT8: 4}[kernel.precision]
         if kernel.dense and kernel.precision is not Precision.FP32:
             return self.tensor * (2 if kernel.precision is Precision.INT8 else 1) * self.clock_ghz * 1e9
         return self.cores * scale * self.clock_ghz * 1e9

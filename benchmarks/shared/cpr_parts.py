@@ -25,7 +25,7 @@ from edge_build.detectors.cpr.training import ROUNDS, Schedule, train
 from edge_build.detectors.cpr.training_pictures import PictureMaker, References
 from edge_build.detectors.cpr.training_set import TrainingSet
 from edge_build.detectors.cpr.training_state import Branches, TrainingState, new_state
-from edge_build.detectors.cpr.validation import held_out_precision, held_out_rows
+from edge_build.detectors.cpr.validation import pick_validation_rows, validation_precision
 from edge_build.detectors.defects.textures import load_textures
 from edge_build.progress import Progress
 from edge_build.recipe.detector_settings import CprSettings
@@ -46,8 +46,8 @@ class BuildInputs:
     coarser: tuple[Tensor, ...]  # float16 directions, one tensor for each further tap
     foreground: Foreground
     codebook: Tensor
-    taught: tuple[int, ...]
-    aside: tuple[int, ...]
+    train_rows: tuple[int, ...]
+    validation_rows: tuple[int, ...]
     progress: Progress
 
 
@@ -66,7 +66,7 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
             for part, m in zip(parts, backbone(torch.from_numpy(picture[None]))[len(STRIDES) :], strict=True):
                 part.append(Direction()(m).half())
     rows = range(len(pictures))
-    aside = tuple(held_out_rows(len(rows)))
+    validation_rows = tuple(pick_validation_rows(len(rows)))
     foreground, _ = find_foreground(maps.fine, "object", 0)
     assert foreground is not None
     return BuildInputs(
@@ -78,19 +78,19 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
         tuple(torch.cat(part) for part in parts),
         foreground,
         fit_codebook(maps.fine, rows, 0),
-        tuple(row for row in rows if row not in aside),
-        aside,
+        tuple(row for row in rows if row not in validation_rows),
+        validation_rows,
         progress,
     )
 
 
-def lessons_of(material: BuildInputs, pool: int, foreground: Foreground) -> TrainingSet:
+def training_set_of(material: BuildInputs, pool: int, foreground: Foreground) -> TrainingSet:
     """Made-up pictures to learn from and to judge with."""
     m = material
-    references = References(m.taught, retrieval_of(m.codebook, m.maps, m.taught))
+    references = References(m.train_rows, retrieval_of(m.codebook, m.maps, m.train_rows))
     seeing = load_backbone("efficientnet-lite0", m.backbone.taps[: len(STRIDES)])
     maker = PictureMaker(seeing, m.pictures, m.maps, references, foreground, m.textures, 0)
-    return TrainingSet(maker, m.taught, m.aside, pool, 0, 0, ScratchArrays(Path("/tmp")), m.progress)
+    return TrainingSet(maker, m.train_rows, m.validation_rows, pool, 0, 0, ScratchArrays(Path("/tmp")), m.progress)
 
 
 def branches_to_train(material: BuildInputs, width: int) -> tuple[LocalBranch, LocalBranch]:
@@ -107,16 +107,16 @@ def fresh_state(material: BuildInputs, width: int) -> TrainingState:
 
 
 def trained(
-    material: BuildInputs, lessons: TrainingSet, foreground: Foreground, local: Branches, steps: int
+    material: BuildInputs, training_set: TrainingSet, foreground: Foreground, local: Branches, steps: int
 ) -> tuple[Branches, float]:
-    """Branches at their best on the hold-out, folded, and their average precision there."""
+    """Branches at their best in validation, folded, and their average precision there."""
     blank = fresh_state(material, 12)
     modules = nn.ModuleList(local)
     optimizer = torch.optim.AdamW(modules.parameters(), **{"weight_decay": blank.optimizer.defaults["weight_decay"]})
     state = TrainingState(modules, optimizer, blank.generator, modules.state_dict())
-    judge = partial(held_out_precision, references=material.maps, check=lessons.check, foreground=foreground)
+    judge = partial(validation_precision, references=material.maps, check=training_set.check, foreground=foreground)
     schedule = Schedule(steps, steps // ROUNDS)
-    train(state, schedule, material.maps, lessons.pool, judge, lambda _: False, material.progress)
+    train(state, schedule, material.maps, training_set.pool, judge, lambda _: False, material.progress)
     return state.best_branches(), state.best
 
 

@@ -1,6 +1,6 @@
 """What a long build keeps beside its bundle until it is done, in `<bundle>.unfinished`: checkpoints, to go on with.
 
-    with open_unfinished(Path("bundles/screw-1.unfinished"), facts, resume=True, progress=progress) as work:
+    with open_unfinished(Path("bundles/screw-1.unfinished"), provenance, resume=True, progress=progress) as work:
         work.save("training", b"...", "training up to step 75 of 600")
         work.load("training")  # b"...", or None where nothing was saved
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from edge_build.progress import Progress
 from edge_runtime.errors import ConfigError, EdgeError, StorageError
 
-FACTS, LOCK, SUFFIX = "build.json", "lock", ".checkpoint"
+PROVENANCE, LOCK, SUFFIX = "build.json", "lock", ".checkpoint"
 
 
 class InterruptedBuildError(EdgeError):
@@ -34,7 +34,7 @@ class InterruptedBuildError(EdgeError):
 
 
 @dataclass(frozen=True)
-class Fact:
+class Dependency:
     """Something that a checkpoint depends on, such as a key of the recipe."""
 
     name: str
@@ -57,7 +57,7 @@ class Unfinished:
             return None
         digest, content = data[:32], data[32:]
         if hashlib.sha256(content).digest() != digest:
-            raise ConfigError(f"{path} is damaged: remove {self.folder} to start the build anew")
+            raise ConfigError(f"{path} is damaged: remove {self.folder} to start from the beginning")
         return content
 
     def save(self, name: str, content: bytes, reached: str) -> None:
@@ -77,12 +77,14 @@ class Unfinished:
 
 
 @contextmanager
-def open_unfinished(folder: Path, facts: Sequence[Fact], resume: bool, progress: Progress) -> Iterator[Unfinished]:
-    """The folder for the time of a build that depends on `facts`.
+def open_unfinished(
+    folder: Path, dependencies: Sequence[Dependency], resume: bool, progress: Progress
+) -> Iterator[Unfinished]:
+    """The folder for the time of a build that depends on `dependencies`.
 
     Ctrl-C becomes an InterruptedBuildError when there is something to resume.
     Raises ConfigError when another process builds there, when checkpoints are there but not to be resumed, and when
-    these belong to other facts; StorageError when nothing can be written.
+    these belong to others; StorageError when nothing can be written.
     """
     work = Unfinished(folder)
     try:
@@ -91,7 +93,7 @@ def open_unfinished(folder: Path, facts: Sequence[Fact], resume: bool, progress:
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
     try:
-        _claim(work, lock, facts, resume, progress)
+        _claim(work, lock, dependencies, resume, progress)
         try:
             yield work
         except BaseException as error:
@@ -106,7 +108,7 @@ def open_unfinished(folder: Path, facts: Sequence[Fact], resume: bool, progress:
         os.close(lock)
 
 
-def _claim(work: Unfinished, lock: int, facts: Sequence[Fact], resume: bool, progress: Progress) -> None:
+def _claim(work: Unfinished, lock: int, dependencies: Sequence[Dependency], resume: bool, progress: Progress) -> None:
     folder = work.folder
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,19 +118,19 @@ def _claim(work: Unfinished, lock: int, facts: Sequence[Fact], resume: bool, pro
         if not resume:
             raise ConfigError(
                 f"{folder} holds a build that was interrupted: add --resume to go on with it, or remove the folder to "
-                "start anew"
+                "start from the beginning"
             )
-        if changes := _changes(_read_facts(folder), facts):
+        if changes := _changes(_read_dependencies(folder), dependencies):
             raise ConfigError(
                 f"{folder} cannot be resumed, because what it was begun with has changed:\n  "
                 + "\n  ".join(changes)
-                + "\nput that back, or remove the folder to start anew"
+                + "\nput that back, or remove the folder to start from the beginning"
             )
         return
     if resume:
         progress.say(f"nothing to resume in {folder}: starting from the beginning")
     try:
-        _write(folder / FACTS, json.dumps({fact.name: fact.value for fact in facts}, indent=1).encode())
+        _write(folder / PROVENANCE, json.dumps({one.name: one.value for one in dependencies}, indent=1).encode())
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
 
@@ -142,16 +144,16 @@ def _leave(work: Unfinished) -> str | None:
     return f"{work.folder} keeps what is done{what}: the same command with --resume goes on from there"
 
 
-def _read_facts(folder: Path) -> list[Fact]:
+def _read_dependencies(folder: Path) -> list[Dependency]:
     try:
-        found = json.loads((folder / FACTS).read_bytes())
-        return [Fact(name, value) for name, value in found.items()]
+        found = json.loads((folder / PROVENANCE).read_bytes())
+        return [Dependency(name, value) for name, value in found.items()]
     except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{folder / FACTS} is damaged: remove {folder} to start the build anew") from error
+        raise ConfigError(f"{folder / PROVENANCE} is damaged: remove {folder} to start from the beginning") from error
 
 
-def _changes(before: Sequence[Fact], now: Sequence[Fact]) -> list[str]:
-    old, new = ({fact.name: fact.value for fact in facts} for facts in (before, now))
+def _changes(before: Sequence[Dependency], now: Sequence[Dependency]) -> list[str]:
+    old, new = ({dependency.name: dependency.value for dependency in dependencies} for dependencies in (before, now))
     return [
         f"{name}: was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
         for name in dict.fromkeys([*new, *old])

@@ -165,16 +165,16 @@ def evaluate(
     from edge_build.data.pictures import DatasetError
     from edge_build.evaluation.evaluate import run_evaluate
     from edge_build.evaluation.summary import summary_text
-    from edge_build.graphs.emulated_engine import IMITATED, emulated_engine
+    from edge_build.graphs.emulated_engine import EMULATED, emulated_engine
     from edge_runtime.bundle.reader import Bundle
     from edge_runtime.engines.protocol import Engine
     from edge_runtime.engines.selection import choose_engine
 
     progress = progress_for_stderr()
-    imitated = engine is EngineKind.ONNXRUNTIME and precision is not Precision.FP32
+    emulated = engine is EngineKind.ONNXRUNTIME and precision is not Precision.FP32
 
     def open_engine(opened: Bundle) -> Engine:
-        if imitated:
+        if emulated:
             return emulated_engine(opened.graph(precision), threads)
         chosen = choose_engine(engine, opened, precision, engines, threads)
         progress.say(f"engine: {chosen.engine.name}, {chosen.why}")
@@ -188,7 +188,7 @@ def evaluate(
         progress,
         json_file,
         save_scores,
-        (IMITATED,) if imitated else (),
+        (EMULATED,) if emulated else (),
     )
     print(summary_text(summary))
     if summary.nothing_judged:

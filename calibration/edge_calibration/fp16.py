@@ -4,7 +4,7 @@ Precision lives in the graph, as TensorRT's strongly typed networks want it: cas
 inputs and outputs keep their types. Q/DQ pairs and the convolutions between them stay float32, which is the only type
 that opset 17 gives them; TensorRT makes one INT8 kernel of each.
 
-    fp16 = with_half(model, network.nodes)
+    fp16 = with_fp16(model, network.nodes)
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ LARGEST = float(np.finfo(np.float16).max)
 NAMES: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.FLOAT: "fp32"}
 
 
-def with_half(model: onnx.ModelProto, chosen: Collection[str]) -> onnx.ModelProto:
+def with_fp16(model: onnx.ModelProto, chosen: Collection[str]) -> onnx.ModelProto:
     """A copy of a float32 graph in which the chosen nodes compute in FP16.
 
     chosen: names of nodes whose inputs and outputs are all floats, constants of Resize apart. Raises ValueError when
     a constant of theirs does not fit into FP16.
     """
-    half = onnx.ModelProto()
-    half.CopyFrom(model)
-    graph = half.graph
+    fp16 = onnx.ModelProto()
+    fp16.CopyFrom(model)
+    graph = fp16.graph
     constants = constants_of(model)
     nodes: list[onnx.NodeProto] = []
     types: dict[str, int] = {}  # of what chosen nodes make: FP16; everything else keeps its type
@@ -43,7 +43,7 @@ def with_half(model: onnx.ModelProto, chosen: Collection[str]) -> onnx.ModelProt
         if (tensor, wanted) not in made:
             name = f"{tensor}_{NAMES[wanted]}"
             if tensor in constants:
-                graph.initializer.append(numpy_helper.from_array(_halved(tensor, constants[tensor]), name))
+                graph.initializer.append(numpy_helper.from_array(_as_fp16(tensor, constants[tensor]), name))
             else:
                 nodes.append(helper.make_node("Cast", [tensor], [name], name=f"{name}_Cast", to=wanted))
             made[tensor, wanted] = name
@@ -63,12 +63,12 @@ def with_half(model: onnx.ModelProto, chosen: Collection[str]) -> onnx.ModelProt
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
-    del graph.value_info[:]  # it tells of the types before
+    del graph.value_info[:]  # it lists the types before
     _drop_unused(graph)
-    return half
+    return fp16
 
 
-def half_of_the_rest(model: onnx.ModelProto, network_nodes: Collection[str], quantised: Collection[str]) -> set[str]:
+def fp16_nodes(model: onnx.ModelProto, network_nodes: Collection[str], quantised: Collection[str]) -> set[str]:
     """The network's nodes that become FP16 when some convolutions are INT8.
 
     An activation or a sum stays with the convolutions that it follows: a cast between them would part what TensorRT
@@ -86,7 +86,7 @@ def half_of_the_rest(model: onnx.ModelProto, network_nodes: Collection[str], qua
     return chosen
 
 
-def _halved(name: str, values: NDArray[np.float32]) -> NDArray[np.float16]:
+def _as_fp16(name: str, values: NDArray[np.float32]) -> NDArray[np.float16]:
     if np.abs(values).max(initial=0) > LARGEST:
         raise ValueError(f"{name} reaches {np.abs(values).max():.3g}, which FP16 cannot hold")
     return values.astype(np.float16)

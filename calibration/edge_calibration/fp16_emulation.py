@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-HALF = TensorProto.FLOAT16
+FP16 = TensorProto.FLOAT16
 
 
 def emulated_graph(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -23,41 +23,41 @@ def emulated_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 
     A graph without FP16 is returned as it is.
     """
-    halves = {i.name for i in model.graph.initializer if i.data_type == HALF}
-    halves |= {
+    fp16_tensors = {i.name for i in model.graph.initializer if i.data_type == FP16}
+    fp16_tensors |= {
         node.output[0]
         for node in model.graph.node
-        if node.op_type == "Cast" and any(a.name == "to" and a.i == HALF for a in node.attribute)
+        if node.op_type == "Cast" and any(a.name == "to" and a.i == FP16 for a in node.attribute)
     }
-    if not halves:
+    if not fp16_tensors:
         return model
-    exact = onnx.ModelProto()
-    exact.CopyFrom(model)
-    for initializer in exact.graph.initializer:
-        if initializer.data_type == HALF:
+    emulated = onnx.ModelProto()
+    emulated.CopyFrom(model)
+    for initializer in emulated.graph.initializer:
+        if initializer.data_type == FP16:
             values = numpy_helper.to_array(initializer).astype(np.float32)
             initializer.CopyFrom(numpy_helper.from_array(values, initializer.name))
     nodes: list[onnx.NodeProto] = []
-    for node in exact.graph.node:
+    for node in emulated.graph.node:
         is_cast = node.op_type == "Cast"
-        if is_cast and node.output[0] in halves:
+        if is_cast and node.output[0] in fp16_tensors:
             nodes += _rounded(node.input[0], node.output[0])
             continue
         nodes.append(node)
-        if not is_cast and any(tensor in halves for tensor in node.input):
-            halves.update(node.output)
+        if not is_cast and any(tensor in fp16_tensors for tensor in node.input):
+            fp16_tensors.update(node.output)
             raw = [f"{tensor}_unrounded" for tensor in node.output]
             for number, (before, after) in enumerate(zip(raw, list(node.output), strict=True)):
                 node.output[number] = before
                 nodes += _rounded(before, after)
-    del exact.graph.node[:]
-    exact.graph.node.extend(nodes)
-    return exact
+    del emulated.graph.node[:]
+    emulated.graph.node.extend(nodes)
+    return emulated
 
 
 def _rounded(given: str, made: str) -> list[onnx.NodeProto]:
     """Nodes that round a float32 tensor to FP16 and give it back as float32."""
     return [
-        helper.make_node("Cast", [given], [f"{made}_half"], name=f"{made}_half_Cast", to=HALF),
-        helper.make_node("Cast", [f"{made}_half"], [made], name=f"{made}_back_Cast", to=TensorProto.FLOAT),
+        helper.make_node("Cast", [given], [f"{made}_rounded"], name=f"{made}_rounded_Cast", to=FP16),
+        helper.make_node("Cast", [f"{made}_rounded"], [made], name=f"{made}_back_Cast", to=TensorProto.FLOAT),
     ]

@@ -45,6 +45,6 @@ class Int8Plan(Record):
         return frozenset(layer.name for layer in self.layers if layer.int8)
 
     @property
-    def kept(self) -> tuple[Layer, ...]:
+    def in_fp16(self) -> tuple[Layer, ...]:
         """The layers that stay in FP16, the costliest first."""
         return tuple(sorted((one for one in self.layers if not one.int8), key=lambda one: -one.error))

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edge_calibration.activation_ranges import Statistics, measure_ranges, ranges_by
-from edge_calibration.fp16 import half_of_the_rest, with_half
+from edge_calibration.fp16 import fp16_nodes, with_fp16
 from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.int8_plan import METHODS, Int8Plan, Layer, Method
 from edge_calibration.qdq import with_qdq
@@ -41,7 +41,7 @@ class Progress(Protocol):
 
 def fp16_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """The network in FP16, all else in FP32."""
-    return with_half(model, network_of(model).nodes)
+    return with_fp16(model, network_of(model).nodes)
 
 
 def int8_graph(model: onnx.ModelProto, plan: Int8Plan) -> onnx.ModelProto:
@@ -58,7 +58,7 @@ def fits(plan: Int8Plan, model: onnx.ModelProto) -> bool:
 
 
 def replan(model: onnx.ModelProto, plan: Int8Plan, calibration: Sequence[NDArray[np.uint8]], seed: int) -> Int8Plan:
-    """The same decisions for a graph of the same shape with another network: its ranges are measured anew."""
+    """The same decisions for a graph of the same shape with another network: its ranges are measured again."""
     network = network_of(model)
     ranges = ranges_by(plan.method, measure_ranges(model, network, calibration, seed))
     return plan.model_copy(update={"ranges": ranges, "weights": _weights_hash(network)})
@@ -111,7 +111,7 @@ def plan_int8(
 
 def plan_text(plan: Int8Plan) -> str:
     """One line for people: the method, and what stays in FP16."""
-    kept = ", ".join(layer.name.strip("/") for layer in plan.kept) or "none"
+    kept = ", ".join(layer.name.strip("/") for layer in plan.in_fp16) or "none"
     return (
         f"INT8: ranges by {plan.method}; {len(plan.quantised)} of {len(plan.layers)} convolutions, map error "
         f"{plan.error:.2%} (budget {plan.budget:.2%}, all of them {plan.errors_by_method[plan.method]:.2%}); "
@@ -140,8 +140,8 @@ class MapError:
 def _int8(
     model: onnx.ModelProto, network: Network, ranges: Mapping[str, float], chosen: Collection[str]
 ) -> onnx.ModelProto:
-    halves = half_of_the_rest(model, network.nodes, chosen)
-    return with_half(with_qdq(model, network, ranges, chosen), halves)
+    rest = fp16_nodes(model, network.nodes, chosen)
+    return with_fp16(with_qdq(model, network, ranges, chosen), rest)
 
 
 def _keep_costliest(

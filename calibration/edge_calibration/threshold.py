@@ -51,7 +51,7 @@ def threshold_from_good(
         raise ValueError(f"expected a score and a map maximum for every picture, got {count} and {peaks.size}")
     if not 0 <= false_reject_rate < 1:
         raise ValueError(f"a false reject rate is at least 0 and less than 1, got {false_reject_rate}")
-    rank = min(math.ceil((count + 1) * (1 - _exact(false_reject_rate))), count)
+    rank = min(math.ceil((count + 1) * (1 - _as_written(false_reject_rate))), count)
     score, peak = float(ordered[rank - 1]), float(peaks[rank - 1])
     if score <= 0 or peak <= 0:
         raise EdgeError(
@@ -92,10 +92,10 @@ def pictures_needed(false_reject_rate: float) -> int | None:
     """How many held-out good pictures it takes to guarantee a rate; None for a rate of 0."""
     if false_reject_rate == 0:
         return None
-    return max(1, math.ceil(1 / _exact(false_reject_rate) - 1))
+    return max(1, math.ceil(1 / _as_written(false_reject_rate) - 1))
 
 
-def _exact(rate: float) -> Fraction:
+def _as_written(rate: float) -> Fraction:
     """The rate as it was written: 0.1, not the binary fraction next to it, which would move the rank by one."""
     return Fraction(str(float(rate)))
 

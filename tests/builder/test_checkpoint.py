@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from tests.support.small_disk import small_disk
 
-from edge_build.checkpoint import Fact, InterruptedBuildError, open_unfinished
+from edge_build.checkpoint import Dependency, InterruptedBuildError, open_unfinished
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_runtime.errors import ConfigError, StorageError
 
-FACTS = (Fact("seed", "0"), Fact("cpr.steps", "600"))
+PROVENANCE = (Dependency("seed", "0"), Dependency("cpr.steps", "600"))
 QUIET = SilentProgress()
 
 
-def ended_by(error: BaseException, folder: Path, said: list[str]) -> None:
+def ended_by(error: BaseException, folder: Path, output: list[str]) -> None:
     """A build that was ended after its first checkpoint."""
-    with open_unfinished(folder, FACTS, resume=False, progress=PlainProgress(said.append)) as work:
+    with open_unfinished(folder, PROVENANCE, resume=False, progress=PlainProgress(output.append)) as work:
         work.save("training", b"half", "training up to step 300 of 600")
         raise error
 
@@ -29,7 +29,7 @@ def interrupted(folder: Path) -> None:
 
 
 def test_a_build_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
-    with open_unfinished(tmp_path / "work", FACTS, resume=False, progress=QUIET) as work:
+    with open_unfinished(tmp_path / "work", PROVENANCE, resume=False, progress=QUIET) as work:
         work.save("training", b"all", "all")
         assert work.load("training") == b"all"
         assert work.load("another") is None
@@ -38,55 +38,55 @@ def test_a_build_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_build_that_ends_before_its_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), open_unfinished(tmp_path / "work", FACTS, False, QUIET):
+    with pytest.raises(ZeroDivisionError), open_unfinished(tmp_path / "work", PROVENANCE, False, QUIET):
         raise ZeroDivisionError
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupted_build_keeps_its_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
-    said: list[str] = []
+    output: list[str] = []
 
     with pytest.raises(InterruptedBuildError) as error:
-        ended_by(KeyboardInterrupt(), tmp_path / "work", said)
+        ended_by(KeyboardInterrupt(), tmp_path / "work", output)
 
-    assert (said, error.value.exit_code) == ([], 130)
+    assert (output, error.value.exit_code) == ([], 130)
     assert str(error.value) == (
         f"interrupted; {tmp_path}/work keeps what is done (training up to step 300 of 600): the same command with "
         "--resume goes on from there"
     )
-    with open_unfinished(tmp_path / "work", FACTS, resume=True, progress=QUIET) as work:
+    with open_unfinished(tmp_path / "work", PROVENANCE, resume=True, progress=QUIET) as work:
         assert work.load("training") == b"half"
 
 
 def test_a_build_that_fails_keeps_its_checkpoint_and_says_so_before_its_error(tmp_path: Path) -> None:
-    said: list[str] = []
+    output: list[str] = []
 
     with pytest.raises(StorageError):
-        ended_by(StorageError("full"), tmp_path / "work", said)
+        ended_by(StorageError("full"), tmp_path / "work", output)
 
-    assert said == [
+    assert output == [
         f"{tmp_path}/work keeps what is done (training up to step 300 of 600): the same command with --resume goes on "
         "from there\n"
     ]
 
 
-def test_an_interrupted_build_is_not_begun_anew_by_mistake(tmp_path: Path) -> None:
+def test_an_interrupted_build_is_not_begun_again_by_mistake(tmp_path: Path) -> None:
     interrupted(tmp_path / "work")
 
     with (
         pytest.raises(ConfigError, match=r"work holds a build that was interrupted: add --resume .* or remove"),
-        open_unfinished(tmp_path / "work", FACTS, resume=False, progress=QUIET),
+        open_unfinished(tmp_path / "work", PROVENANCE, resume=False, progress=QUIET),
     ):
         pass
 
-    with open_unfinished(tmp_path / "work", FACTS, resume=True, progress=QUIET) as work:
+    with open_unfinished(tmp_path / "work", PROVENANCE, resume=True, progress=QUIET) as work:
         assert work.load("training") == b"half"
 
 
 def test_another_build_cannot_go_on_from_it_and_is_told_what_differs(tmp_path: Path) -> None:
     interrupted(tmp_path / "work")
-    others = (Fact("seed", "0"), Fact("cpr.steps", "800"), Fact("cpr.taps", "3"))
+    others = (Dependency("seed", "0"), Dependency("cpr.steps", "800"), Dependency("cpr.taps", "3"))
 
     with (
         pytest.raises(ConfigError) as error,
@@ -98,18 +98,18 @@ def test_another_build_cannot_go_on_from_it_and_is_told_what_differs(tmp_path: P
         f"{tmp_path}/work cannot be resumed, because what it was begun with has changed:\n"
         "  cpr.steps: was 600, is 800\n"
         "  cpr.taps: was not there, is 3\n"
-        "put that back, or remove the folder to start anew"
+        "put that back, or remove the folder to start from the beginning"
     )
     assert (tmp_path / "work/training.checkpoint").exists()
 
 
 def test_with_nothing_to_resume_a_build_says_so_and_begins(tmp_path: Path) -> None:
-    said: list[str] = []
+    output: list[str] = []
 
-    with open_unfinished(tmp_path / "work", FACTS, resume=True, progress=PlainProgress(said.append)) as work:
+    with open_unfinished(tmp_path / "work", PROVENANCE, resume=True, progress=PlainProgress(output.append)) as work:
         assert not work.has_checkpoints()
 
-    assert said == [f"nothing to resume in {tmp_path}/work: starting from the beginning\n"]
+    assert output == [f"nothing to resume in {tmp_path}/work: starting from the beginning\n"]
 
 
 def test_what_a_killed_build_left_without_a_checkpoint_is_in_nobodys_way(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_what_a_killed_build_left_without_a_checkpoint_is_in_nobodys_way(tmp_pat
     (tmp_path / "work/build.json").write_text("{")
     (tmp_path / "work/.training.checkpoint.new").write_bytes(b"torn")
 
-    with open_unfinished(tmp_path / "work", FACTS, resume=False, progress=QUIET) as work:
+    with open_unfinished(tmp_path / "work", PROVENANCE, resume=False, progress=QUIET) as work:
         assert work.load("training") is None
 
     assert list(tmp_path.iterdir()) == []
@@ -125,9 +125,9 @@ def test_what_a_killed_build_left_without_a_checkpoint_is_in_nobodys_way(tmp_pat
 
 def test_two_builds_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
-        open_unfinished(tmp_path / "work", FACTS, resume=False, progress=QUIET) as work,
+        open_unfinished(tmp_path / "work", PROVENANCE, resume=False, progress=QUIET) as work,
         pytest.raises(ConfigError, match=r"another build is at work in .*work: wait until it is done"),
-        open_unfinished(tmp_path / "work", FACTS, resume=False, progress=QUIET),
+        open_unfinished(tmp_path / "work", PROVENANCE, resume=False, progress=QUIET),
     ):
         pass
 
@@ -141,8 +141,8 @@ def test_a_damaged_file_is_named(tmp_path: Path, damaged: str) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
     with (
-        pytest.raises(ConfigError, match=f"{path} is damaged: remove {tmp_path}/work to start the build anew"),
-        open_unfinished(tmp_path / "work", FACTS, resume=True, progress=QUIET) as work,
+        pytest.raises(ConfigError, match=f"{path} is damaged: remove {tmp_path}/work to start from the beginning"),
+        open_unfinished(tmp_path / "work", PROVENANCE, resume=True, progress=QUIET) as work,
     ):
         work.load("training")
 
@@ -151,13 +151,13 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 100) as disk:
         with (
             contextlib.suppress(InterruptedBuildError),
-            open_unfinished(disk / "work", FACTS, resume=False, progress=QUIET) as work,
+            open_unfinished(disk / "work", PROVENANCE, resume=False, progress=QUIET) as work,
         ):
             work.save("training", b"small", "step 1")
             with pytest.raises(StorageError, match=r"no checkpoint can be written to .*: No space left on device; "):
                 work.save("training", bytes(200_000), "step 2")
             raise KeyboardInterrupt
-        with open_unfinished(disk / "work", FACTS, resume=True, progress=QUIET) as work:
+        with open_unfinished(disk / "work", PROVENANCE, resume=True, progress=QUIET) as work:
             assert work.load("training") == b"small"
 
 
@@ -166,6 +166,6 @@ def test_a_place_that_takes_no_folder_is_named(tmp_path: Path) -> None:
 
     with (
         pytest.raises(StorageError, match=r"file/work cannot be written: Not a directory; choose another --out"),
-        open_unfinished(tmp_path / "file/work", FACTS, resume=False, progress=QUIET),
+        open_unfinished(tmp_path / "file/work", PROVENANCE, resume=False, progress=QUIET),
     ):
         pass

@@ -10,7 +10,7 @@ from tests.support.made_network import made_pictures
 from tests.support.small_graph import small_graph
 
 from edge_build.graphs.export import export_graph
-from edge_calibration.fp16 import half_of_the_rest, with_half
+from edge_calibration.fp16 import fp16_nodes, with_fp16
 from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.qdq import with_qdq
 from edge_calibration.quantisable_network import constants_of, network_of
@@ -40,23 +40,23 @@ def measured(model, pictures):
 
 def test_the_network_is_fp16_and_everything_else_fp32(graph):
     network = network_of(graph)
-    half = with_half(graph, network.nodes)
-    onnx.checker.check_model(half, full_check=True)
-    types = types_of(half)
+    fp16 = with_fp16(graph, network.nodes)
+    onnx.checker.check_model(fp16, full_check=True)
+    types = types_of(fp16)
 
-    for node in half.graph.node:
+    for node in fp16.graph.node:
         if node.name in network.nodes:
             assert types[node.output[0]] == HALF, node.name
         elif node.op_type in {"MatMul", "Log", "Sqrt", "ReduceSum", "ReduceL2", "Mul", "Div"}:
             assert types[node.output[0]] == FLOAT, node.name
-    assert [v.type.tensor_type.elem_type for v in half.graph.output] == [FLOAT, FLOAT]
-    assert {node.domain for node in half.graph.node} == {""}
+    assert [v.type.tensor_type.elem_type for v in fp16.graph.output] == [FLOAT, FLOAT]
+    assert {node.domain for node in fp16.graph.node} == {""}
 
 
 def test_the_fp16_graph_measures_what_fp32_measures(graph):
     pictures = made_pictures(3, HEIGHT, WIDTH, seed=5).numpy()
-    half = with_half(graph, network_of(graph).nodes)
-    for before, after in zip(measured(graph, pictures), measured(half, pictures), strict=True):
+    fp16 = with_fp16(graph, network_of(graph).nodes)
+    for before, after in zip(measured(graph, pictures), measured(fp16, pictures), strict=True):
         # FP16 has 11 bits; a dozen layers of rounding stay below a hundredth
         assert after.score == pytest.approx(before.score, rel=0.01)
         assert np.abs(after.anomaly_map - before.anomaly_map).mean() < 0.01 * before.anomaly_map.max()
@@ -74,7 +74,7 @@ def test_patchcores_product_of_distances_is_an_island_because_fp16_loses_the_squ
 
     exact, island, without = (
         np.stack([m.anomaly_map for m in measured(g, pictures)])
-        for g in (graph, with_half(graph, network.nodes), with_half(graph, network.nodes | products | squares))
+        for g in (graph, with_fp16(graph, network.nodes), with_fp16(graph, network.nodes | products | squares))
     )
 
     kept, lost = np.abs(island - exact).mean(), np.abs(without - exact).mean()
@@ -90,7 +90,7 @@ def test_cprs_divergence_is_an_island_because_fp16_has_no_1e_8():
     sums = {n.name for n in graph.graph.node if n.output[0] in summed}
     assert logarithms
 
-    without = with_half(graph, network.nodes | logarithms | sums)
+    without = with_fp16(graph, network.nodes | logarithms | sums)
     onnx.checker.check_model(without)
     model = onnx.ModelProto()
     model.CopyFrom(emulated_graph(without))
@@ -100,37 +100,37 @@ def test_cprs_divergence_is_an_island_because_fp16_has_no_1e_8():
     logs = session.run([log.output[0]], {"image": made_pictures(1, HEIGHT, WIDTH).numpy()})[0]
 
     assert np.isneginf(logs).any()
-    with OnnxruntimeEngine(emulated_graph(with_half(graph, network.nodes)).SerializeToString(), threads=1) as engine:
+    with OnnxruntimeEngine(emulated_graph(with_fp16(graph, network.nodes)).SerializeToString(), threads=1) as engine:
         assert np.isfinite(engine.infer(made_pictures(1, HEIGHT, WIDTH).numpy()).score)
 
 
 def test_a_cast_is_shared_and_constants_are_converted_once():
     model = small_graph(np.ones((4, 3)))
-    half = with_half(model, {"Conv", "Relu"})
-    casts = [(node.input[0], node.attribute[0].i) for node in half.graph.node if node.op_type == "Cast"]
+    fp16 = with_fp16(model, {"Conv", "Relu"})
+    casts = [(node.input[0], node.attribute[0].i) for node in fp16.graph.node if node.op_type == "Cast"]
     assert casts == [("image", FLOAT), ("scaled", HALF), ("activated", FLOAT)]
-    constants = constants_of(half)
+    constants = constants_of(fp16)
     assert constants["weight_fp16"].dtype == np.float16
     assert "weight" not in constants
 
 
 def test_a_constant_beyond_fp16_is_named():
     with pytest.raises(ValueError, match=r"weight reaches 1e\+05, which FP16 cannot hold"):
-        with_half(small_graph(np.full((2, 3), 1e5)), {"Conv"})
+        with_fp16(small_graph(np.full((2, 3), 1e5)), {"Conv"})
 
 
 def test_an_activation_stays_with_its_int8_convolution():
     model = small_graph(np.ones((4, 3)))
     network = network_of(model)
-    assert half_of_the_rest(model, network.nodes, ()) == {"Conv", "Relu"}
-    assert half_of_the_rest(model, network.nodes, {"Conv"}) == set()
+    assert fp16_nodes(model, network.nodes, ()) == {"Conv", "Relu"}
+    assert fp16_nodes(model, network.nodes, {"Conv"}) == set()
 
 
 def test_beside_int8_the_rest_of_the_network_is_fp16(graph):
     network = network_of(graph)
     first, *others = network.convolutions
     ranges = {convolution.data: 6.0 for convolution in network.convolutions.values()}
-    mixed = with_half(with_qdq(graph, network, ranges, others), half_of_the_rest(graph, network.nodes, others))
+    mixed = with_fp16(with_qdq(graph, network, ranges, others), fp16_nodes(graph, network.nodes, others))
     onnx.checker.check_model(mixed, full_check=True)
     types = types_of(mixed)
     by_name = {node.name: node for node in mixed.graph.node}

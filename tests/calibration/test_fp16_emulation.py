@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from tests.support.small_graph import small_graph, small_picture
 
-from edge_calibration.fp16 import with_half
+from edge_calibration.fp16 import with_fp16
 from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.qdq import with_qdq
 from edge_calibration.quantisable_network import network_of
@@ -24,12 +24,12 @@ def test_the_exact_graph_rounds_every_fp16_tensor():
     """Against NumPy's float16. Without the rewriting onnxruntime rounds less; that is the trap."""
     weight = np.random.default_rng(0).normal(size=(4, 3)) / 3
     model = small_graph(weight, pixels=1 / 128)
-    half = with_half(model, {"Conv", "Relu"})
+    fp16 = with_fp16(model, {"Conv", "Relu"})
     given = ((small_picture()[0].astype(np.float32) - 128) / 128).astype(np.float16).astype(np.float32)
     sums = given @ weight.astype(np.float16).astype(np.float32).T
     expected = np.maximum(sums.astype(np.float16).astype(np.float32), 0).mean(2)
 
-    found, unrounded = map_of(emulated_graph(half)), map_of(half)
+    found, unrounded = map_of(emulated_graph(fp16)), map_of(fp16)
 
     np.testing.assert_allclose(found, expected, atol=1e-6)  # float32's order of summing
     assert np.abs(unrounded - expected).max() > 1e-5

@@ -44,10 +44,10 @@ def test_the_plan_takes_the_method_with_the_least_error_and_holds_its_budget(mod
 
 def test_the_costliest_layers_stay_in_fp16_and_are_named(planned):
     plan, _ = planned
-    cheapest_kept = min((layer.error for layer in plan.kept), default=np.inf)
-    assert plan.kept
+    cheapest_kept = min((layer.error for layer in plan.in_fp16), default=np.inf)
+    assert plan.in_fp16
     assert max(layer.error for layer in plan.layers if layer.int8) <= cheapest_kept
-    assert plan.kept[0].name.strip("/") in plan_text(plan)
+    assert plan.in_fp16[0].name.strip("/") in plan_text(plan)
 
 
 def test_the_graph_is_what_was_planned(model, planned):

@@ -95,7 +95,7 @@ def test_int8_is_measured_like_any_precision(made: Made) -> None:
 
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith("parts-1 int8 on parts, onnxruntime 1.")
-    assert "imitated on this CPU" in found.stdout
+    assert "emulated on this CPU" in found.stdout
     assert "image AUROC 100.00%" in found.stdout
 
 
@@ -154,10 +154,10 @@ def test_pictures_that_a_bundle_learned_from_do_not_calibrate_it_in_other_files(
 
 
 @pytest.mark.parametrize(
-    ("good", "said"),
+    ("good", "output"),
     [(0, "held-out pictures are NOK by the threshold of parts-1"), (30, "the golden negative of parts-1")],
 )
-def test_pictures_of_other_parts_do_not_calibrate_a_bundle(made: Made, tmp_path: Path, good: int, said: str) -> None:
+def test_pictures_of_other_parts_do_not_calibrate_a_bundle(made: Made, tmp_path: Path, good: int, output: str) -> None:
     others = tmp_path / "line/train/good"
     others.mkdir(parents=True)
     if good:
@@ -169,7 +169,7 @@ def test_pictures_of_other_parts_do_not_calibrate_a_bundle(made: Made, tmp_path:
     found = edge_build("calibrate", made.bundle, others, "--version", "2", "--out", tmp_path / "out")
 
     assert found.returncode == 1
-    assert said in found.stderr
+    assert output in found.stderr
     assert "good parts will be rejected" not in found.stderr  # nothing is told of a threshold that nobody gets
     assert left_in(tmp_path / "out") == []
 

@@ -88,16 +88,16 @@ def test_a_build_that_is_killed_and_interrupted_goes_on_to_the_same_bundle(compa
 
     other = tmp_path / "other.yaml"
     other.write_text(compared.recipe.read_text().replace("steps: 16", "steps: 24"))
-    said = refused(["build", other, "--out", out, "--resume"], code=78)
-    assert f"edge-build: {work} cannot be resumed, because what it was begun with has changed:\n  cpr.steps: " in said
-    assert "was 16, is 24\n" in said
+    output = refused(["build", other, "--out", out, "--resume"], code=78)
+    assert f"edge-build: {work} cannot be resumed, because what it was begun with has changed:\n  cpr.steps: " in output
+    assert "was 16, is 24\n" in output
 
-    code, said = end_at("10", signal.SIGINT, "--resume")
+    code, output = end_at("10", signal.SIGINT, "--resume")
     assert code == 130
-    assert f"edge-build: interrupted; {work} keeps what is done (training up to step " in said
-    assert said.endswith("the same command with --resume goes on from there\n")
-    assert "removed" not in said
-    assert "Traceback" not in said
+    assert f"edge-build: interrupted; {work} keeps what is done (training up to step " in output
+    assert output.endswith("the same command with --resume goes on from there\n")
+    assert "removed" not in output
+    assert "Traceback" not in output
 
     resumed = edge_build(*command, "--resume")
     assert resumed.returncode == 0, resumed.stderr
@@ -110,7 +110,7 @@ def test_a_build_that_is_killed_and_interrupted_goes_on_to_the_same_bundle(compa
     assert left_in(out) == ["parts-1"]
 
 
-def test_real_defects_that_are_also_measured_are_refused_and_others_taught(tmp_path: Path) -> None:
+def test_real_defects_that_are_also_measured_are_refused_and_others_learned_from(tmp_path: Path) -> None:
     dataset, defects = write_dataset(tmp_path / "parts", train=20), tmp_path / "defects"
     for folder, source in (("pictures", "test/scratch/200.png"), ("masks", "ground_truth/scratch/200_mask.png")):
         (defects / folder).mkdir(parents=True)
@@ -121,11 +121,11 @@ def test_real_defects_that_are_also_measured_are_refused_and_others_taught(tmp_p
     refused = edge_build("build", recipe, "--out", tmp_path / "out")
     (dataset / "test/scratch/200.png").unlink()
     (dataset / "ground_truth/scratch/200_mask.png").unlink()
-    taught = edge_build("build", recipe, "--out", tmp_path / "out")
+    built = edge_build("build", recipe, "--out", tmp_path / "out")
 
     assert refused.returncode == 78
     assert "1 pictures of defects are also in the dataset" in refused.stderr
-    assert taught.returncode == 0, taught.stderr
+    assert built.returncode == 0, built.stderr
     manifest = open_bundle(tmp_path / "out/parts-1").manifest
     assert (manifest.dataset.test_good, manifest.dataset.test_defect) == (3, 2)
     report = (tmp_path / "out/parts-1/report.html").read_text()

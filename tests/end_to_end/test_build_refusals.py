@@ -18,8 +18,8 @@ from tests.support.tiny_dataset import part, write_dataset
 
 
 def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made, tmp_path: Path) -> None:
-    said = refused(["calibrate", made.bundle, made.dataset, "--version", "a b", "--out", tmp_path / "out"], code=78)
-    assert "--version 'a b': 1 to 20 letters" in said
+    output = refused(["calibrate", made.bundle, made.dataset, "--version", "a b", "--out", tmp_path / "out"], code=78)
+    assert "--version 'a b': 1 to 20 letters" in output
     assert not (tmp_path / "out").exists()
 
 
@@ -31,13 +31,13 @@ def test_a_version_that_cannot_be_is_refused_before_anything_is_done(made: Made,
     ],
 )
 def test_a_calibration_of_nothing_or_to_no_rate_is_wrong_use(made: Made, options: list[str], reason: str) -> None:
-    said = refused(["calibrate", made.bundle, "--version", 2, "--out", made.bundle.parent, *options], code=2)
-    assert reason in " ".join(said.replace("│", " ").split())
+    output = refused(["calibrate", made.bundle, "--version", 2, "--out", made.bundle.parent, *options], code=2)
+    assert reason in " ".join(output.replace("│", " ").split())
 
 
 def test_a_calibrated_bundle_that_exists_is_refused_with_what_names_it_anew(made: Made) -> None:
-    said = refused(["calibrate", made.bundle, made.dataset, "--version", 1, "--out", made.bundle.parent], code=78)
-    assert said == f"edge-build: {made.bundle} exists: give another --version, or move the old bundle away\n"
+    output = refused(["calibrate", made.bundle, made.dataset, "--version", 1, "--out", made.bundle.parent], code=78)
+    assert output == f"edge-build: {made.bundle} exists: give another --version, or move the old bundle away\n"
 
 
 def test_an_existing_bundle_is_refused_at_once_and_kept(made: Made) -> None:
@@ -64,14 +64,14 @@ def test_a_build_that_is_ended_in_the_middle_leaves_nothing(
         arguments, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     ) as process:
         assert process.stderr is not None
-        said = [next(line for line in process.stderr if line.startswith(after))]
+        output = [next(line for line in process.stderr if line.startswith(after))]
         process.send_signal(number)
-        said += process.stderr
+        output += process.stderr
         process.wait(60)
 
     assert process.returncode == 130
-    assert "Traceback" not in "".join(said)
-    assert said[-1] == "edge-build: interrupted; what was half-written is removed\n"
+    assert "Traceback" not in "".join(output)
+    assert output[-1] == "edge-build: interrupted; what was half-written is removed\n"
     assert left_in(out) == []
     assert left_in(tmp_path) == ["out"]
 
@@ -96,10 +96,10 @@ def test_a_corrupt_picture_is_named(made: Made, tmp_path: Path) -> None:
     picture = tmp_path / "parts/train/good/003.png"
     picture.write_bytes(picture.read_bytes()[:500])
 
-    said = refused(["init", tmp_path / "parts"])
+    output = refused(["init", tmp_path / "parts"])
 
-    assert "edge-build: 1 of 18 pictures cannot be used:" in said
-    assert str(picture) in said
+    assert "edge-build: 1 of 18 pictures cannot be used:" in output
+    assert str(picture) in output
 
 
 def test_a_good_picture_of_another_shape_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_a_good_picture_of_another_shape_is_refused_before_anything_is_learned(t
     cv2.imwrite(str(cut), part(3)[0][:, :40])
     recipe = write_recipe(dataset)
 
-    said = refused(["build", recipe, "--out", tmp_path / "out"])
+    output = refused(["build", recipe, "--out", tmp_path / "out"])
 
-    assert "edge-build: 1 of 12 good pictures have another shape than the others, which are usually 64 x 64" in said
-    assert f"{cut}: 40 x 64 pixels, width / height 0.625" in said
+    assert "edge-build: 1 of 12 good pictures have another shape than the others, which are usually 64 x 64" in output
+    assert f"{cut}: 40 x 64 pixels, width / height 0.625" in output
     assert left_in(tmp_path / "out") == []
 
 
@@ -129,18 +129,18 @@ def test_a_picture_to_learn_from_that_is_measured_too_is_refused(made: Made, tmp
     shutil.copytree(made.dataset, tmp_path / "parts")
     shutil.copy(tmp_path / "parts/train/good/000.png", tmp_path / "parts/test/good/999.png")
 
-    said = refused(["init", tmp_path / "parts"])
+    output = refused(["init", tmp_path / "parts"])
 
-    assert "edge-build: 1 test pictures are among those to learn from, so figures would be too good:" in said
-    assert "test/good/999.png is the same picture as " in said
+    assert "edge-build: 1 test pictures are among those to learn from, so figures would be too good:" in output
+    assert "test/good/999.png is the same picture as " in output
 
 
 def test_a_full_disk_leaves_no_half_bundle(made: Made, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1000) as disk:
-        said = refused(["build", made.recipe, "--out", disk / "out"], code=74)
+        output = refused(["build", made.recipe, "--out", disk / "out"], code=74)
         assert left_in(disk / "out") == []
 
-    assert f"edge-build: the bundle cannot be written to {disk}/out: No space left on device; nothing was left" in said
+    assert f"edge-build: the bundle cannot be written to {disk}/out: No space left on device; nothing" in output
 
 
 def test_a_bundle_that_was_changed_is_not_measured(made: Made, tmp_path: Path) -> None:

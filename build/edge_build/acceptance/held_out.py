@@ -3,7 +3,7 @@
 Every fold's good pictures go through exported graphs in the engine that serves, not through torch; each precision's
 scores come from its own graph. Some pictures are seen once more with defects made up on them.
 
-    held_out = score_held_out(splits, graphs_without, shelf.prepared, seed, progress)
+    held_out = score_held_out(splits, graphs_without, prepared.of, seed, progress)
     held_out[Precision.INT8].scores
 """
 

@@ -1,6 +1,6 @@
 """Every precision on the held-out good pictures: its threshold, and whether it keeps the verdicts of FP32.
 
-judgement = judge_precisions(splits, graphs_without, shelf, maker, 0.01, "cross-fitted", seed, progress)
+judgement = judge_precisions(splits, graphs_without, prepared, maker, 0.01, "cross-fitted", seed, progress)
 graphs = judgement.accepted(maker.graphs(graph))
 """
 
@@ -12,7 +12,7 @@ from typing import Literal
 
 from edge_build.acceptance.gate import failures, measure_gate
 from edge_build.acceptance.held_out import Graphs, HeldOut, score_held_out
-from edge_build.data.shelf import PreparedPictures
+from edge_build.data.pictures import PreparedPictures
 from edge_build.data.splits import Splits
 from edge_build.graphs.precisions import GateResult, PrecisionMaker, gate_text, nothing_to_quantise
 from edge_build.progress import Progress
@@ -36,7 +36,7 @@ class Judgement:
         """The graphs that may serve: FP32, and what passed the gate."""
         return {p: graph for p, graph in graphs.items() if p not in self.results or not self.results[p].failures}
 
-    def say_to(self, progress: Progress) -> None:
+    def report_to(self, progress: Progress) -> None:
         """The threshold, what it rests on, and the notes: for whoever goes on with this judgement."""
         threshold, named = self.thresholds[Precision.FP32], self.held_out[Precision.FP32].highest[:NAMED]
         highest = ", ".join(f"{high.score:.4g} ({high.picture.path.name})" for high in named)
@@ -49,7 +49,7 @@ class Judgement:
 def judge_precisions(
     splits: Splits,
     graphs_without: Callable[[int], Graphs],
-    shelf: PreparedPictures,
+    prepared: PreparedPictures,
     maker: PrecisionMaker,
     rate: float,
     method: Literal["cross-fitted", "held-out"],
@@ -60,7 +60,7 @@ def judge_precisions(
 
     graphs_without: the graphs that did not learn from a fold. rate, method: see `threshold_from_good`.
     """
-    held_out = score_held_out(splits, graphs_without, shelf.prepared, seed, progress)
+    held_out = score_held_out(splits, graphs_without, prepared.of, seed, progress)
     thresholds = {p: threshold_from_good(found.scores, found.maxima, rate, method) for p, found in held_out.items()}
     results = at_the_gate(held_out, thresholds)
     return Judgement(held_out, thresholds, results, tuple(_notes(thresholds[Precision.FP32], maker, results)))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge_build.acceptance.judgement import Judgement
 from edge_build.bundling.calibration_files import write_calibration
-from edge_build.bundling.kept_scores import write_scores
-from edge_build.bundling.side_files import TrainingRecord, write_learned
+from edge_build.bundling.held_out_scores import write_held_out_scores
+from edge_build.bundling.training_record import TrainingRecord, write_training_record
 from edge_build.bundling.writer import new_bundle, write_golden, write_graphs, write_manifest
 from edge_build.data.pictures import Picture
 from edge_build.detectors.protocol import Example
@@ -34,7 +34,7 @@ class BundleContents:
     """What goes into a bundle.
 
     graphs: those that may serve, FP32 first. golden: pictures uint8 (n, H, W, 3), and what every graph measured on
-    them. aside: the pictures that `maker` calibrated on some of. learned: all that the detector has seen.
+    them. calibration: those that `maker` chose its calibration pictures from. training: all that the detector has seen.
     root: the dataset's folder. The rest is as in `ReportData`.
     """
 
@@ -43,8 +43,8 @@ class BundleContents:
     measured: Mapping[Precision, Sequence[Inspection]]
     judgement: Judgement
     maker: PrecisionMaker
-    aside: Sequence[Picture]
-    learned: TrainingRecord
+    calibration: Sequence[Picture]
+    training: TrainingRecord
     root: Path
     notes: tuple[str, ...]
     parity: Parity | None = None
@@ -64,16 +64,16 @@ def pack(out: Path, label: str, contents: BundleContents, describe: Describe) ->
         golden = write_golden(folder, c.golden, c.measured[Precision.FP32])
         graphs = write_graphs(folder, c.graphs, c.judgement.thresholds, c.measured, c.judgement.results)
         if c.maker.plan is not None:
-            write_calibration(folder, c.maker, [c.aside[row] for row in c.maker.calibrated_on], c.root)
-        write_learned(folder, c.learned)
-        write_scores(folder, {precision: c.judgement.held_out[precision] for precision in c.graphs})
+            write_calibration(folder, c.maker, [c.calibration[row] for row in c.maker.calibrated_on], c.root)
+        write_training_record(folder, c.training)
+        write_held_out_scores(folder, {precision: c.judgement.held_out[precision] for precision in c.graphs})
         manifest = describe(golden, graphs)
-        write_report(folder / REPORT, _story(manifest, contents))
+        write_report(folder / REPORT, _report_data(manifest, contents))
         write_manifest(folder, manifest)
     return manifest
 
 
-def _story(manifest: Manifest, c: BundleContents) -> ReportData:
+def _report_data(manifest: Manifest, c: BundleContents) -> ReportData:
     return ReportData(
         manifest,
         held_out={precision: c.judgement.held_out[precision].scores for precision in c.graphs},

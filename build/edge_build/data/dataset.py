@@ -18,15 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_build.data.checks import check_leaks, without_copies
-from edge_build.data.pictures import GOOD, DatasetError, Picture, PictureFacts, look_at_all, problem_lines
-from edge_build.data.shapes import ShapeProblem, problem_of_shapes
+from edge_build.data.checks import ShapeProblem, check_leaks, problem_of_shapes, without_copies
+from edge_build.data.pictures import GOOD, DatasetError, Picture, PictureFacts, problem_lines, read_facts
 from edge_build.progress import Progress, SilentProgress
 from edge_runtime.errors import PictureError
 from edge_runtime.imaging.reader import PICTURE_SUFFIXES, list_pictures
 
 MINIMUM_GOOD = 4  # one to calibrate on, and three that hold one another out
-MOST_TOLD = 3  # endings of files that are not looked at
+MOST_LISTED = 3  # endings of files that are not read
 READ = f"{', '.join(PICTURE_SUFFIXES)} files"
 _SOUNDS_BAD = {"anomaly", "anomalous", "bad", "broken", "defect", "defects", "defective", "fail", "nok", "ng"}
 
@@ -75,7 +74,7 @@ def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
         raise DatasetError(str(error)) from error
     if len(good) < MINIMUM_GOOD:
         raise DatasetError(_too_few(root, len(good)))
-    found = look_at_all([*good, *test], progress or SilentProgress())
+    found = read_facts([*good, *test], progress or SilentProgress())
     _check_masks(root, found)
     kept, copies = without_copies(found[: len(good)])
     check_leaks(kept, found[len(good) :])
@@ -84,14 +83,14 @@ def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
     if len(kept) < MINIMUM_GOOD:
         raise DatasetError("; ".join([_too_few(root, len(kept)), *notes]))
     notes = (*notes, *_notes_of_passed_over(root))
-    counts = Counter((look.height, look.width) for look in found)
+    counts = Counter((each.height, each.width) for each in found)
     return Dataset(
         name=root.resolve().name,
         root=root,
-        good=tuple(look.picture for look in kept),
-        test=tuple(look.picture for look in found[len(good) :]),
+        good=tuple(each.picture for each in kept),
+        test=tuple(each.picture for each in found[len(good) :]),
         sizes=tuple(NativeSize(height, width, n) for (height, width), n in counts.most_common()),
-        grey=all(look.grey for look in found),
+        grey=all(each.grey for each in found),
         notes=notes,
         shapes=problem_of_shapes(kept),
     )
@@ -142,14 +141,14 @@ def _find_test(root: Path) -> list[Picture]:
     return found
 
 
-def _check_masks(root: Path, looks: Sequence[PictureFacts]) -> None:
-    problems = [look.mask_problem for look in looks if look.mask_problem]
-    if any(look.picture.mask for look in looks) or (root / "ground_truth").is_dir():
+def _check_masks(root: Path, facts: Sequence[PictureFacts]) -> None:
+    problems = [each.mask_problem for each in facts if each.mask_problem]
+    if any(each.picture.mask for each in facts) or (root / "ground_truth").is_dir():
         problems += [
-            f"{look.picture.path} has no mask: expected "
-            f"{root / 'ground_truth' / look.picture.label / look.picture.path.stem}_mask.png"
-            for look in looks
-            if look.picture.label != GOOD and look.picture.mask is None
+            f"{each.picture.path} has no mask: expected "
+            f"{root / 'ground_truth' / each.picture.label / each.picture.path.stem}_mask.png"
+            for each in facts
+            if each.picture.label != GOOD and each.picture.mask is None
         ]
     if problems:
         masks = "1 mask is" if len(problems) == 1 else f"{len(problems)} masks are"
@@ -186,5 +185,7 @@ def _passed_over(folder: Path) -> list[str]:
         links += sum(Path(place, name).is_symlink() for name in folders)
         endings.update(Path(name).suffix.lower() for name in names if not name.startswith("."))
     others = [(suffix, n) for suffix, n in endings.most_common() if suffix not in PICTURE_SUFFIXES]
-    told = [f"{n} file{'s' * (n != 1)} {suffix or 'without ending'} not looked at" for suffix, n in others[:MOST_TOLD]]
-    return [*told, f"{links} linked folder{'s' * (links != 1)} not followed"] if links else told
+    listed = [
+        f"{n} file{'s' * (n != 1)} {suffix or 'without ending'} not looked at" for suffix, n in others[:MOST_LISTED]
+    ]
+    return [*listed, f"{links} linked folder{'s' * (links != 1)} not followed"] if links else listed

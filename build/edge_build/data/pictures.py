@@ -1,7 +1,8 @@
 """Pictures of parts as files: each is read once to know it, and again, at the model's size, to learn from or measure.
 
-looks = look_at_all([Picture(path, GOOD, None, "")], progress)
-images = load_prepared([look.picture for look in looks], 256, 256, progress)
+facts = read_facts([Picture(path, GOOD, None, "")], progress)
+prepared = PreparedPictures([each.picture for each in facts], (256, 256), progress)
+prepared.of(splits.folds[0])  # uint8 (n, 256, 256, 3)
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What reading a picture told."""
+    """What is known of a picture once it was read: its size in pixels, whether it has colour, what its mask lacks."""
 
     picture: Picture
     height: int
@@ -54,15 +55,15 @@ class PictureFacts:
     mask_problem: str | None
 
 
-def look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[PictureFacts]:
+def read_facts(pictures: Sequence[Picture], progress: Progress) -> list[PictureFacts]:
     """Read all pictures and masks with threads. Raises DatasetError that names all that cannot be read."""
-    looks, problems = [], []
+    facts, problems = [], []
     with ThreadPoolExecutor() as pool:
-        reads = [pool.submit(_look_at, picture) for picture in pictures]
+        reads = [pool.submit(_facts_of, picture) for picture in pictures]
         try:
             for read in progress.track("scan", reads):
                 try:
-                    looks.append(read.result())
+                    facts.append(read.result())
                 except EdgeError as error:
                     problems.append(str(error))
         except BaseException:  # Ctrl-C: do not read the rest first
@@ -70,10 +71,10 @@ def look_at_all(pictures: Sequence[Picture], progress: Progress) -> list[Picture
             raise
     if problems:
         raise DatasetError(f"{len(problems)} of {len(pictures)} pictures cannot be used:\n" + problem_lines(problems))
-    return looks
+    return facts
 
 
-def _look_at(picture: Picture) -> PictureFacts:
+def _facts_of(picture: Picture) -> PictureFacts:
     data = read_bytes(picture.path)
     image = picture_from_bytes(data, picture.path)
     height, width = image.shape[:2]
@@ -138,6 +139,27 @@ def load_prepared(pictures: Sequence[Picture], height: int, width: int, progress
                 raise DatasetError(str(error)) from error
             raise
     return images
+
+
+class PreparedPictures:
+    """Pictures at the model's size, by picture."""
+
+    def __init__(self, pictures: Sequence[Picture], size: tuple[int, int], progress: Progress) -> None:
+        """Read all of them once. Raises DatasetError when a file is no longer the one that was scanned."""
+        self._images = load_prepared(pictures, *size, progress)
+        self._row = {picture: row for row, picture in enumerate(pictures)}
+
+    def all(self) -> NDArray[np.uint8]:
+        """Uint8 BGR (n, H, W, 3)."""
+        return self._images
+
+    def rows(self, pictures: Sequence[Picture]) -> list[int]:
+        """Row numbers in `all()`, in the order of `pictures`."""
+        return [self._row[picture] for picture in pictures]
+
+    def of(self, pictures: Sequence[Picture]) -> NDArray[np.uint8]:
+        """A copy of some of them, uint8 BGR (len(pictures), H, W, 3)."""
+        return self._images[self.rows(pictures)]
 
 
 def _mask_from_file(path: Path) -> NDArray[np.bool_]:

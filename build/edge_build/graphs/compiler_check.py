@@ -35,19 +35,19 @@ def compile_ahead(graph: bytes) -> AheadOfTime:
         import tensorrt_rtx as trt
     except ImportError as error:
         raise ConfigError(f"NVIDIA's compiler cannot be loaded ({error}): pip install '.[trt-check]'") from error
-    said = _collector(trt)
-    builder = trt.Builder(said)
+    logger = _collector(trt)
+    builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, said)
-    plan = None
+    parser = trt.OnnxParser(network, logger)
+    serialized = None
     if parser.parse(graph):
         config = builder.create_builder_config()
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, GPU), 0)
-        plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        raise EngineError(f"TensorRT-RTX {trt.__version__} does not compile the graph: {' | '.join(said.errors)}")
-    return AheadOfTime(f"TensorRT-RTX {trt.__version__}, {GPU}", network.num_layers, plan.nbytes)
+        serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        raise EngineError(f"TensorRT-RTX {trt.__version__} does not compile the graph: {' | '.join(logger.errors)}")
+    return AheadOfTime(f"TensorRT-RTX {trt.__version__}, {GPU}", network.num_layers, serialized.nbytes)
 
 
 def _collector(trt: Any) -> Any:

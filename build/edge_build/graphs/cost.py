@@ -106,8 +106,8 @@ class _Graph:
         maker = self.makers.get(node.input[0])
         if node.op_type == "Conv" and maker is not None and maker.op_type == "DequantizeLinear":
             return Precision.INT8
-        half = self.types.get(node.output[0]) == onnx.TensorProto.FLOAT16
-        return Precision.FP16 if half else Precision.FP32
+        is_fp16 = self.types.get(node.output[0]) == onnx.TensorProto.FLOAT16
+        return Precision.FP16 if is_fp16 else Precision.FP32
 
     def _multiply_adds(self, node: onnx.NodeProto) -> int:
         out = self._elements(node.output[0])

@@ -10,7 +10,7 @@ from edge_calibration.fp16_emulation import emulated_graph
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.engines.protocol import Engine
 
-IMITATED = "FP16 and INT8 are imitated on this CPU, to the number: the times say nothing about a device."
+EMULATED = "FP16 and INT8 are emulated on this CPU, to the number: the times say nothing about a device."
 
 
 def emulated_engine(graph: Path | bytes, threads: int = 0, spinning: bool = True) -> Engine:
@@ -20,5 +20,5 @@ def emulated_engine(graph: Path | bytes, threads: int = 0, spinning: bool = True
     """
     content = graph.read_bytes() if isinstance(graph, Path) else graph
     model = onnx.load_from_string(content)
-    exact = emulated_graph(model)
-    return OnnxruntimeEngine(graph if exact is model else exact.SerializeToString(), threads, spinning=spinning)
+    emulated = emulated_graph(model)
+    return OnnxruntimeEngine(graph if emulated is model else emulated.SerializeToString(), threads, spinning=spinning)

@@ -1,6 +1,6 @@
 """FP16 and INT8 beside FP32, made from its graph; `judgement.py` finds out whether they keep the verdicts.
 
-maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, seed, progress)
+maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, candidates, seed, progress)
 maker.graphs(graph)  # the same precisions of any fold's graph
 """
 
@@ -43,7 +43,7 @@ class GateResult(Record):
 class PrecisionMaker:
     """Makes the recipe's precisions of a detector's graph, and of those of its folds, in the same way.
 
-    calibrated_on: row numbers among the pictures set aside. plan, statistics: None without INT8.
+    calibrated_on: row numbers among the candidates. plan, statistics: None without INT8.
     """
 
     def __init__(
@@ -51,19 +51,19 @@ class PrecisionMaker:
         wanted: Sequence[PrecisionName],
         settings: CalibrationSettings,
         graph: bytes,
-        aside: NDArray[np.uint8],
+        candidates: NDArray[np.uint8],
         seed: int,
         progress: Progress,
     ) -> None:
-        """graph: the FP32 graph that serves. aside: pictures (n, H, W, 3) that no threshold is set on."""
+        """graph: the FP32 graph that serves. candidates: pictures (n, H, W, 3) that no threshold is set on."""
         self.wanted, self._seed = tuple(Precision(name) for name in wanted), seed
         self.calibrated_on: list[int] = []
         self.plan: Int8Plan | None = None
         self.statistics: dict[str, Statistics] = {}
         if Precision.INT8 in self.wanted:
             model = onnx.load_from_string(graph)
-            self.calibrated_on = spread(descriptors(model, network_of(model), aside), settings.pictures)
-            chosen = aside[self.calibrated_on]
+            self.calibrated_on = spread(descriptors(model, network_of(model), candidates), settings.pictures)
+            chosen = candidates[self.calibrated_on]
             self._calibration = list(varied(chosen, settings.exposure, settings.lighting))
             rehearsal = rehearsal_pictures(chosen, seed)
             self.plan, self.statistics = plan_int8(model, self._calibration, rehearsal, settings.budget, seed, progress)

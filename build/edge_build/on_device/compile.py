@@ -86,8 +86,8 @@ def compile_engine(
     if implicit is not None:
         progress.say(f"INT8 by {implicit.source}")
     graph = bundle.graph(precision if implicit is None else Precision.FP32).read_bytes()
-    plan = _built(graph, nvidia, cache, key, settings, implicit, progress)
-    path = cache.write(key, plan, "" if implicit is None else implicit.ranges)
+    serialized = _built(graph, nvidia, cache, key, settings, implicit, progress)
+    path = cache.write(key, serialized, "" if implicit is None else implicit.ranges)
     try:
         name, deviation = _proven(bundle, nvidia, cache, key)
     except EngineError as error:
@@ -95,7 +95,7 @@ def compile_engine(
         if implicit is not None and not isinstance(error, GpuError):  # building again would give the same
             raise EngineError(f"{error}. {implicit.advice}") from error
         raise
-    return Compiled(path, len(plan), name, deviation, time.monotonic() - started)
+    return Compiled(path, len(serialized), name, deviation, time.monotonic() - started)
 
 
 def _kept(
@@ -160,15 +160,15 @@ def _built(
         config.progress_monitor = monitor
     timing = _timing_cache(config, cache.read_timing(key), progress) if settings.timing_cache else None
     if implicit is None:
-        plan = builder.build_serialized_network(network, config)
+        serialized = builder.build_serialized_network(network, config)
     else:
-        plan = _built_calibrated(builder, network, config, nvidia, implicit)
+        serialized = _built_calibrated(builder, network, config, nvidia, implicit)
     del monitor  # it had to live until here: TensorRT keeps no reference
-    if plan is None:
+    if serialized is None:
         raise _failure(nvidia, messages.last_errors(), settings)
     if timing is not None:
         cache.write_timing(key, bytes(timing.serialize()))
-    return bytes(plan)
+    return bytes(serialized)
 
 
 def _built_calibrated(builder: Any, network: Any, config: Any, nvidia: Nvidia, implicit: ImplicitInt8) -> Any:
@@ -176,11 +176,11 @@ def _built_calibrated(builder: Any, network: Any, config: Any, nvidia: Nvidia, i
     context = nvidia.cuda.Device(0).make_context()
     try:
         calibrator = implicit.attach(network, config)
-        plan = builder.build_serialized_network(network, config)
-        if plan is not None:
+        serialized = builder.build_serialized_network(network, config)
+        if serialized is not None:
             implicit.keep(calibrator)
         calibrator.free()
-        return plan
+        return serialized
     finally:
         context.detach()
 

@@ -29,22 +29,22 @@ def engine_text(path: Path, find: Callable[[], Nvidia], machine_id: str, every_l
         *(record.graph_sha256, Precision(record.precision), record.tensorrt, record.gpu, record.compute),
         record.calibration,
     )
-    plan = cache.read(key)
+    serialized = cache.read(key)
     lines = [
         path.name,
         f"  {record.precision}{f' by {key.calibrator} calibration' if key.calibration else ''} of graph "
         f"{record.graph_sha256[:16]}, {record.length / 1e6:.1f} MB, this device's own",
         f"  for {record.gpu}, compute capability {record.compute}, TensorRT {record.tensorrt}",
     ]
-    return "\n".join([*lines, *_layer_lines(find(), plan, key, every_layer)])
+    return "\n".join([*lines, *_layer_lines(find(), serialized, key, every_layer)])
 
 
-def _layer_lines(nvidia: Nvidia, plan: bytes, key: EngineKey, every_layer: bool) -> Iterator[str]:
+def _layer_lines(nvidia: Nvidia, serialized: bytes, key: EngineKey, every_layer: bool) -> Iterator[str]:
     trt, messages = nvidia.trt, message_collector(nvidia.trt)
     context = nvidia.cuda.Device(0).make_context()
     try:
         runtime = trt.Runtime(messages)
-        engine = runtime.deserialize_cuda_engine(plan)
+        engine = runtime.deserialize_cuda_engine(serialized)
         if engine is None:
             raise EngineDamagedError(f"TensorRT does not load {key.stem}: {messages.last_errors()}")
         description = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)

@@ -22,9 +22,9 @@ from edge_runtime.records import Outcome
 EXTREMES = 6  # how many of the worst on each side
 TYPICAL = 3  # how many of the usual on each side
 LONGEST = 340  # pixels of a shown picture's longer side
-LONGEST_TAUGHT = 240  # likewise of one that was learned from
+LONGEST_EXAMPLE = 240  # likewise of one that was learned from
 MOST_BYTES = 36_000  # of one JPEG: 36 of them stay under 2 MB as text
-MOST_BYTES_TAUGHT = 20_000
+MOST_BYTES_EXAMPLE = 20_000
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,23 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A titled group of cards."""
+    """A titled group of tiles."""
 
     title: str
     text: str
-    cards: tuple[Tile, ...]
+    tiles: tuple[Tile, ...]
 
 
-def gallery(evaluation: Evaluation, root: Path) -> tuple[Gallery, ...]:
+def galleries_of(evaluation: Evaluation, root: Path) -> tuple[Gallery, ...]:
     """The defects with the lowest scores, the good pictures with the highest, and some from the middle of both.
 
-    No picture is shown twice. Walls without pictures are left out. Raises PictureError when a picture is gone.
+    No picture is shown twice. Galleries without pictures are left out. Raises PictureError when a picture is gone.
     """
     by_score = np.argsort(evaluation.scores, kind="stable")
     defects, good = by_score[evaluation.defect[by_score]], by_score[~evaluation.defect[by_score]]
     hidden, alarming = defects[:EXTREMES], good[::-1][:EXTREMES]
     usual = [*_middle(good[: len(good) - len(alarming)]), *_middle(defects[len(hidden) :])]
-    walls = (
+    groups = (
         (
             "The defects that are hardest to see",
             "The lowest scores among the defects.",
@@ -86,38 +86,38 @@ def gallery(evaluation: Evaluation, root: Path) -> tuple[Gallery, ...]:
         ("What is typical", "From the middle of the good pictures and of the defects.", usual),
     )
     return tuple(
-        Gallery(title, text, tuple(_card(evaluation, int(i), root) for i in chosen))
-        for title, text, chosen in walls
+        Gallery(title, text, tuple(_tile(evaluation, int(i), root) for i in chosen))
+        for title, text, chosen in groups
         if len(chosen)
     )
 
 
 def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: Path) -> tuple[Gallery, ...]:
-    """One wall of the held-out good pictures that look worst; none without pictures. Raises PictureError."""
-    cards = []
+    """One gallery of the held-out good pictures that look worst; none without pictures. Raises PictureError."""
+    tiles = []
     for high in highest:
         image = fit(read_picture(high.picture.path), LONGEST)
         overlay = heat_overlay(image, high.anomaly_map, *scale_from_threshold(threshold.map))
         outcome = Outcome.NOK if high.score > threshold.score else Outcome.OK
         ratio = high.score / threshold.score
-        cards.append(_pair(name_in(root, high.picture), GOOD, outcome, ratio, False, image, overlay))
+        tiles.append(_tile_of(name_in(root, high.picture), GOOD, outcome, ratio, False, image, overlay))
     text = (
         "The highest scores among the held-out good ones. One that is no good part, or no good picture, costs defects: "
         "take it away and make the bundle again."
     )
-    return (Gallery("The good pictures that set the threshold", text, tuple(cards)),) if cards else ()
+    return (Gallery("The good pictures that set the threshold", text, tuple(tiles)),) if tiles else ()
 
 
-def contact_sheet(examples: Sequence[Example]) -> tuple[TrainingExample, ...]:
+def training_examples(examples: Sequence[Example]) -> tuple[TrainingExample, ...]:
     """What a detector learned from, smaller than the pictures of the gallery."""
-    sheet = []
+    shown = []
     for example in examples:
-        image = fit(example.picture, LONGEST_TAUGHT)
+        image = fit(example.picture, LONGEST_EXAMPLE)
         overlay = draw_outline(image, example.mask)
         height, width = image.shape[:2]
-        uris = (_data_uri(image, MOST_BYTES_TAUGHT), _data_uri(overlay, MOST_BYTES_TAUGHT))
-        sheet.append(TrainingExample(example.real, bool(example.mask.any()), width, height, *uris))
-    return tuple(sheet)
+        uris = (_data_uri(image, MOST_BYTES_EXAMPLE), _data_uri(overlay, MOST_BYTES_EXAMPLE))
+        shown.append(TrainingExample(example.real, bool(example.mask.any()), width, height, *uris))
+    return tuple(shown)
 
 
 def _middle(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -125,7 +125,7 @@ def _middle(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
     return ordered[start : start + TYPICAL]
 
 
-def _card(evaluation: Evaluation, index: int, root: Path) -> Tile:
+def _tile(evaluation: Evaluation, index: int, root: Path) -> Tile:
     picture, mask = evaluation.pictures[index], evaluation.masks[index]
     image = fit(read_picture(picture.path), LONGEST)
     overlay = heat_overlay(image, evaluation.maps[index], *scale_from_threshold(evaluation.threshold.map))
@@ -134,10 +134,10 @@ def _card(evaluation: Evaluation, index: int, root: Path) -> Tile:
         overlay = draw_outline(overlay, mask)
     ratio = float(evaluation.scores[index]) / evaluation.threshold.score
     name, outcome = name_in(root, picture), evaluation.outcomes[index]
-    return _pair(name, picture.label, outcome, ratio, masked, image, overlay)
+    return _tile_of(name, picture.label, outcome, ratio, masked, image, overlay)
 
 
-def _pair(
+def _tile_of(
     name: str,
     label: str,
     outcome: Outcome,

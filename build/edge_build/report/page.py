@@ -21,7 +21,7 @@ from edge_build.evaluation.result import Evaluation, write_at_once
 from edge_build.evaluation.summary import share_interval, summarize
 from edge_build.graphs.parity import Parity
 from edge_build.graphs.precisions import GateResult
-from edge_build.report.gallery import Gallery, colour_scale, contact_sheet, gallery, highest_held_out
+from edge_build.report.gallery import Gallery, colour_scale, galleries_of, highest_held_out, training_examples
 from edge_build.report.histogram import Histogram, Series, histogram
 from edge_build.report.operating_points import operating_points
 from edge_build.report.origin import origin_of
@@ -36,12 +36,12 @@ TEMPLATES = Path(__file__).parent
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that a report tells.
+    """All that a report shows.
 
     manifest: of the bundle; its `files` may still be empty. held_out: for every precision, the raw scores of the good
     pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
     when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
-    INT8 is made of. root: the dataset's folder. headline: the precision that is told of first. examples: of the made-up
+    INT8 is made of. root: the dataset's folder. headline: the precision that is shown first. examples: of the made-up
     defects that were learned from, if any. real_defects: how many pictures of real ones were. highest: the held-out
     good pictures with the highest scores. before: the manifest of the bundle that this one was calibrated from.
     """
@@ -61,12 +61,12 @@ class ReportData:
     before: Manifest | None = None
 
 
-def write_report(path: Path, story: ReportData) -> None:
+def write_report(path: Path, data: ReportData) -> None:
     """Render the report and write it at once. Raises PictureError for a picture that is gone, StorageError."""
-    write_at_once(path, report_html(story).encode())
+    write_at_once(path, report_html(data).encode())
 
 
-def report_html(story: ReportData) -> str:
+def report_html(data: ReportData) -> str:
     """The whole page. Raises PictureError when a test picture cannot be read any more."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -76,37 +76,37 @@ def report_html(story: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "share": share, "figure": figure, "points": points}
-    manifest, evaluation = story.manifest, story.evaluations.get(story.headline)
+    manifest, evaluation = data.manifest, data.evaluations.get(data.headline)
     summaries = {
-        precision: summarize(one, f"{manifest.name}-{manifest.version}", precision, story.root)
-        for precision, one in story.evaluations.items()
+        precision: summarize(one, f"{manifest.name}-{manifest.version}", precision, data.root)
+        for precision, one in data.evaluations.items()
     }
-    threshold = manifest.graphs[story.headline].threshold
+    threshold = manifest.graphs[data.headline].threshold
     return environment.get_template("report.html.j2").render(
         m=manifest,
         t=threshold,
-        headline=story.headline,
-        summary=summaries.get(story.headline),
+        headline=data.headline,
+        summary=summaries.get(data.headline),
         summaries=summaries,
         intervals=_intervals(evaluation),
-        chart=_chart(story, evaluation),
-        points=operating_points(story.held_out[story.headline], threshold, evaluation),
-        walls=_walls(story, threshold, evaluation),
+        chart=_chart(data, evaluation),
+        points=operating_points(data.held_out[data.headline], threshold, evaluation),
+        galleries=_galleries(data, threshold, evaluation),
         scale=colour_scale(),
-        taught=contact_sheet(story.examples),
-        real_defects=story.real_defects,
-        parity=story.parity,
-        results=story.results,
-        plan=story.plan,
-        notes=story.notes,
+        examples=training_examples(data.examples),
+        real_defects=data.real_defects,
+        parity=data.parity,
+        results=data.results,
+        plan=data.plan,
+        notes=data.notes,
         shortage=shortage(threshold),
-        origin=origin_of(manifest, story.before, story.held_out[Precision.FP32]) if story.before else None,
+        origin=origin_of(manifest, data.before, data.held_out[Precision.FP32]) if data.before else None,
     )
 
 
-def _walls(story: ReportData, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Gallery, ...]:
-    held_out = highest_held_out(story.highest, threshold, story.root)
-    return (*held_out, *(gallery(evaluation, story.root) if evaluation is not None else ()))
+def _galleries(data: ReportData, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Gallery, ...]:
+    held_out = highest_held_out(data.highest, threshold, data.root)
+    return (*held_out, *(galleries_of(evaluation, data.root) if evaluation is not None else ()))
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -152,11 +152,11 @@ def _intervals(evaluation: Evaluation | None) -> dict[str, _Interval]:
     return found
 
 
-def _chart(story: ReportData, evaluation: Evaluation | None) -> Histogram:
-    series = [Series("Held-out good", "held-out", story.held_out[story.headline])]
+def _chart(data: ReportData, evaluation: Evaluation | None) -> Histogram:
+    series = [Series("Held-out good", "held-out", data.held_out[data.headline])]
     if evaluation is not None:
         series += [
             Series("Test good", "good", evaluation.scores[~evaluation.defect]),
             Series("Test defect", "defect", evaluation.scores[evaluation.defect]),
         ]
-    return histogram(series, story.manifest.graphs[story.headline].threshold)
+    return histogram(series, data.manifest.graphs[data.headline].threshold)

@@ -19,13 +19,12 @@ from torch import nn
 from edge_build.acceptance.held_out import Graphs
 from edge_build.acceptance.judgement import Judgement, judge_precisions
 from edge_build.bundling.pack import BundleContents, pack
-from edge_build.bundling.side_files import learned_from
+from edge_build.bundling.training_record import training_record_of
 from edge_build.bundling.writer import DEVICE_TOLERANCE, check_place
 from edge_build.checkpoint import Unfinished, open_unfinished
 from edge_build.data.dataset import Dataset, fingerprint, scan_dataset
 from edge_build.data.frame_limits import limits_of_good
-from edge_build.data.pictures import GOOD, DatasetError
-from edge_build.data.shelf import PreparedPictures
+from edge_build.data.pictures import GOOD, DatasetError, PreparedPictures
 from edge_build.data.splits import Splits, split
 from edge_build.detectors.backbones.weights import WeightsFile, find_weights
 from edge_build.detectors.cpr.learner import CprLearner
@@ -42,7 +41,7 @@ from edge_build.graphs.parity import Parity, golden_pictures, prove_parity
 from edge_build.graphs.precisions import GateResult, PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
-from edge_build.workflows.provenance import facts_of
+from edge_build.workflows.provenance import provenance_of
 from edge_runtime import __version__
 from edge_runtime.bundle.manifest import Dataset as DatasetRecord
 from edge_runtime.bundle.manifest import Figures, FrameLimits, Golden, GraphEntry, Manifest, Record, Threshold
@@ -82,7 +81,7 @@ class BuildInputs:
     dataset: Dataset
     defects: RealDefects | None
     splits: Splits
-    shelf: PreparedPictures
+    prepared: PreparedPictures
     frames: FrameLimits
 
 
@@ -112,24 +111,24 @@ def build(
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
     dataset = _dataset(recipe.dataset, progress)
     defects = _real_defects(recipe, dataset, progress)
-    facts = facts_of(recipe, thorough, dataset, builder)
-    with open_unfinished(out / f"{label}.unfinished", facts, resume, progress) as work:
+    provenance = provenance_of(recipe, thorough, dataset, builder)
+    with open_unfinished(out / f"{label}.unfinished", provenance, resume, progress) as work:
         splits = split(dataset.good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
-        shelf, frames = PreparedPictures(dataset.good, recipe.size, progress), limits_of_good(dataset.good, progress)
-        m = BuildInputs(recipe, recipe_text, builder, dataset, defects, splits, shelf, frames)
+        prepared, frames = PreparedPictures(dataset.good, recipe.size, progress), limits_of_good(dataset.good, progress)
+        m = BuildInputs(recipe, recipe_text, builder, dataset, defects, splits, prepared, frames)
         learner = _learner(m, work, thorough, progress)
         return _build(m, learner, out, started, progress)
 
 
 def _build(m: BuildInputs, learner: Learner, out: Path, started: float, progress: Progress) -> Built:
     known = m.splits.known_without(None) if learner.compares else ()
-    detector = learner.learn(m.shelf.places(m.splits.train), m.shelf.places(known))
-    graph, aside = export_graph(detector, *m.recipe.size), m.shelf.prepared(m.splits.calibration)
-    maker = PrecisionMaker(m.recipe.precisions, m.recipe.calibration, graph, aside, m.recipe.seed, progress)
+    detector = learner.learn(m.prepared.rows(m.splits.train), m.prepared.rows(known))
+    graph, candidates = export_graph(detector, *m.recipe.size), m.prepared.of(m.splits.calibration)
+    maker = PrecisionMaker(m.recipe.precisions, m.recipe.calibration, graph, candidates, m.recipe.seed, progress)
     judgement = _judge(m, learner, graph, maker, progress)
-    judgement.say_to(progress)
+    judgement.report_to(progress)
     graphs = judgement.accepted(maker.graphs(graph))
-    golden = golden_pictures(aside, m.recipe.golden.pictures)
+    golden = golden_pictures(candidates, m.recipe.golden.pictures)
     measured = _measure(m, detector, graphs, judgement, golden, progress)
     contents = BundleContents(
         graphs,
@@ -138,7 +137,7 @@ def _build(m: BuildInputs, learner: Learner, out: Path, started: float, progress
         judgement,
         maker,
         m.splits.calibration,
-        learned=learned_from((*m.splits.train, *known)),
+        training=training_record_of((*m.splits.train, *known)),
         root=m.dataset.root,
         notes=(*m.dataset.notes, *detector.notes, *judgement.notes),
         parity=measured.parity,
@@ -169,18 +168,18 @@ def _judge(m: BuildInputs, learner: Learner, graph: bytes, maker: PrecisionMaker
     """Every precision on held-out pictures, which no graph that scores them has learned from."""
 
     def graphs_without(fold: int) -> Graphs:
-        learned_from = m.splits.train_without(fold)
+        train = m.splits.train_without(fold)
         known = m.splits.known_without(fold) if learner.compares else ()
-        if learned_from == m.splits.train and not learner.compares:
+        if train == m.splits.train and not learner.compares:
             return maker.graphs(graph)
-        learned = learner.learn(m.shelf.places(learned_from), m.shelf.places(known))
+        learned = learner.learn(m.prepared.rows(train), m.prepared.rows(known))
         return maker.graphs(export_graph(learned, *m.recipe.size))
 
     settings = m.recipe.threshold
     # what compares with the held-out pictures knows more when it serves than when it judged them
     method = "cross-fitted" if learner.compares else settings.method
     return judge_precisions(
-        m.splits, graphs_without, m.shelf, maker, settings.false_reject_rate, method, m.recipe.seed, progress
+        m.splits, graphs_without, m.prepared, maker, settings.false_reject_rate, method, m.recipe.seed, progress
     )
 
 
@@ -246,7 +245,7 @@ def _check_thorough(recipe: Recipe) -> None:
 
 def _learner(m: BuildInputs, work: Unfinished, thorough: bool, progress: Progress) -> Learner:
     """What the recipe's `detector` names."""
-    recipe, pictures = m.recipe, m.shelf.all()
+    recipe, pictures = m.recipe, m.prepared.all()
     if recipe.detector == "patchcore":
         return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
     dimensions = DIMENSIONS[recipe.detector]

@@ -1,7 +1,7 @@
 """`edge-build calibrate --false-reject` without pictures: a bundle for another rate, from the same held-out scores.
 
-Every graph, golden value and range is copied. The thresholds follow anew from the scores that the bundle keeps
-(kept_scores.py), and with them whether FP16 and INT8 keep the verdicts of FP32.
+Every graph, golden value and range is copied. The thresholds follow again from the scores that the bundle keeps
+(held_out_scores.py), and with them whether FP16 and INT8 keep the verdicts of FP32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_build.acceptance.gate import failures, verdicts_changed
 from edge_build.acceptance.judgement import threshold_text
-from edge_build.bundling.kept_scores import KeptScores, read_scores
+from edge_build.bundling.held_out_scores import PrecisionScores, read_held_out_scores
 from edge_build.bundling.writer import new_bundle, tolerance_from, write_manifest
 from edge_build.data.pictures import DatasetError
 from edge_build.graphs.precisions import GateResult, gate_text
@@ -36,7 +36,7 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
     Raises an EdgeError that says what to do.
     """
     bundle, label = open_parent(folder, version, out)
-    kept = read_scores(bundle)
+    kept = read_held_out_scores(bundle)
     thresholds = {
         precision: threshold_from_good(
             np.array(scores.scores), np.array(scores.maxima), rate, bundle.threshold(precision).method
@@ -56,7 +56,7 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
     with new_bundle(out, label) as new:
         manifest = _manifest(bundle, version, graphs)
         _copy_files(bundle, new, manifest)
-        write_report(new / REPORT, _story(bundle, manifest, kept, results, notes))
+        write_report(new / REPORT, _report_data(bundle, manifest, kept, results, notes))
         write_manifest(new, manifest)
     return Recalibrated(
         folder=str(out / label),
@@ -86,7 +86,7 @@ def _refuse(bundle: Bundle, new: Threshold) -> None:
 
 
 def _at_the_gate(
-    bundle: Bundle, kept: Mapping[Precision, KeptScores], thresholds: Mapping[Precision, Threshold]
+    bundle: Bundle, kept: Mapping[Precision, PrecisionScores], thresholds: Mapping[Precision, Threshold]
 ) -> dict[Precision, GateResult]:
     """How every precision but FP32 does now: other thresholds may change other verdicts, and nothing else."""
     results = {}
@@ -146,10 +146,10 @@ def _graph_files(manifest: Manifest) -> set[str]:
     return {*golden, *(entry.file for entry in manifest.graphs.values())}
 
 
-def _story(
+def _report_data(
     bundle: Bundle,
     manifest: Manifest,
-    kept: Mapping[Precision, KeptScores],
+    kept: Mapping[Precision, PrecisionScores],
     results: Mapping[Precision, GateResult],
     notes: tuple[str, ...],
 ) -> ReportData:

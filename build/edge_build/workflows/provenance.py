@@ -1,6 +1,6 @@
 """All that a build's result depends on, as names and values: what binds a checkpoint to its build.
 
-facts = facts_of(recipe, thorough=False, dataset=dataset, builder="edge-build 0.1.0 (torch 2.13.0)")
+provenance = provenance_of(recipe, thorough=False, dataset=dataset, builder="edge-build 0.1.0 (torch 2.13.0)")
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from edge_build.checkpoint import Fact
+from edge_build.checkpoint import Dependency
 from edge_build.data.dataset import Dataset, fingerprint
 from edge_build.recipe.recipe import Recipe
 
 
-def facts_of(recipe: Recipe, thorough: bool, dataset: Dataset, builder: str) -> list[Fact]:
+def provenance_of(recipe: Recipe, thorough: bool, dataset: Dataset, builder: str) -> list[Dependency]:
     """Every key of the recipe, the pictures by their hashes, what folders it names hold, and who builds.
 
     Paths do not count, what is there does: a build may go on after its data was moved.
     """
     return [
         *_keys(recipe, "", {"dataset"}),
-        Fact("--thorough", json.dumps(thorough)),
-        Fact("pictures", fingerprint(dataset)),
-        Fact("built by", builder),
+        Dependency("--thorough", json.dumps(thorough)),
+        Dependency("pictures", fingerprint(dataset)),
+        Dependency("built by", builder),
     ]
 
 
-def _keys(settings: BaseModel, prefix: str, left_out: set[str]) -> Iterator[Fact]:
+def _keys(settings: BaseModel, prefix: str, left_out: set[str]) -> Iterator[Dependency]:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if name in left_out:
@@ -38,7 +38,7 @@ def _keys(settings: BaseModel, prefix: str, left_out: set[str]) -> Iterator[Fact
         if isinstance(value, BaseModel):
             yield from _keys(value, f"{prefix}{name}.", set())
         else:
-            yield Fact(prefix + name, _listing(value) if isinstance(value, Path) else json.dumps(value))
+            yield Dependency(prefix + name, _listing(value) if isinstance(value, Path) else json.dumps(value))
 
 
 def _listing(folder: Path) -> str:

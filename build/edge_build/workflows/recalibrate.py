@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 
 from edge_build.acceptance.judgement import Judgement, judge_precisions
 from edge_build.bundling.pack import BundleContents, pack
-from edge_build.bundling.side_files import read_learned, refuse_learned
+from edge_build.bundling.training_record import read_training_record, refuse_training_pictures
 from edge_build.data.dataset import scan_dataset
-from edge_build.data.frame_limits import limits_text
-from edge_build.data.line_frames import limits_of_line
-from edge_build.data.pictures import DatasetError, Picture, problem_lines
-from edge_build.data.shelf import PreparedPictures
+from edge_build.data.frame_limits import limits_of_line, limits_text
+from edge_build.data.pictures import DatasetError, Picture, PreparedPictures, problem_lines
 from edge_build.data.splits import Splits, split
 from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.graphs.precisions import PrecisionMaker
@@ -52,18 +50,18 @@ def recalibrate(
     manifest, recipe = bundle.manifest, recipe_from_yaml(bundle.manifest.recipe, folder / "manifest.json: recipe")
     graph = bundle.graph(Precision.FP32).read_bytes()
     dataset = scan_dataset(pictures, progress)
-    refuse_learned(bundle, dataset.good)
+    refuse_training_pictures(bundle, dataset.good)
     frames, frame_notes = limits_of_line(dataset.good, bundle, progress)
     splits = _duties(dataset.good, recipe)
-    shelf = PreparedPictures(dataset.good, (manifest.height, manifest.width), progress)
+    prepared = PreparedPictures(dataset.good, (manifest.height, manifest.width), progress)
 
-    aside, wanted = shelf.prepared(splits.train), rate or bundle.threshold(Precision.FP32).false_reject_rate
-    maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, aside, recipe.seed, progress)
+    candidates, wanted = prepared.of(splits.train), rate or bundle.threshold(Precision.FP32).false_reject_rate
+    maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, candidates, recipe.seed, progress)
     judgement = judge_precisions(
-        splits, lambda _: maker.graphs(graph), shelf, maker, wanted, "held-out", recipe.seed, progress
+        splits, lambda _: maker.graphs(graph), prepared, maker, wanted, "held-out", recipe.seed, progress
     )
     compared = _compared(bundle, judgement)
-    judgement.say_to(progress)
+    judgement.report_to(progress)
     for said in (compared, f"frames: {limits_text(frames)}", *frame_notes):
         progress.say(said)
     graphs, golden = judgement.accepted(maker.graphs(graph)), _golden_pictures(bundle)
@@ -75,7 +73,7 @@ def recalibrate(
         judgement,
         maker,
         splits.train,
-        learned=read_learned(bundle),
+        training=read_training_record(bundle),
         root=dataset.root,
         notes=notes,
         before=manifest,

@@ -54,9 +54,9 @@ def test_changed_verdicts_are_counted_and_said(scores):
 
 
 def test_noise_in_the_maps_fails_on_pixel_ap(scores):
-    (said,) = failures(compared(held_out(scores), held_out(scores, noise=3)))
-    assert said.startswith("pixel AP changes by -")
-    assert said.endswith("points, 1.5 allowed")
+    (output,) = failures(compared(held_out(scores), held_out(scores, noise=3)))
+    assert output.startswith("pixel AP changes by -")
+    assert output.endswith("points, 1.5 allowed")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_what_cannot_be_compared_does_not_pass():
 
 def test_a_failure_says_which_figure_by_how_much_and_what_to_try():
     gate = Gate(pictures=400, image_auroc_change=-0.01, pixel_ap_change=0.0, verdicts_changed=0)
-    said = gate_text(Precision.INT8, GateResult(gate=gate, failures=failures(gate)))
-    assert said.startswith(
+    output = gate_text(Precision.INT8, GateResult(gate=gate, failures=failures(gate)))
+    assert output.startswith(
         "INT8 is not in the bundle: image AUROC changes by -1.00 points, 0.3 allowed. Try: more good"
     )
-    assert "a new build with a lower calibration.budget" in said  # a calibration cannot change it
+    assert "a new build with a lower calibration.budget" in output  # a calibration cannot change it

@@ -44,9 +44,9 @@ def files(tmp_path: Path) -> EngineCache:
     return EngineCache(tmp_path / "engines", HERE)
 
 
-def compiled(device: FakeDevice, bundle: Bundle, files: EngineCache, said: Said | None = None, **settings: object):
+def compiled(device: FakeDevice, bundle: Bundle, files: EngineCache, output: Said | None = None, **settings: object):
     return compile_engine(
-        bundle, Precision.FP32, device.nvidia(), files, Settings(**settings), said or SilentProgress()
+        bundle, Precision.FP32, device.nvidia(), files, Settings(**settings), output or SilentProgress()
     )
 
 
@@ -80,7 +80,7 @@ def test_an_engine_that_serves_is_not_compiled_again(bundle: Bundle, files: Engi
 def test_an_engine_that_does_not_fit_is_set_aside_and_compiled_again(
     damage: str, bundle: Bundle, files: EngineCache
 ) -> None:
-    device, said = FakeDevice("10.3"), Said()
+    device, output = FakeDevice("10.3"), Said()
     first = compiled(device, bundle, files)
     if damage == "truncated":
         first.path.write_bytes(first.path.read_bytes()[:-1])
@@ -91,15 +91,15 @@ def test_an_engine_that_does_not_fit_is_set_aside_and_compiled_again(
         key_bytes = first.path.read_bytes()
         device.loads_with = ["Version tag does not match"]
         with pytest.raises(EngineError, match="Version tag does not match"):  # nor does what is compiled now
-            compiled(device, bundle, files, said)
+            compiled(device, bundle, files, output)
         device.loads_with = []
         assert first.path.with_name(first.path.name + ".aside").read_bytes() == key_bytes
         return
 
-    made = compiled(device, bundle, files, said)
+    made = compiled(device, bundle, files, output)
 
     assert made.seconds > 0
-    assert any(line.startswith(f"set aside as {made.path.name}.aside: ") for line in said.lines)
+    assert any(line.startswith(f"set aside as {made.path.name}.aside: ") for line in output.lines)
     assert compiled(device, bundle, files).seconds == 0.0
 
 
@@ -118,13 +118,13 @@ def test_the_timing_cache_is_kept_for_the_next_graph(bundle: Bundle, files: Engi
 
 
 def test_a_timing_cache_that_tensorrt_does_not_take_is_started_again(bundle: Bundle, files: EngineCache) -> None:
-    device, said = FakeDevice("10.3"), Said()
+    device, output = FakeDevice("10.3"), Said()
     key = compiled(device, bundle, files)
     key.path.unlink()
     timing = next(files.folder.glob("*.timing"))
     files.write_timing(EngineKey.of(device.nvidia(), "0" * 64, Precision.FP32), b"of another driver")
-    compiled(device, bundle, files, said)
-    assert "the timing cache does not fit this TensorRT: a new one is started" in said.lines
+    compiled(device, bundle, files, output)
+    assert "the timing cache does not fit this TensorRT: a new one is started" in output.lines
     assert timing.read_bytes() == b"measured by 10.3.0"
 
 
@@ -163,11 +163,11 @@ def test_what_the_compiler_says_is_in_the_error(bundle: Bundle, files: EngineCac
 
 
 def test_an_engine_that_does_not_reproduce_the_golden_pictures_is_set_aside(tmp_path: Path, files: EngineCache) -> None:
-    bundle, said = open_bundle(write_bundle(tmp_path / "wrong", golden_score=10.0)), Said()
+    bundle, output = open_bundle(write_bundle(tmp_path / "wrong", golden_score=10.0)), Said()
     with pytest.raises(EngineError, match="self-test failed: TensorRT"):
-        compiled(FakeDevice("10.3"), bundle, files, said)
+        compiled(FakeDevice("10.3"), bundle, files, output)
     assert [path.suffix for path in files.folder.glob("*.engine*")].count(".engine") == 0
-    assert said.lines[-1].startswith("set aside: ")
+    assert output.lines[-1].startswith("set aside: ")
 
 
 @pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
@@ -237,7 +237,7 @@ def test_a_child_that_a_person_ends_is_no_fault_of_tensorrt(number: signal.Signa
 
 
 def test_long_work_is_never_silent() -> None:
-    said = Said()
-    in_child(lambda: time.sleep(0.5), said, "compiling", say_every_s=0.1)
-    assert said.lines
-    assert said.lines[0].startswith("compiling goes on (")
+    output = Said()
+    in_child(lambda: time.sleep(0.5), output, "compiling", say_every_s=0.1)
+    assert output.lines
+    assert output.lines[0].startswith("compiling goes on (")

@@ -44,10 +44,10 @@ def test_a_bundle_becomes_a_sealed_engine_and_says_how_far_it_is(tmp_path: Path,
     (engine,) = (tmp_path / "engines").glob("*.engine")
     assert found.stdout.startswith(f"{engine}: compiled in ")
     assert "reproduces the golden pictures, largest deviation 0.0" in found.stdout
-    said = found.stderr.splitlines()
-    assert said[0].startswith(f"compiling tiny-1.0 fp32 for Orin with TensorRT {version}")
+    output = found.stderr.splitlines()
+    assert output[0].startswith(f"compiling tiny-1.0 fp32 for Orin with TensorRT {version}")
     progress = ["  Building: 1 of 2", "  Building: 2 of 2"] if version != "8.6" else []  # 8.6 has no monitor
-    assert said[1:] == progress
+    assert output[1:] == progress
     record = EngineCache(tmp_path / "engines", machine_id()).record(engine)  # its seal is this machine's
     assert (record.length, record.precision) == (engine.stat().st_size, "fp32")
     assert {Path(name).suffix for name in left_in(tmp_path)} == {".engine", ".json", ".timing"}

@@ -75,18 +75,18 @@ golden: {pictures: 2}
 
 @pytest.mark.parametrize("precisions", ["[int8]", "[]", "[fp32, fp32]", "[fp32, fp8]", "int8"])
 def test_precisions_are_beside_fp32(problems, precisions):
-    _, *said = problems(SHORT + f"precisions: {precisions}\n")
-    assert said
-    assert all("allowed: fp32, and fp16 and int8 as wanted" in line for line in said)
+    _, *output = problems(SHORT + f"precisions: {precisions}\n")
+    assert output
+    assert all("allowed: fp32, and fp16 and int8 as wanted" in line for line in output)
 
 
 @pytest.mark.parametrize("detector", ["cpr-faster", "cpr-fast", "cpr"])
 def test_cpr_holds_pictures_out_for_its_threshold_unless_the_recipe_says_otherwise(recipe, detector):
     usual = recipe(SHORT + f"detector: {detector}\nthreshold: {{share: 0.3}}")
-    said = recipe(SHORT + f"detector: {detector}\nthreshold: {{method: cross-fitted}}")
+    output = recipe(SHORT + f"detector: {detector}\nthreshold: {{method: cross-fitted}}")
     assert (usual.threshold.method, usual.threshold.share) == ("held-out", 0.3)
     assert recipe(SHORT + f"detector: {detector}").threshold.method == "held-out"
-    assert said.threshold.method == "cross-fitted"
+    assert output.threshold.method == "cross-fitted"
 
 
 def test_the_backbone_is_that_of_the_detector(recipe):

@@ -16,7 +16,7 @@ from edge_build.data.pictures import Picture
 from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation
 from edge_build.graphs.parity import Parity
-from edge_build.report.gallery import contact_sheet, gallery
+from edge_build.report.gallery import galleries_of, training_examples
 from edge_build.report.histogram import Series, histogram
 from edge_build.report.operating_points import operating_points
 from edge_build.report.page import ReportData, percent, report_html, share, write_report
@@ -122,7 +122,7 @@ def evaluation(tmp_path: Path) -> Evaluation:
     return evaluation_of(tmp_path, scored)
 
 
-def story(evaluation: Evaluation | None, root: Path, **changes: object) -> ReportData:
+def data_of(evaluation: Evaluation | None, root: Path, **changes: object) -> ReportData:
     evaluations = {} if evaluation is None else {Precision.FP32: evaluation}
     told = {"manifest": manifest(), "notes": ("left out 2 exact copies",)} | changes
     return ReportData(
@@ -131,7 +131,7 @@ def story(evaluation: Evaluation | None, root: Path, **changes: object) -> Repor
 
 
 def test_the_report_tells_what_was_found_rejected_and_guaranteed(evaluation: Evaluation, tmp_path: Path) -> None:
-    page = Page(report_html(story(evaluation, tmp_path)))
+    page = Page(report_html(data_of(evaluation, tmp_path)))
 
     assert "It found 2 of 3 pictures of defects and rejected 1 of 3 good ones" in page.text
     assert "66.7 % 2/3" in page.text
@@ -144,7 +144,7 @@ def test_the_report_tells_what_was_found_rejected_and_guaranteed(evaluation: Eva
 
 
 def test_the_report_needs_nothing_from_elsewhere(evaluation: Evaluation, tmp_path: Path) -> None:
-    html = report_html(story(evaluation, tmp_path))
+    html = report_html(data_of(evaluation, tmp_path))
 
     page = Page(html)
     assert page.sources
@@ -154,13 +154,13 @@ def test_the_report_needs_nothing_from_elsewhere(evaluation: Evaluation, tmp_pat
 
 
 def test_no_picture_is_shown_twice_and_the_worst_come_first(evaluation: Evaluation, tmp_path: Path) -> None:
-    walls = gallery(evaluation, tmp_path)
+    galleries = galleries_of(evaluation, tmp_path)
 
-    shown = [card.name for wall in walls for card in wall.cards]
+    shown = [tile.name for each in galleries for tile in each.tiles]
     assert len(shown) == len(set(shown)) == 6
-    assert [card.verdict for card in walls[0].cards] == ["OK: missed", "NOK", "NOK"]
-    assert [card.verdict for card in walls[1].cards] == ["NOK: false reject", "OK", "OK"]
-    assert walls[0].cards[0].name == "test/dent/3.png"
+    assert [tile.verdict for tile in galleries[0].tiles] == ["OK: missed", "NOK", "NOK"]
+    assert [tile.verdict for tile in galleries[1].tiles] == ["NOK: false reject", "OK", "OK"]
+    assert galleries[0].tiles[0].name == "test/dent/3.png"
 
 
 def test_many_large_noisy_pictures_stay_below_three_megabytes(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_many_large_noisy_pictures_stay_below_three_megabytes(tmp_path: Path) ->
     for picture in evaluation.pictures:
         cv2.imwrite(str(picture.path), rng.integers(0, 256, (500, 500, 3), dtype=np.uint8))
 
-    html = report_html(story(evaluation, tmp_path))
+    html = report_html(data_of(evaluation, tmp_path))
 
     assert html.count("<img") == 36
     assert len(html) < 3_000_000
@@ -181,41 +181,41 @@ def test_the_report_shows_what_defects_it_learned_from(evaluation: Evaluation, t
     mask[20:40, 30:60] = True
     examples = (Example(picture, mask), Example(picture, mask, real=True), Example(picture, np.zeros_like(mask)))
 
-    without = Page(report_html(story(evaluation, tmp_path)))
-    page = Page(report_html(story(evaluation, tmp_path, examples=examples, real_defects=10)))
+    without = Page(report_html(data_of(evaluation, tmp_path)))
+    page = Page(report_html(data_of(evaluation, tmp_path, examples=examples, real_defects=10)))
 
     assert "What it learned from" in page.headings
     assert "What it learned from" not in without.headings
     assert len(page.sources) == len(without.sources) + 6
-    for said in (
+    for output in (
         "made up",
         "from a real defect",
         "left good",
         "learned from 10 pictures of real defects, none of which",
     ):
-        assert said in page.text
+        assert output in page.text
     assert "had a say in it." in page.text
     assert "had a say in it, nor in anything else." in without.text
 
 
-def test_the_contact_sheet_outlines_the_defect() -> None:
+def test_training_examples_outline_the_defect() -> None:
     picture, mask = np.full((64, 96, 3), 90, np.uint8), np.zeros((64, 96), np.bool_)
     mask[20:40, 30:60] = True
 
-    (card,) = contact_sheet([Example(picture, mask)])
+    (example,) = training_examples([Example(picture, mask)])
 
     plain, outlined = (
         cv2.imdecode(np.frombuffer(base64.b64decode(uri.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
-        for uri in (card.picture, card.overlay)
+        for uri in (example.picture, example.overlay)
     )
-    assert (card.width, card.height) == (96, 64)
+    assert (example.width, example.height) == (96, 64)
     changed = np.abs(outlined.astype(int) - plain).max(2) > 60
     assert changed[17:43, 27:63].any()
     assert not changed[:12].any()
 
 
 def test_without_test_pictures_the_report_tells_of_the_threshold_alone(tmp_path: Path) -> None:
-    page = Page(report_html(story(None, tmp_path)))
+    page = Page(report_html(data_of(None, tmp_path)))
 
     assert "There were no test pictures" in page.text
     assert "Held-out good" in page.text
@@ -224,14 +224,14 @@ def test_without_test_pictures_the_report_tells_of_the_threshold_alone(tmp_path:
 
 
 def test_without_defect_pictures_nothing_is_claimed_about_defects(tmp_path: Path) -> None:
-    page = Page(report_html(story(evaluation_of(tmp_path, [("good", 12.0), ("good", 13.0)]), tmp_path)))
+    page = Page(report_html(data_of(evaluation_of(tmp_path, [("good", 12.0), ("good", 13.0)]), tmp_path)))
 
     assert "It rejected 0 of 2 good test pictures. There were no pictures of defects" in page.text
     assert "Defects found" not in page.text
 
 
 def test_without_good_test_pictures_only_detection_is_told(tmp_path: Path) -> None:
-    page = Page(report_html(story(evaluation_of(tmp_path, [("dent", 30.0)]), tmp_path)))
+    page = Page(report_html(data_of(evaluation_of(tmp_path, [("dent", 30.0)]), tmp_path)))
 
     assert "It found 1 of 1 pictures of defects, in test pictures" in page.text
     assert "Good parts rejected, measured" not in page.text
@@ -240,7 +240,7 @@ def test_without_good_test_pictures_only_detection_is_told(tmp_path: Path) -> No
 def test_defects_without_masks_are_named_as_left_out_of_the_pixel_figures(tmp_path: Path) -> None:
     evaluation = evaluation_of(tmp_path, [("good", 12.0), ("dent", 30.0)], masked=False)
 
-    page = Page(report_html(story(evaluation, tmp_path)))
+    page = Page(report_html(data_of(evaluation, tmp_path)))
 
     assert "1 of 1 defect pictures have no mask" in page.text
 
@@ -248,7 +248,7 @@ def test_defects_without_masks_are_named_as_left_out_of_the_pixel_figures(tmp_pa
 def test_the_good_pictures_that_set_the_threshold_are_shown_with_their_maps(tmp_path: Path) -> None:
     worst = HighScore(write_picture(tmp_path, "good", 7, 90.0), 1.5 * THRESHOLD.score, np.zeros((8, 8), np.float32))
 
-    page = Page(report_html(story(None, tmp_path, highest=(worst,))))
+    page = Page(report_html(data_of(None, tmp_path, highest=(worst,))))
 
     assert "The good pictures that set the threshold" in page.headings
     assert "NOK: false reject 1.50 × threshold test/good/7.png" in page.text
@@ -264,7 +264,7 @@ def test_other_rates_are_told_with_what_they_would_have_done(evaluation: Evaluat
     for point in points:
         assert point.false_rejects == sum(score > point.threshold for score in (12.0, 14.0, 23.0))
         assert point.found == sum(score > point.threshold for score in (15.0, 40.0, 30.0))
-    page = Page(report_html(story(evaluation, tmp_path)))
+    page = Page(report_html(data_of(evaluation, tmp_path)))
     assert "Other rates" in page.headings
     assert "(this bundle)" in page.text
 
@@ -280,7 +280,7 @@ def refused(evaluation: Evaluation, *labels: str) -> Evaluation:
 def test_pictures_that_a_line_does_not_judge_are_no_part_of_any_share(evaluation: Evaluation, tmp_path: Path) -> None:
     evaluation = refused(evaluation, "dent")
 
-    page = Page(report_html(story(evaluation, tmp_path)))
+    page = Page(report_html(data_of(evaluation, tmp_path)))
 
     assert "It found 1 of 1 pictures of defects and rejected 1 of 3 good ones" in page.text
     assert "2 of 6 test pictures are not judged" in page.text
@@ -291,8 +291,8 @@ def test_pictures_that_a_line_does_not_judge_are_no_part_of_any_share(evaluation
 
 
 def test_a_report_on_pictures_that_a_line_does_not_judge_claims_nothing(evaluation: Evaluation, tmp_path: Path) -> None:
-    no_defect = Page(report_html(story(refused(evaluation, "dent", "hole"), tmp_path)))
-    nothing = Page(report_html(story(refused(evaluation, "dent", "hole", "good"), tmp_path)))
+    no_defect = Page(report_html(data_of(refused(evaluation, "dent", "hole"), tmp_path)))
+    nothing = Page(report_html(data_of(refused(evaluation, "dent", "hole", "good"), tmp_path)))
 
     assert "It rejected 1 of 3 good test pictures. No picture of a defect was judged." in no_defect.text
     assert "Nothing was judged: all test pictures are beyond the limits of frames" in nothing.text
@@ -303,7 +303,7 @@ def test_names_and_recipes_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     evaluation = evaluation_of(tmp_path, [("good", 12.0), ("<b>dent", 30.0)])
     evil = manifest(recipe="name: </pre><script>alert(1)</script>\n")
 
-    html = report_html(story(evaluation, tmp_path, manifest=evil, notes=("<i>a note",)))
+    html = report_html(data_of(evaluation, tmp_path, manifest=evil, notes=("<i>a note",)))
 
     assert "<script" not in html
     assert "&lt;b&gt;dent" in html
@@ -314,23 +314,23 @@ def test_names_and_recipes_are_shown_and_never_obeyed(tmp_path: Path) -> None:
 def test_a_threshold_on_too_few_pictures_is_warned_of(tmp_path: Path) -> None:
     few = threshold_from_good(HELD_OUT[:20], HELD_OUT[:20], 0.01, "held-out")
 
-    page = Page(report_html(story(None, tmp_path, manifest=manifest(few))))
+    page = Page(report_html(data_of(None, tmp_path, manifest=manifest(few))))
 
     assert "20 held-out good pictures are too few" in page.text
     assert "no known end" in page.text
 
 
 def test_the_report_is_written_at_once_and_the_same_each_time(evaluation: Evaluation, tmp_path: Path) -> None:
-    write_report(tmp_path / "report.html", story(evaluation, tmp_path))
+    write_report(tmp_path / "report.html", data_of(evaluation, tmp_path))
 
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == report_html(story(evaluation, tmp_path))
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == report_html(data_of(evaluation, tmp_path))
 
 
 def test_a_picture_that_is_gone_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
     evaluation.pictures[3].path.unlink()
 
     with pytest.raises(PictureError, match=r"3\.png"):
-        report_html(story(evaluation, tmp_path))
+        report_html(data_of(evaluation, tmp_path))
 
 
 def test_bars_right_of_the_threshold_hold_exactly_the_nok_pictures() -> None:

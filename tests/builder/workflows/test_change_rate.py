@@ -13,7 +13,7 @@ from tests.support.calibrated_bundle import write_calibrated_bundle
 from tests.support.tiny_bundle import THRESHOLD, write_pictures
 from tests.support.tiny_line import calibrated, tiny_bundle
 
-from edge_build.bundling.kept_scores import read_scores
+from edge_build.bundling.held_out_scores import read_held_out_scores
 from edge_build.data.pictures import DatasetError
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_build.workflows.change_rate import set_rate
@@ -37,14 +37,14 @@ def contents(folder: Path, *left_out: str) -> dict[str, bytes]:
 
 
 def test_the_threshold_is_what_the_pictures_would_have_given(bundle: Bundle, tmp_path: Path) -> None:
-    said: list[str] = []
-    made = set_rate(bundle.folder, 0.3, "1.2", tmp_path / "out", PlainProgress(said.append))
+    output: list[str] = []
+    made = set_rate(bundle.folder, 0.3, "1.2", tmp_path / "out", PlainProgress(output.append))
     again = recalibrate(tmp_path / "tiny-1.0", tmp_path / "line", "again", tmp_path / "out", SilentProgress(), rate=0.3)
 
     after = open_bundle(Path(made.folder))
     assert after.threshold(Precision.FP32) == open_bundle(Path(again.folder)).threshold(Precision.FP32)
     assert after.threshold(Precision.FP32).score < bundle.threshold(Precision.FP32).score
-    assert "false-reject rate 10.00% before, 30.00% now" in "".join(said)
+    assert "false-reject rate 10.00% before, 30.00% now" in "".join(output)
     changed = ("manifest.json", "report.html")
     assert contents(after.folder, *changed) == contents(bundle.folder, *changed)
 
@@ -69,7 +69,7 @@ def test_later_pictures_keep_the_rate(bundle: Bundle, tmp_path: Path) -> None:
 
 def test_where_half_may_be_rejected_a_few_more_do_not_mean_other_parts(bundle: Bundle, tmp_path: Path) -> None:
     made = set_rate(bundle.folder, 0.5, "1.2", tmp_path / "out", SilentProgress())
-    by_score = np.argsort(read_scores(bundle)[Precision.FP32].scores)  # in name order, as the pictures are
+    by_score = np.argsort(read_held_out_scores(bundle)[Precision.FP32].scores)  # in name order, as the pictures are
     for number in by_score[:6]:
         (tmp_path / "line" / f"{number:04d}.png").unlink()
 
@@ -162,7 +162,7 @@ TEN, NINE = [1.0] * 10, [1.0] * 9
 
 
 @pytest.mark.parametrize(
-    ("scores", "said"),
+    ("scores", "output"),
     [
         (
             {"fp32": (TEN, TEN, TEN)},
@@ -175,11 +175,11 @@ TEN, NINE = [1.0] * 10, [1.0] * 9
         ({"fp32": ([], [], TEN), "int8": ([], [], TEN)}, r"precisions\.fp32\.scores: Tuple should have at least 1"),
     ],
 )
-def test_scores_that_do_not_fit_the_bundle_are_told(tmp_path: Path, scores: dict, said: str) -> None:
+def test_scores_that_do_not_fit_the_bundle_are_told(tmp_path: Path, scores: dict, output: str) -> None:
     folder = write_calibrated_bundle(tmp_path / "bundle")
     keep(folder, scores)
 
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=output):
         set_rate(folder, 0.3, "2", tmp_path / "out", SilentProgress())
 
 

@@ -182,8 +182,8 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
 def test_a_picture_that_a_build_will_refuse_for_its_shape_is_told(tmp_path):
     write_good(tmp_path, 8, 30, 60)
     write(tmp_path / "turned.png", 90, 60, 30)
-    said = []
-    text = recipe_for(tmp_path, progress=PlainProgress(said.append))
+    output = []
+    text = recipe_for(tmp_path, progress=PlainProgress(output.append))
     assert "# `edge-build build` refuses this: 1 of 9 good pictures have another shape than the others" in text
     assert f"#   {tmp_path}/turned.png: 30 x 60 pixels, width / height 0.500\n" in text
-    assert any(line.startswith("`edge-build build` refuses this: 1 of 9") for line in said)
+    assert any(line.startswith("`edge-build build` refuses this: 1 of 9") for line in output)

@@ -25,19 +25,19 @@ def bundle(tmp_path: Path) -> Bundle:
 def test_the_new_pictures_set_the_threshold_and_the_limits_of_frames(bundle: Bundle, tmp_path: Path) -> None:
     write_pictures(tmp_path / "line", "oooooooooo", size=128)
 
-    after, said = calibrated(bundle, tmp_path / "line")
+    after, output = calibrated(bundle, tmp_path / "line")
 
     threshold, frames = after.threshold(Precision.FP32), after.manifest.frames
     assert threshold.pictures == 10
     assert 60 < threshold.score < THRESHOLD
     assert (frames.pictures, frames.height, frames.width) == (10, 128, 128)
-    assert "\nframes: 128 x 128 pixels; at least " in said
-    assert "10 of 10 pictures are beyond the limits of frames of tiny-1.0 (ERROR 110)" in said
+    assert "\nframes: 128 x 128 pixels; at least " in output
+    assert "10 of 10 pictures are beyond the limits of frames of tiny-1.0 (ERROR 110)" in output
     assert "10 of 10 pictures are beyond the limits of frames of tiny-1.0" in (after.folder / "report.html").read_text()
-    assert f"threshold {THRESHOLD:.4g} before, {threshold.score:.4g} now" in said
+    assert f"threshold {THRESHOLD:.4g} before, {threshold.score:.4g} now" in output
 
 
-def test_the_report_tells_its_own_story_first(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_report_says_first_what_it_was_made_from(bundle: Bundle, tmp_path: Path) -> None:
     write_pictures(tmp_path / "line", "o" * 12)
 
     after, _ = calibrated(bundle, tmp_path / "line")
@@ -45,7 +45,7 @@ def test_the_report_tells_its_own_story_first(bundle: Bundle, tmp_path: Path) ->
     report = " ".join((after.folder / "report.html").read_text().split())
     top, rest = report.split("<h2>Scores</h2>")
     score = after.threshold(Precision.FP32).score
-    assert "It judges as <strong>tiny-1.0</strong> was taught, with a threshold of its own from" in top
+    assert "It judges as <strong>tiny-1.0</strong> does, with a threshold of its own from" in top
     assert "<strong>12 of 12</strong> good pictures of <strong>line</strong>" in top
     for row in (
         'tiny-1.0, before</th><th scope="col">tiny-1.1, now',
@@ -69,12 +69,12 @@ def test_the_report_tells_its_own_story_first(bundle: Bundle, tmp_path: Path) ->
 def test_what_is_refused_says_nothing_of_a_threshold_and_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:
     write_pictures(tmp_path / "line", "oooonnnnnn")
 
-    said: list[str] = []
+    output: list[str] = []
     with pytest.raises(DatasetError, match="6 of 10 held-out pictures are NOK by the threshold of tiny-1"):
-        recalibrate(bundle.folder, tmp_path / "line", "1.1", tmp_path / "out", PlainProgress(said.append))
+        recalibrate(bundle.folder, tmp_path / "line", "1.1", tmp_path / "out", PlainProgress(output.append))
 
-    assert "threshold" not in "".join(said)
-    assert "frames: " not in "".join(said)
+    assert "threshold" not in "".join(output)
+    assert "frames: " not in "".join(output)
     assert list((tmp_path / "out").iterdir()) == []
 
 

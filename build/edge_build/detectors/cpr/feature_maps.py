@@ -1,6 +1,6 @@
 """Feature maps of many pictures, in half precision: computed once by a frozen backbone, then only read.
 
-    maps = extract_maps(backbone, pictures, rooms, "features", progress)
+    maps = extract_maps(backbone, pictures, scratch, "features", progress)
     maps.fine[3]  # (C, h, w)
 
 A network computes on its own device; what goes in comes from the host's memory, and what comes out goes there.
@@ -33,9 +33,9 @@ class Maps:
     fine: Tensor
     coarse: Tensor
 
-    def room_for(self, count: int, rooms: ScratchArrays) -> Maps:
+    def empty(self, count: int, scratch: ScratchArrays) -> Maps:
         """Maps of the same shape for so many pictures, to be filled."""
-        return Maps(*(_room(count, m.shape[1:], rooms) for m in (self.fine, self.coarse)))
+        return Maps(*(_empty_map(count, m.shape[1:], scratch) for m in (self.fine, self.coarse)))
 
     def put(self, first: int, features: Sequence[Tensor]) -> None:
         """Write the features of some pictures (k, C, h, w), (k, D, i, j) to rows from `first` on."""
@@ -44,7 +44,7 @@ class Maps:
 
 
 def extract_maps(
-    backbone: Backbone, pictures: NDArray[np.uint8], rooms: ScratchArrays, what: str, progress: Progress
+    backbone: Backbone, pictures: NDArray[np.uint8], scratch: ScratchArrays, what: str, progress: Progress
 ) -> Maps:
     """The maps of prepared pictures, uint8 BGR (n, H, W, 3); `what` is the name of the step for people."""
     kept: Maps | None = None
@@ -52,7 +52,7 @@ def extract_maps(
         for start in progress.track(what, range(0, len(pictures), PICTURES_AT_ONCE)):
             features = see(backbone, pictures[start : start + PICTURES_AT_ONCE])
             if kept is None:
-                kept = Maps(*(_room(len(pictures), m.shape[1:], rooms) for m in features))
+                kept = Maps(*(_empty_map(len(pictures), m.shape[1:], scratch) for m in features))
             kept.put(start, features)
     assert kept is not None
     return kept
@@ -97,6 +97,6 @@ def device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _room(count: int, shape: Sequence[int], rooms: ScratchArrays) -> Tensor:
+def _empty_map(count: int, shape: Sequence[int], scratch: ScratchArrays) -> Tensor:
     channels, height, width = shape
-    return torch.from_numpy(rooms.array((count, height, width, channels), np.float16)).permute(0, 3, 1, 2)
+    return torch.from_numpy(scratch.array((count, height, width, channels), np.float16)).permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
 """Learning CPR-Faster: a frozen backbone's features once, then foreground, codebook, made-up defects, training.
 
-What the local branch learns is judged on good pictures that were kept aside and got made-up defects of their own. No
-test picture takes part.
+What the local branch learns is validated on good pictures that nothing is learned from, with made-up defects of their
+own. No test picture takes part.
 
     learner = CprLearner(pictures, settings, dimensions, seed, progress)
     detector = learner.learn(range(len(pictures)))
@@ -32,9 +32,9 @@ from edge_build.detectors.cpr.references import references_allowed, select_refer
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training import ROUNDS, Schedule, train
 from edge_build.detectors.cpr.training_pictures import PictureMaker, References
-from edge_build.detectors.cpr.training_set import Plan, TrainingSet
+from edge_build.detectors.cpr.training_set import SourcePicker, TrainingSet
 from edge_build.detectors.cpr.training_state import Branches, TrainingState, bytes_from_state, new_state, restore
-from edge_build.detectors.cpr.validation import held_out_precision, held_out_rows
+from edge_build.detectors.cpr.validation import pick_validation_rows, validation_precision
 from edge_build.detectors.defects.real import RealDefects
 from edge_build.detectors.defects.textures import load_textures
 from edge_build.detectors.protocol import Example
@@ -161,16 +161,16 @@ class CprLearner:
         if saved is not None:
             restore(state, saved)
             self._progress.say(f"going on after step {state.step} of {schedule.steps}")
-        aside = tuple(chosen[place] for place in held_out_rows(len(chosen)))
-        taught = tuple(row for row in chosen if row not in aside)
-        maker = self._maker(taught, foreground, codebook)
+        validation_rows = tuple(chosen[place] for place in pick_validation_rows(len(chosen)))
+        train_rows = tuple(row for row in chosen if row not in validation_rows)
+        maker = self._maker(train_rows, foreground, codebook)
         if not state.finished:
-            self._train(state, schedule, maker, taught, aside, checkpoint)
+            self._train(state, schedule, maker, train_rows, validation_rows, checkpoint)
         self._progress.say(
-            f"average precision on made-up defects of {len(aside)} held-out good pictures: {state.best:.1%}"
+            f"average precision on made-up defects of {len(validation_rows)} validation pictures: {state.best:.1%}"
         )
         shown = np.linspace(0, self._settings.pool - 1, min(EXAMPLES, self._settings.pool)).round().astype(int)
-        examples = tuple(maker.example(source) for source in Plan(maker, taught).sources(shown.tolist()))
+        examples = tuple(maker.example(source) for source in SourcePicker(maker, train_rows).pick(shown.tolist()))
         return LearnedParts(foreground, codebook, state.best_branches(), (why, *self._notes(state)), examples)
 
     def _train(
@@ -178,29 +178,33 @@ class CprLearner:
         state: TrainingState,
         schedule: Schedule,
         maker: PictureMaker,
-        taught: tuple[int, ...],
-        aside: tuple[int, ...],
+        train_rows: tuple[int, ...],
+        validation_rows: tuple[int, ...],
         checkpoint: str,
     ) -> None:
         fresh = -(-self._settings.pool // THOROUGH_FRESH) if self._thorough else 0
         rounds = state.step // schedule.round_steps
-        rooms = ScratchArrays(self._folder)
-        lessons = TrainingSet(maker, taught, aside, self._settings.pool, fresh, rounds, rooms, self._progress)
-        judge = partial(held_out_precision, references=self._maps, check=lessons.check, foreground=maker.foreground)
+        scratch = ScratchArrays(self._folder)
+        training_set = TrainingSet(
+            maker, train_rows, validation_rows, self._settings.pool, fresh, rounds, scratch, self._progress
+        )
+        judge = partial(
+            validation_precision, references=self._maps, validation=training_set.validation, foreground=maker.foreground
+        )
 
         def after_round(done: int) -> bool:
             self._save(checkpoint, state, schedule)
-            return lessons.renew(done)
+            return training_set.renew(done)
 
-        train(state, schedule, self._maps, lessons.pool, judge, after_round, self._progress)
+        train(state, schedule, self._maps, training_set.pool, judge, after_round, self._progress)
         self._save(checkpoint, state, schedule)
 
-    def _maker(self, taught: tuple[int, ...], foreground: Foreground | None, codebook: Tensor) -> PictureMaker:
+    def _maker(self, train_rows: tuple[int, ...], foreground: Foreground | None, codebook: Tensor) -> PictureMaker:
         return PictureMaker(
             self._seeing,
             self._pictures,
             self._maps,
-            References(taught, retrieval_of(codebook, self._maps, taught)),
+            References(train_rows, retrieval_of(codebook, self._maps, train_rows)),
             foreground,
             self._textures,
             self._seed,
@@ -231,7 +235,9 @@ class CprLearner:
                 "variety"
             )
         if self._defects is not None:
-            notes.append(f"{len(self._defects)} pictures of real defects (cpr.defects) taught it besides made-up ones")
+            notes.append(
+                f"{len(self._defects)} pictures of real defects (cpr.defects) were learned from besides made-up ones"
+            )
         if self._thorough:
             notes.append(f"--thorough: {state.step} steps, with fresh made-up pictures in every round")
         return tuple(notes)

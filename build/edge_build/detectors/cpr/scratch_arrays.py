@@ -1,7 +1,7 @@
-"""Room for large arrays: in memory as long as they are small, else in a file that nobody sees and that cannot remain.
+"""Large arrays to fill: in memory as long as they are small, else in a file that nobody sees and that cannot remain.
 
-rooms = ScratchArrays(Path("bundles/screw-1.unfinished"))
-array = rooms.array((1600, 80, 80, 24), np.float16)
+scratch = ScratchArrays(Path("bundles/screw-1.unfinished"))
+array = scratch.array((1600, 80, 80, 24), np.float16)
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Training CPR's local branches on pairs of cells: rounds of short steps, a look at the hold-out after each.
+"""Training CPR's local branches on pairs of cells: rounds of short steps, a validation after each.
 
 The local branch sees 3x3 cells, so it is trained on such neighbourhoods instead of whole maps. The learning rate rises
-for a round, stays, and falls to nothing over the last two fifths; when the hold-out does not improve any more, it falls
-at once, over as large a share, so that a training that is stopped early is a shorter one of the same form. The state
-that was best on the hold-out is kept.
+for a round, stays, and falls to nothing over the last two fifths; when validation improves no more, it falls at once,
+over as large a share, so that a training that is stopped early is a shorter one of the same form. The state that
+was best in validation is kept.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PICTURES_AT_ONCE = 16  # of a step
 LEARNING_RATE = 2e-3
 ROUNDS = 8
 FALLING_SHARE = 0.4  # of the steps
-PATIENCE = 3  # rounds without a better hold-out
+PATIENCE = 3  # rounds without a better validation
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def train(
     after_round: Callable[[int], bool],
     progress: Progress,
 ) -> None:
-    """Bring the state to its end. judge: what branches are worth on the hold-out, higher is better.
+    """Bring the state to its end. judge: what branches are worth on the validation pictures, higher is better.
 
     after_round: called with the number of rounds done, when the state is one to go on from; says if the
     pool has changed.
@@ -83,7 +83,7 @@ def train(
             continue
         found = judge(folded(state.local))
         state.judged(found)
-        progress.say(f"step {step}: loss {np.mean(losses):.4f}, hold-out average precision {found:.1%}")
+        progress.say(f"step {step}: loss {np.mean(losses):.4f}, validation average precision {found:.1%}")
         losses.clear()
         if last:
             break

@@ -4,7 +4,7 @@ The backbone is frozen, so a picture's features are computed once, when it is ma
 the same one, whatever was made before: a training that goes on has the pictures that it had.
 
     maker = PictureMaker(backbone, pictures, maps, references, foreground, textures, seed)
-    pool = maker.pool([Source(row=0, number=0)], rooms, "made-up defects", progress)
+    pool = maker.pool([Source(row=0, number=0)], scratch, "made-up defects", progress)
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ class PictureMaker:
         self.foreground, self._textures, self._seed, self._defects = foreground, textures, seed, defects
         self.real = range(len(pictures) - len(defects or ()), len(pictures))  # rows of pictures of real defects
 
-    def pool(self, sources: Sequence[Source], rooms: ScratchArrays, what: str, progress: Progress) -> Pool:
+    def pool(self, sources: Sequence[Source], scratch: ScratchArrays, what: str, progress: Progress) -> Pool:
         """One picture of each source; `what` is the name of the step for people."""
         count, (height, width) = len(sources), self._pictures.shape[1:3]
         references = self._references
         others = max(1, len(references.rows) - any(source.row in references.rows for source in sources))
         pool = Pool(
-            self._maps.room_for(count, rooms),
-            rooms.array((count, height, width), np.bool_),
+            self._maps.empty(count, scratch),
+            scratch.array((count, height, width), np.bool_),
             torch.empty(count, min(references.retrieval.count, others), dtype=torch.long, device="cpu"),
             None if self.foreground is None else torch.empty(count, *self._maps.fine.shape[2:], device="cpu"),
         )

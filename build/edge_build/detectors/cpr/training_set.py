@@ -1,5 +1,5 @@
 """The pictures of one training: the pool that is learned from, renewed in part after each round if asked for, and the
-hold-out that judges."""
+validation pictures that judge."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from edge_build.detectors.cpr.validation import COPIES
 from edge_build.progress import Progress
 
 EVERY = 3  # picture comes from a real defect, if there are any
-HOLD_OUT_NUMBERS = 1 << 40  # no picture to learn from has one of these
+VALIDATION_NUMBERS = 1 << 40  # no picture to learn from has one of these
 
 
-class Plan:
-    """What becomes of which good picture (`taught`, rows): made-up defects, and of some, if there are any, real ones.
+class SourcePicker:
+    """What becomes of which good picture (`train_rows`): made-up defects, and of some, if there are any, real ones.
 
     A real defect appears in three ways by turns: its own picture as it is; on a good picture that shows the part in the
     same way, where it was found; on any good picture, anywhere.
     """
 
-    def __init__(self, maker: PictureMaker, taught: Sequence[int]) -> None:
-        self._real, self._taught = maker.real, taught
+    def __init__(self, maker: PictureMaker, train_rows: Sequence[int]) -> None:
+        self._real, self._train_rows = maker.real, train_rows
         self._alike = [maker.alike(row) for row in maker.real]
 
-    def sources(self, numbers: Iterable[int]) -> list[Source]:
+    def pick(self, numbers: Iterable[int]) -> list[Source]:
         """One for each number."""
         return [self._source(number) for number in numbers]
 
     def _source(self, number: int) -> Source:
-        row = self._taught[number % len(self._taught)]
+        row = self._train_rows[number % len(self._train_rows)]
         turn, place = divmod(number, EVERY)
         if not self._real or place:
             return Source(row, number)
@@ -44,7 +44,7 @@ class Plan:
 
 
 class TrainingSet:
-    """taught, aside: rows of good pictures to learn from and to judge with. count: pictures in the pool.
+    """train_rows, validation_rows: good pictures to learn from and to judge with. count: pictures in the pool.
 
     fresh: how many of them are replaced by new ones after each round. rounds: how many are done already.
     """
@@ -52,22 +52,22 @@ class TrainingSet:
     def __init__(
         self,
         maker: PictureMaker,
-        taught: Sequence[int],
-        aside: Sequence[int],
+        train_rows: Sequence[int],
+        validation_rows: Sequence[int],
         count: int,
         fresh: int,
         rounds: int,
-        rooms: ScratchArrays,
+        scratch: ScratchArrays,
         progress: Progress,
     ) -> None:
         self._maker, self._count, self._fresh = maker, count, fresh
-        self._plan = Plan(maker, taught)
+        self._picker = SourcePicker(maker, train_rows)
         self._progress = progress
-        pictures = self._plan.sources(numbers_after(rounds, count, fresh))
-        self.pool = maker.pool(pictures, rooms, "made-up defects", progress)
-        twice = [row for row in aside for _ in range(COPIES)]
-        held_out = [Source(row, HOLD_OUT_NUMBERS + number) for number, row in enumerate(twice)]
-        self.check = maker.pool(held_out, rooms, "made-up hold-out", progress)
+        pictures = self._picker.pick(numbers_after(rounds, count, fresh))
+        self.pool = maker.pool(pictures, scratch, "made-up defects", progress)
+        twice = [row for row in validation_rows for _ in range(COPIES)]
+        validation = [Source(row, VALIDATION_NUMBERS + number) for number, row in enumerate(twice)]
+        self.validation = maker.pool(validation, scratch, "made-up validation", progress)
 
     def renew(self, rounds: int) -> bool:
         """After a round, of which so many are done now. Says if the pool has changed."""
@@ -75,7 +75,7 @@ class TrainingSet:
         numbers = range(made - self._fresh, made)
         if numbers:
             places = [number % self._count for number in numbers]
-            self._maker.fill(self.pool, places, self._plan.sources(numbers), "fresh made-up defects", self._progress)
+            self._maker.fill(self.pool, places, self._picker.pick(numbers), "fresh made-up defects", self._progress)
         return bool(numbers)
 
 

@@ -23,7 +23,7 @@ Branches = tuple[LocalBranch, LocalBranch]
 class TrainingState:
     """step: how many were done. best: what the judge found at its best, of the weights `best_local`.
 
-    stale: how many looks of the judge ago that was. cooled_from: the step from which the learning rate falls, None as
+    stale: how many validations ago that was. cooled_from: the step from which the learning rate falls, None as
     long as it does not. finished: no step will follow.
     """
 

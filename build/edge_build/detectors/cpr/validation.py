@@ -1,4 +1,4 @@
-"""Judging the training of CPR's local branch: average precision on made-up defects of good pictures kept aside.
+"""Judging the training of CPR's local branch: average precision on made-up defects of good pictures kept for it.
 
 No test picture takes part, and none that the threshold is set on.
 """
@@ -19,29 +19,29 @@ from edge_build.detectors.upsampling import smooth_upsampling
 SHARE, MOST, COPIES = 0.1, 24, 2
 
 
-def held_out_rows(count: int) -> list[int]:
+def pick_validation_rows(count: int) -> list[int]:
     """Which of so many pictures only judge the training: spread over all, at least one."""
     wanted = max(1, min(MOST, round(SHARE * count)))
     return [(2 * number + 1) * count // (2 * wanted) for number in range(wanted)]
 
 
-def held_out_precision(
+def validation_precision(
     local: tuple[LocalBranch, LocalBranch],
     references: Maps,
-    check: Pool,
+    validation: Pool,
     foreground: Foreground | None,
 ) -> float:
-    """The pixel average precision on the hold-out; 0 when no defect came about there."""
-    size = check.masks.shape[1:]
-    used, places = torch.unique(check.nearest, return_inverse=True)
+    """The pixel average precision on the validation pictures; 0 when no defect came about there."""
+    size = validation.masks.shape[1:]
+    used, places = torch.unique(validation.nearest, return_inverse=True)
     maps_of = (references.fine, references.coarse)
     banks = [plain(described(branch, m, used.tolist())) for branch, m in zip(local, maps_of, strict=True)]
-    rows = smooth_upsampling(check.maps.fine.shape[2], size[0])
-    columns = smooth_upsampling(check.maps.fine.shape[3], size[1]).T
-    maps = np.empty(check.masks.shape, np.float32)
+    rows = smooth_upsampling(validation.maps.fine.shape[2], size[0])
+    columns = smooth_upsampling(validation.maps.fine.shape[3], size[1]).T
+    maps = np.empty(validation.masks.shape, np.float32)
     with torch.inference_mode():
         for number, nearest in enumerate(places):
-            fine, coarse = check.maps.fine[number][None].float(), check.maps.coarse[number][None].float()
+            fine, coarse = validation.maps.fine[number][None].float(), validation.maps.coarse[number][None].float()
             cells = combined(
                 [
                     distances(describe(local[0], fine)[0], banks[0][nearest].float(), FINE_REACH),
@@ -49,8 +49,8 @@ def held_out_precision(
                 ]
             )
             if foreground is not None:
-                theirs = foreground(references.fine[check.nearest[number]].float())
+                theirs = foreground(references.fine[validation.nearest[number]].float())
                 cells = cells * torch.maximum(foreground(fine)[0], theirs.amax(0))
             maps[number] = (rows @ cells @ columns).numpy()
-    defect = np.array([mask.any() for mask in check.masks])
-    return measure(maps.max((1, 2)), defect, maps, list(check.masks)).pixel_ap or 0.0
+    defect = np.array([mask.any() for mask in validation.masks])
+    return measure(maps.max((1, 2)), defect, maps, list(validation.masks)).pixel_ap or 0.0

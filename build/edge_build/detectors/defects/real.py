@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.data.dataset import Dataset
-from edge_build.data.pictures import GOOD, Picture, load_prepared, look_at_all, problem_lines, read_mask
+from edge_build.data.pictures import GOOD, Picture, load_prepared, problem_lines, read_facts, read_mask
 from edge_build.progress import Progress
 from edge_runtime.errors import ConfigError
 from edge_runtime.imaging.reader import PICTURE_SUFFIXES, list_pictures
@@ -78,10 +78,10 @@ def load_defects(folder: Path, dataset: Dataset, height: int, width: int, progre
     the good or the test pictures: what was learned must not be measured with. DatasetError for unreadable pictures.
     """
     found = _find(folder)
-    looks = look_at_all(found, progress)
-    if problems := [look.mask_problem for look in looks if look.mask_problem]:
+    facts = read_facts(found, progress)
+    if problems := [each.mask_problem for each in facts if each.mask_problem]:
         raise ConfigError(f"cpr.defects: {len(problems)} masks are wrong:\n{problem_lines(problems)}")
-    pictures = tuple(look.picture for look in looks)
+    pictures = tuple(each.picture for each in facts)
     others = {picture.pixels: picture.path for picture in (*dataset.good, *dataset.test)}
     if leaks := [f"{p.path} is the same picture as {others[p.pixels]}" for p in pictures if p.pixels in others]:
         raise ConfigError(

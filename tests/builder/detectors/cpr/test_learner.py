@@ -13,8 +13,8 @@ from tests.support.tiny_dataset import part
 from edge_build.detectors.cpr.feature_maps import extract_maps
 from edge_build.detectors.cpr.learner import CprLearner
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
-from edge_build.detectors.cpr.training_set import EVERY, Plan
-from edge_build.detectors.cpr.validation import held_out_rows
+from edge_build.detectors.cpr.training_set import EVERY, SourcePicker
+from edge_build.detectors.cpr.validation import pick_validation_rows
 from edge_build.detectors.defects.real import RealDefects
 from edge_build.detectors.defects.textures import load_textures
 from edge_build.progress import PlainProgress, SilentProgress
@@ -30,7 +30,7 @@ def parts(count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("count", [2, 9, 40, 2000])
 def test_held_out_pictures_are_a_tenth_at_most_24_spread_over_all(count: int) -> None:
-    rows = held_out_rows(count)
+    rows = pick_validation_rows(count)
 
     assert len(rows) == len(set(rows)) == max(1, min(24, round(count / 10)))
     assert 0 <= min(rows) <= max(rows) < count
@@ -124,7 +124,7 @@ def test_real_defects_join_the_made_up_ones_in_three_ways() -> None:
     detector = CprLearner(parts(10), settings, 16, 3, SilentProgress(), defects=defects).learn(range(10))
 
     assert detector.entries == 10  # a defect is never a reference
-    assert any("2 pictures of real defects (cpr.defects) taught it" in note for note in detector.notes)
+    assert any("2 pictures of real defects (cpr.defects) were learned from" in note for note in detector.notes)
     assert {example.real for example in detector.examples} == {True, False}
     good = [measured(detector, torch.from_numpy(part(seed)[0][None]))[0] for seed in (100, 101, 102)]
     bad = [measured(detector, torch.from_numpy(part(seed, scratched=True)[0][None]))[0] for seed in (200, 201, 202)]
@@ -132,7 +132,7 @@ def test_real_defects_join_the_made_up_ones_in_three_ways() -> None:
 
 
 class Maker:
-    """What `Plan` asks of a `PictureMaker`: two real defects behind ten good pictures."""
+    """What `SourcePicker` asks of a `PictureMaker`: two real defects behind ten good pictures."""
 
     real = range(10, 12)
 
@@ -141,7 +141,7 @@ class Maker:
 
 
 def test_each_real_defect_appears_as_it_is_where_it_was_found_and_anywhere() -> None:
-    sources = Plan(Maker(), (0, 1, 2, 3)).sources(range(12 * EVERY))  # type: ignore[arg-type]
+    sources = SourcePicker(Maker(), (0, 1, 2, 3)).pick(range(12 * EVERY))  # type: ignore[arg-type]
 
     real = [s for s in sources if s.row >= 10 or s.defect is not None]
     assert len(real) == len(sources) // EVERY == 12
@@ -164,15 +164,15 @@ def test_a_scratched_part_scores_above_a_good_one(learner: CprLearner) -> None:
 
 
 def test_what_was_decided_is_said_and_noted() -> None:
-    said: list[str] = []
-    learner = CprLearner(made_pictures(6).numpy(), QUICK, 16, 0, PlainProgress(said.append))
+    output: list[str] = []
+    learner = CprLearner(made_pictures(6).numpy(), QUICK, 16, 0, PlainProgress(output.append))
 
     notes = learner.learn(range(6)).notes
 
     assert notes[0].startswith("kind: ")
     assert "cpr.textures" in notes[1]
-    text = "".join(said)
-    for step in ("features: ", "made-up defects: 12/12", "made-up hold-out: ", "step 1: loss "):
+    text = "".join(output)
+    for step in ("features: ", "made-up defects: 12/12", "made-up validation: ", "step 1: loss "):
         assert step in text
 
 

@@ -11,9 +11,13 @@ from edge_runtime.errors import StorageError
 
 
 def test_arrays_are_in_memory_until_there_is_no_more_of_it_and_then_in_files_without_a_name(tmp_path: Path) -> None:
-    rooms = ScratchArrays(tmp_path, memory_bytes=100)
+    scratch = ScratchArrays(tmp_path, memory_bytes=100)
 
-    small, large, last = rooms.array((40,), np.uint8), rooms.array((10, 10), np.float16), rooms.array((60,), np.uint8)
+    small, large, last = (
+        scratch.array((40,), np.uint8),
+        scratch.array((10, 10), np.float16),
+        scratch.array((60,), np.uint8),
+    )
 
     assert [type(array) for array in (small, large, last)] == [np.ndarray, np.memmap, np.ndarray]
     assert (large.shape, large.dtype) == ((10, 10), np.float16)

@@ -67,7 +67,7 @@ def trained(
 ) -> tuple[TrainingState, list[str]]:
     """A training whose judge finds these figures, round after round; ended by Ctrl-C after `stop` rounds."""
     good, pool = made_pool()
-    state, said = new_state((24, 40), 12, 16, 0, CPU), []
+    state, output = new_state((24, 40), 12, 16, 0, CPU), []
     figures = iter(judged)
 
     def after_round(rounds: int) -> bool:
@@ -77,8 +77,8 @@ def trained(
         return False
 
     with contextlib.suppress(KeyboardInterrupt):
-        train(state, Schedule(steps, 2), good, pool, lambda _: next(figures), after_round, PlainProgress(said.append))
-    return state, said
+        train(state, Schedule(steps, 2), good, pool, lambda _: next(figures), after_round, PlainProgress(output.append))
+    return state, output
 
 
 def test_the_best_state_is_kept_and_a_training_that_gets_no_better_ends_early() -> None:
@@ -87,11 +87,11 @@ def test_the_best_state_is_kept_and_a_training_that_gets_no_better_ends_early() 
     def save(state: TrainingState) -> None:
         best.append(state.best_local)
 
-    state, said = trained([0.1, 0.5, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4], steps=100, save=save)
+    state, output = trained([0.1, 0.5, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4], steps=100, save=save)
 
     assert state.finished
     assert (state.step, state.best, state.cooled_from) == (17, 0.5, 10)
-    assert "no better for 3 rounds: the training ends at step 17\n" in said
+    assert "no better for 3 rounds: the training ends at step 17\n" in output
     for name, value in state.best_local.items():
         assert torch.equal(value, best[1][name])
 

@@ -25,8 +25,8 @@ def write_defects(
     return root
 
 
-def load(folder: Path, dataset: Path, said: list[str] | None = None) -> RealDefects:
-    progress = SilentProgress() if said is None else PlainProgress(said.append)
+def load(folder: Path, dataset: Path, output: list[str] | None = None) -> RealDefects:
+    progress = SilentProgress() if output is None else PlainProgress(output.append)
     return load_defects(folder, scan_dataset(dataset), SIDE, SIDE, progress)
 
 
@@ -99,12 +99,12 @@ def test_a_defect_that_vanishes_at_the_models_size_is_left_out_with_a_word(tmp_p
     mask[1] = 255  # one row of 512, of which every eighth is kept
     cv2.imwrite(str(tmp_path / "pictures/tall.png"), tall)
     cv2.imwrite(str(tmp_path / "masks/tall.png"), mask)
-    said: list[str] = []
+    output: list[str] = []
 
-    found = load(tmp_path, dataset, said)
+    found = load(tmp_path, dataset, output)
 
     assert [picture.path.name for picture in found.sources] == ["300.png", "301.png"]
-    assert "1 defects vanish at 64 x 64 pixels and are not learned from\n" in "".join(said)
+    assert "1 defects vanish at 64 x 64 pixels and are not learned from\n" in "".join(output)
 
 
 @pytest.fixture(scope="module")

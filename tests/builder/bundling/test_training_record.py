@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from tests.support.tiny_bundle import write_bundle
 
-from edge_build.bundling.side_files import TrainingRecord, learned_from, read_learned, refuse_learned
+from edge_build.bundling.training_record import (
+    TrainingRecord,
+    read_training_record,
+    refuse_training_pictures,
+    training_record_of,
+)
 from edge_build.data.dataset import scan_dataset
 from edge_build.data.pictures import DatasetError
 from edge_runtime.bundle.reader import Bundle, open_bundle
@@ -33,17 +38,17 @@ def write_pictures(folder: Path, suffix: str, *seeds: int) -> Path:
     return folder
 
 
-def test_pictures_are_known_again_when_they_were_saved_anew(tmp_path: Path) -> None:
+def test_pictures_are_known_again_when_they_were_saved_again(tmp_path: Path) -> None:
     learned = scan_dataset(write_pictures(tmp_path / "learned", ".png", 0, 1, 2, 3, 4)).good
-    bundle = bundle_that_learned(tmp_path / "bundle", learned_from(learned).model_dump_json())
+    bundle = bundle_that_learned(tmp_path / "bundle", training_record_of(learned).model_dump_json())
     others = scan_dataset(write_pictures(tmp_path / "others", ".bmp", 5, 6, 7, 8)).good
-    anew = scan_dataset(write_pictures(tmp_path / "anew", ".bmp", 2, 5, 6, 7)).good
+    again = scan_dataset(write_pictures(tmp_path / "again", ".bmp", 2, 5, 6, 7)).good
 
-    refuse_learned(bundle, others)
+    refuse_training_pictures(bundle, others)
     with pytest.raises(DatasetError, match="1 of 4 pictures are among those that tiny-1") as error:
-        refuse_learned(bundle, anew)
+        refuse_training_pictures(bundle, again)
 
-    assert "anew/bmp2.bmp" in str(error.value)
+    assert "again/bmp2.bmp" in str(error.value)
 
 
 def test_a_bundle_that_kept_the_hashes_of_files_alone_knows_the_files(tmp_path: Path) -> None:
@@ -51,17 +56,17 @@ def test_a_bundle_that_kept_the_hashes_of_files_alone_knows_the_files(tmp_path: 
     hashes = sorted(picture.sha256 for picture in learned)
     bundle = bundle_that_learned(tmp_path / "bundle", json.dumps({"sha256": hashes}))
 
-    refuse_learned(bundle, scan_dataset(write_pictures(tmp_path / "anew", ".bmp", 0, 1, 2, 3)).good)
+    refuse_training_pictures(bundle, scan_dataset(write_pictures(tmp_path / "again", ".bmp", 0, 1, 2, 3)).good)
     with pytest.raises(DatasetError, match="4 of 4 pictures"):
-        refuse_learned(bundle, learned)
+        refuse_training_pictures(bundle, learned)
 
 
 def test_a_bundle_without_the_list_knows_none(tmp_path: Path) -> None:
-    assert read_learned(open_bundle(write_bundle(tmp_path / "bundle"))) == TrainingRecord()
+    assert read_training_record(open_bundle(write_bundle(tmp_path / "bundle"))) == TrainingRecord()
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"sha256": ["f00"]}'])
-def test_an_odd_record_of_learned_pictures_is_told(tmp_path: Path, text: str) -> None:
+def test_an_odd_record_of_learned_pictures_is_refused(tmp_path: Path, text: str) -> None:
     bundle = bundle_that_learned(tmp_path / "bundle", text)
     with pytest.raises(BundleError, match=r"learned.json is not a record of learned pictures: .*; build the bundle ag"):
-        read_learned(bundle)
+        read_training_record(bundle)

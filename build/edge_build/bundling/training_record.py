@@ -1,6 +1,6 @@
 """`learned.json` of a bundle: which pictures the detector has seen, so that it is never calibrated on them later.
 
-A picture is known again by its file, and by its decoded pixels when it was saved anew without loss.
+A picture is known again by its file, and by its decoded pixels when it was saved again without loss.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TrainingRecord(Record):
     pixels: tuple[Sha256, ...] = ()
 
 
-def learned_from(pictures: Iterable[Picture]) -> TrainingRecord:
+def training_record_of(pictures: Iterable[Picture]) -> TrainingRecord:
     """The record of these pictures."""
     seen = set(pictures)
     return TrainingRecord(
@@ -34,22 +34,22 @@ def learned_from(pictures: Iterable[Picture]) -> TrainingRecord:
     )
 
 
-def write_learned(folder: Path, learned: TrainingRecord) -> None:
+def write_training_record(folder: Path, record: TrainingRecord) -> None:
     """Write it into a bundle's folder."""
-    (folder / FILE).write_text(learned.model_dump_json() + "\n", encoding="utf-8")
+    (folder / FILE).write_text(record.model_dump_json() + "\n", encoding="utf-8")
 
 
-def read_learned(bundle: Bundle) -> TrainingRecord:
-    """Likewise; empty for a bundle that has no such list. Raises BundleError for another file."""
+def read_training_record(bundle: Bundle) -> TrainingRecord:
+    """That of a bundle; empty where there is no such file. Raises BundleError for a file that is no such record."""
     if FILE not in bundle.manifest.files:
         return TrainingRecord()
     return bundle.record(FILE, TrainingRecord, "a record of learned pictures")
 
 
-def refuse_learned(bundle: Bundle, pictures: Sequence[Picture]) -> None:
+def refuse_training_pictures(bundle: Bundle, pictures: Sequence[Picture]) -> None:
     """Raises DatasetError when the bundle's detector has seen one of the pictures."""
-    learned = read_learned(bundle)
-    files, pixels = set(learned.sha256), set(learned.pixels)
+    record = read_training_record(bundle)
+    files, pixels = set(record.sha256), set(record.pixels)
     if seen := [str(p.path) for p in pictures if p.sha256 in files or p.pixels in pixels]:
         raise DatasetError(
             f"{len(seen)} of {len(pictures)} pictures are among those that {bundle.label} learned from, so a threshold "

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -9,11 +11,58 @@ import pytest
 from tests.support.tiny_bundle import write_bundle
 
 from edge_build.data.dataset import scan_dataset
-from edge_build.data.frame_limits import limits_of_good
-from edge_build.data.line_frames import limits_of_line
+from edge_build.data.frame_limits import limits_of_good, limits_of_line
 from edge_build.data.pictures import DatasetError, Picture
 from edge_build.progress import SilentProgress
 from edge_runtime.bundle.reader import Bundle, open_bundle
+
+T = TypeVar("T")
+
+
+class RecordingProgress:
+    def __init__(self) -> None:
+        self.output: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.output.append(text)
+
+    def track(self, what: str, items: Sequence[T]) -> Iterator[T]:
+        yield from items
+
+
+def write(folder: Path, sizes: list[tuple[int, int]]) -> list[Picture]:
+    random, pictures = np.random.default_rng(0), []
+    for number, (height, width) in enumerate(sizes):
+        image = random.integers(0, 200, (height, width, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        pictures.append(Picture(folder / f"{number}.png", "good", None, ""))
+    return pictures
+
+
+def test_the_limits_are_those_of_the_pictures_as_they_are_and_are_logged(tmp_path: Path) -> None:
+    progress = RecordingProgress()
+    limits = limits_of_good(write(tmp_path, [(64, 96)] * 3), progress)
+    assert (limits.pictures, limits.height, limits.width) == (3, 64, 96)
+    assert 30 < limits.brightness_low < 70  # a third of what 1 % of the pixels exceed
+    assert limits.saturated_high == 0.5
+    assert progress.output[0].startswith("frames: 96 x 64 pixels; at least ")
+
+
+def test_pictures_of_several_sizes_set_a_range_and_it_is_logged(tmp_path: Path) -> None:
+    progress = RecordingProgress()
+    limits = limits_of_good(write(tmp_path, [(40, 96), (40, 80)]), progress)
+    assert (limits.height, limits.width) == (None, None)
+    assert (limits.sizes.height_low, limits.sizes.height_high) == (38, 42)
+    assert progress.output[0].startswith(
+        "frames: 76 to 100 x 38 to 42 (width / height 1.900 to 2.520) pixels; at least "
+    )
+
+
+def test_a_picture_that_went_away_is_named(tmp_path: Path) -> None:
+    pictures = write(tmp_path, [(64, 64)] * 2)
+    pictures[1].path.unlink()
+    with pytest.raises(DatasetError, match=r"1\.png"):
+        limits_of_good(pictures, RecordingProgress())
 
 
 def part(seed: int, height: int = 96, width: int = 128, light: float = 1.0, blur: int = 0) -> np.ndarray:
@@ -59,7 +108,7 @@ def test_the_limits_are_those_of_the_new_pictures(bundle: Bundle, tmp_path: Path
     ("change", "codes"),
     [({"height": 192, "width": 256}, "110"), ({"light": 0.1}, "104"), ({"blur": 6}, "109")],
 )
-def test_another_camera_is_told_and_its_frames_are_judged(
+def test_another_camera_is_logged_and_its_frames_are_judged(
     bundle: Bundle, tmp_path: Path, change: dict, codes: str
 ) -> None:
     line = scanned(tmp_path / "line", part(9), *(part(10 + seed, **change) for seed in range(4)))
