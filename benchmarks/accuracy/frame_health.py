@@ -93,15 +93,15 @@ FAULTS: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
 
 def _cost(folder: Path) -> float:
     """The median time of a look, as a share of decoding the same pictures."""
-    looks, decodes = [], []
+    measurements, decodes = [], []
     for path in list_pictures(folder / "train/good", True)[:40]:
         began = time.perf_counter()
         picture = read_picture(path)
         read = time.perf_counter()
         measure_frame(picture)
         decodes.append(read - began)
-        looks.append(time.perf_counter() - read)
-    return float(np.median(looks) / np.median(decodes))
+        measurements.append(time.perf_counter() - read)
+    return float(np.median(measurements) / np.median(decodes))
 
 
 def _options() -> argparse.Namespace:

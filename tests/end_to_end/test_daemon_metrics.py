@@ -55,5 +55,5 @@ def test_log_and_figures_say_which_bundle_serves_before_and_after_a_reload(bench
     listener.wait_for("command/ack", b"RELOAD;DONE;tiny-2.0 serves")
     assert serving() == ['edge_bundle_info{bundle="tiny-2.0",cell="1",line="press",precision="fp32"}']
     assert daemon.terminate() == 0
-    told = re.findall(r"^INFO bundle (\S+) serves: fp32, threshold 128, by onnxruntime", daemon.log, re.M)
-    assert told == ["tiny-1.0", "tiny-2.0"]
+    logged = re.findall(r"^INFO bundle (\S+) serves: fp32, threshold 128, by onnxruntime", daemon.log, re.M)
+    assert logged == ["tiny-1.0", "tiny-2.0"]

@@ -24,15 +24,15 @@ def test_another_stations_verdicts_wait_for_their_own_station(bench, broker, lis
     other.write_text(text.replace("cell: '1'", "cell: '9'"))
     refused = bench.daemon(other, "--once")
     assert refused.wait() == 78, refused.log
-    told = (
+    logged = (
         f"state_dir {bench.folder}/state belongs to station press/1 (its verdicts that wait for the broker: 12), and "
         "this is press/9: give press/9 a state_dir of its own; or, if press/1 was renamed to press/9, remove "
     )
-    assert told in refused.log
+    assert logged in refused.log
     check = [sys.executable, "-c", "from edge_runtime.cli import main; main()", "check", str(other)]
     found = subprocess.run(check, capture_output=True, text=True, timeout=60)
     assert found.returncode == 78
-    assert f"WRONG  {told}" in found.stdout
+    assert f"WRONG  {logged}" in found.stdout
 
     for path in bench.pictures.iterdir():
         path.unlink()

@@ -9,8 +9,8 @@ def stage(tmp_path):
     """Makes stations whose camera, engine and broker are scripted, and which have started."""
     stages = []
 
-    def make(mode="free-running", *shots, **settings):
-        stages.append(Stage(tmp_path, mode, *shots, **settings))
+    def make(mode="free-running", *frames, **settings):
+        stages.append(Stage(tmp_path, mode, *frames, **settings))
         stages[-1].inspector.start()
         return stages[-1]
 

@@ -52,18 +52,18 @@ def analyze(tmp_path, *command):
 
 @needs_systemd
 def test_the_unit_is_valid(tmp_path):
-    code, said = analyze(tmp_path, "--recursive-errors=no", "verify")
-    assert (code, said) == (0, "")
+    code, text = analyze(tmp_path, "--recursive-errors=no", "verify")
+    assert (code, text) == (0, "")
 
 
 @needs_systemd
 def test_the_exposure_is_low_and_what_is_open_is_what_the_unit_explains(tmp_path):
-    code, said = analyze(tmp_path, "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE_LIMIT * 10:.0f}")
-    overall = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
-    assert overall, said
-    assert code == 0, said
+    code, text = analyze(tmp_path, "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE_LIMIT * 10:.0f}")
+    overall = re.search(r"Overall exposure level for \S+: ([\d.]+)", text)
+    assert overall, text
+    assert code == 0, text
     assert float(overall[1]) <= EXPOSURE_LIMIT
-    assert {line.split()[1] for line in said.splitlines() if line.startswith("✗")} <= OPEN.keys()
+    assert {line.split()[1] for line in text.splitlines() if line.startswith("✗")} <= OPEN.keys()
 
 
 @pytest.mark.parametrize("opened", sorted(set(OPEN.values())))

@@ -12,10 +12,10 @@ from edge_runtime.config.station import MqttSettings, SourceSettings, Station
 from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.inspector import Inspector
 from edge_runtime.daemon.model import Loader, load_model
-from edge_runtime.daemon.requests import order_by_deadline
+from edge_runtime.daemon.requests import binding_request
 from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.trigger_gate import TriggerGate
-from edge_runtime.daemon.trigger_modes import open_pace
+from edge_runtime.daemon.trigger_modes import open_trigger_mode
 from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.inspection.frame_history import FrameHistory
 from edge_runtime.monitoring.clock import Clock
@@ -58,16 +58,16 @@ class ScriptedEngine:
 
 
 class ScriptedSource:
-    """Gives its shots in turn, then None. A shot that is callable is called."""
+    """Gives its frames in turn, then None. One that is callable is called."""
 
-    def __init__(self, *shots):
-        self.shots = list(shots)
+    def __init__(self, *frames):
+        self.frames = list(frames)
         self.waits, self.lost, self.done = [], None, []
 
     def next_frame(self, wait_s):
         self.waits.append(wait_s)
-        shot = self.shots.pop(0) if self.shots else None
-        return shot() if callable(shot) else shot
+        capture = self.frames.pop(0) if self.frames else None
+        return capture() if callable(capture) else capture
 
     def problem(self):
         return self.lost
@@ -78,17 +78,17 @@ class ScriptedSource:
 
 class RecordingPublisher:
     def __init__(self):
-        self.verdicts, self.states, self.said = [], [], []
+        self.verdicts, self.states, self.replies = [], [], []
         self.changed = threading.Condition()
 
     def publish(self, verdict, taken_ns):
         self._add(self.verdicts, verdict)
 
-    def show(self, report):
+    def publish_state(self, report):
         self._add(self.states, report.state)
 
-    def say(self, topic, payload):
-        self._add(self.said, payload)
+    def reply(self, topic, payload):
+        self._add(self.replies, payload)
 
     def _add(self, where, what):
         with self.changed:
@@ -108,32 +108,32 @@ def frame(spot=False, name="a.png", seed=1, sequence=1):
 class Stage:
     """One station. Without `with stage.answers`, no deadline is watched."""
 
-    def __init__(self, folder, mode, *shots, deadline_ms=60_000, **settings):
+    def __init__(self, folder, mode, *frames, deadline_ms=60_000, **settings):
         write_bundle(folder / "bundle")
         self.station = Station(
             line="l", cell="c", bundle=folder / "bundle", mode=mode, recipe=12, deadline_ms=deadline_ms,
             source=SourceSettings(uri="folder://x"), state_dir=folder / "state", mqtt=MqttSettings(host="h"),
             **settings,
         )  # fmt: skip
-        self.engines, self.source = [], ScriptedSource(*shots)
-        self.spool, self.publisher, self.inbox, self.tally = (
+        self.engines, self.source = [], ScriptedSource(*frames)
+        self.spool, self.publisher, self.events, self.counters = (
             Spool(folder / "state"),
             RecordingPublisher(),
             EventQueue(),
             Counters(),
         )
-        self.desk = TriggerGate(12, 10, time.monotonic, depth=self.station.queue_depth)
-        self.status = Status(self.publisher.show, self.desk, mode == "triggered")
+        self.trigger_gate = TriggerGate(12, 10, time.monotonic, depth=self.station.queue_depth)
+        self.status = Status(self.publisher.publish_state, self.trigger_gate, mode == "triggered")
         self.notified = []
         model = self.load()
-        self.answers = VerdictIssuer(
-            12, model.bundle.manifest, self.spool, self.publisher, self.tally, self.status,
-            self.desk.settle if mode == "triggered" else lambda verdict: None, self.inbox.put,
+        self.issuer = VerdictIssuer(
+            12, model.bundle.manifest, self.spool, self.publisher, self.counters, self.status,
+            self.trigger_gate.complete if mode == "triggered" else lambda verdict: None, self.events.put,
             Clock(synchronised=lambda: True),
         )  # fmt: skip
         self.inspector = Inspector(
-            self.station, model, self.source, open_pace(self.station, self.source, self.tally), self.spool,
-            self.publisher, self.desk, self.tally, self.status, self.answers, self.inbox, Loader(self.load),
+            self.station, model, self.source, open_trigger_mode(self.station, self.source, self.counters), self.spool,
+            self.publisher, self.trigger_gate, self.counters, self.status, self.issuer, self.events, Loader(self.load),
             Watchdog(1000.0, self.notified.append), FrameHistory(60_000, self.station.health.frozen),
             ImageArchive(folder, 0, 0),
         )  # fmt: skip
@@ -152,21 +152,21 @@ class Stage:
     def trigger(self, trigger_id=7, part_id="PART-7"):
         """As the reception does."""
         trigger = Trigger(trigger_id, 12, part_id)
-        assert self.desk.offer(trigger).reply.value == "ACCEPTED"
-        order = order_by_deadline(trigger, time.monotonic_ns(), self.station.deadline_ms)
-        self.answers.expect(order)
-        self.inbox.put(order)
-        return order
+        assert self.trigger_gate.offer(trigger).reply.value == "ACCEPTED"
+        request = binding_request(trigger, time.monotonic_ns(), self.station.deadline_ms)
+        self.issuer.track(request)
+        self.events.put(request)
+        return request
 
     def step(self, once=False):
         """One turn of serve's loop; the verdict, or None at the end."""
-        order = self.inspector.next_order(once)
-        if order is None:
+        request = self.inspector.next_request(once)
+        if request is None:
             return None
-        shot = self.inspector.capture(order)
-        if shot is None:
+        capture = self.inspector.capture(request)
+        if capture is None:
             return self.step(once)
-        return self.inspector.answer(order, shot, self.inspector.judge(order, shot))
+        return self.inspector.answer(request, capture, self.inspector.judge(request, capture))
 
     def run(self):
         """Serve in a thread of its own, until the inbox is told to stop."""

@@ -20,8 +20,14 @@ from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.errors import PictureError
 from edge_runtime.imaging.reader import read_picture
-from edge_runtime.inspection.frame_checks import FrameMeasurement, fault_of_look, limits_from_good, measure_frame
-from edge_runtime.inspection.frame_size import sizes_from_good, sizes_text
+from edge_runtime.inspection.frame_checks import (
+    FrameMeasurement,
+    limits_from_good,
+    measure_frame,
+    measurement_fault,
+    sizes_from_good,
+    sizes_text,
+)
 
 ANOTHER_CAMERA = 0.5  # when more than this share is beyond the old limits
 
@@ -94,7 +100,7 @@ def _beyond(
     faults = [
         (picture, fault)
         for picture, frame in zip(pictures, measurements, strict=True)
-        if (fault := fault_of_look(frame, before))
+        if (fault := measurement_fault(frame, before))
     ]
     if not faults:
         return ()

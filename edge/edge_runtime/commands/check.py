@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_runtime.bundle.reader import open_bundle, read_manifest
 from edge_runtime.config.station import Station
-from edge_runtime.daemon import disk_watch as storage_watch
+from edge_runtime.daemon import disk_watch
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.model import frame_limits, load_model
 from edge_runtime.daemon.requests import FASTER
@@ -24,7 +24,7 @@ from edge_runtime.monitoring.prometheus import probe_port
 from edge_runtime.mqtt.client import probe_broker
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.settings import SourceSettings
-from edge_runtime.storage import image_archive as evidence
+from edge_runtime.storage import image_archive
 from edge_runtime.storage.database import is_spool_in_use, room_to_open
 from edge_runtime.storage.retention import MB
 from edge_runtime.storage.state_dir import SYSTEMD_STATE, probe_state_folder
@@ -77,11 +77,11 @@ def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
             f"reproduced by {model.engine.name}, largest deviation {model.worst:.3f} of the tolerance"
         )
         try:
-            shot = first_shot(station, hardware)
+            first = first_frame(station, hardware)
         except SourceError:  # check_source tells of it
-            shot = None
-        if isinstance(shot, Frame) and frame_fault(shot.image, model.judge.limits) is None:
-            yield judging_finding(station.deadline_ms, model.judge, shot)
+            first = None
+        if isinstance(first, Frame) and frame_fault(first.image, model.judge.limits) is None:
+            yield judging_finding(station.deadline_ms, model.judge, first)
         else:
             engine_ms = median_ms(bundle, model.engine, ROUNDS)
             yield deadline_finding(station.deadline_ms, engine_ms, f"the engine alone takes {engine_ms:.1f} ms")
@@ -91,7 +91,7 @@ def judging_finding(deadline_ms: int, judge: Judge, frame: Frame) -> Finding:
     """Whether a frame that may be judged gets a verdict, and how long that takes."""
     decisions = [judge(frame) for _ in range(ROUNDS)]
     if failed := next((d for d in decisions if d.error is not ErrorCode.NONE), None):
-        return Finding(f"{_told_error(frame, failed.error)}: {failed.detail}", Rating.WRONG)
+        return Finding(f"{_would_be_error(frame, failed.error)}: {failed.detail}", Rating.WRONG)
     times = sorted((d.timings for d in decisions), key=lambda t: t.prepare_us + t.infer_us + t.decide_us)
     typical = times[ROUNDS // 2]
     parts_ms = [us / 1000 for us in (typical.prepare_us, typical.infer_us, typical.decide_us)]
@@ -111,26 +111,26 @@ def deadline_finding(deadline_ms: int, taken_ms: float, what: str) -> Finding:
 
 def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """It opens, and its first frame may be judged. Raises SourceError."""
-    shot, source = first_shot(station, hardware), f"source {station.source.uri}"
-    if shot is None or isinstance(shot, NoFrame):
+    first, source = first_frame(station, hardware), f"source {station.source.uri}"
+    if first is None or isinstance(first, NoFrame):
         if station.source.is_watched and station.source.path.is_dir():
             yield check_watched(station.source)
             return
         yield Finding(f"{source}: it gives no frame within {FIRST_FRAME_S:.0f} s", Rating.WRONG)
         return
-    if isinstance(shot, FailedFrame):
-        yield Finding(f"{source}: {_told_error(shot, shot.error)}: {shot.detail}", Rating.WRONG)
+    if isinstance(first, FailedFrame):
+        yield Finding(f"{source}: {_would_be_error(first, first.error)}: {first.detail}", Rating.WRONG)
         return
     try:
         limits = frame_limits(read_manifest(station.bundle), station)
     except BundleError:  # check_bundle tells of it
         yield Finding(source)
         return
-    if (fault := frame_fault(shot.image, limits)) is not None:
-        yield Finding(f"{source}: {_told_error(shot, fault.error)}: {fault.detail}", Rating.WRONG)
+    if (fault := frame_fault(first.image, limits)) is not None:
+        yield Finding(f"{source}: {_would_be_error(first, fault.error)}: {fault.detail}", Rating.WRONG)
     else:
-        height, width = shot.image.shape[:2]
-        yield Finding(f"{source}: the first frame, {shot.name}, is {width} x {height} and may be judged")
+        height, width = first.image.shape[:2]
+        yield Finding(f"{source}: the first frame, {first.name}, is {width} x {height} and may be judged")
 
 
 def check_watched(source: SourceSettings) -> Finding:
@@ -144,7 +144,7 @@ def check_watched(source: SourceSettings) -> Finding:
     return Finding(f"source {source.uri}: no picture waits there now")
 
 
-def first_shot(station: Station, hardware: Hardware) -> Frame | FailedFrame | NoFrame | None:
+def first_frame(station: Station, hardware: Hardware) -> Frame | FailedFrame | NoFrame | None:
     """What the source gives first; a watched folder keeps it. Raises SourceError."""
     with hardware.open_source(station) as source:
         return source.next_frame(FIRST_FRAME_S)
@@ -167,15 +167,15 @@ def check_settings(station: Station) -> Iterator[Finding]:
         yield Finding(f"health: {', '.join(off)} not checked: {text}", Rating.DOUBTFUL)
 
 
-def _told_error(shot: Frame | FailedFrame, error: ErrorCode) -> str:
-    return f"the first frame, {shot.name}, would be ERROR {error:03d} {error.name}"
+def _would_be_error(first: Frame | FailedFrame, error: ErrorCode) -> str:
+    return f"the first frame, {first.name}, would be ERROR {error:03d} {error.name}"
 
 
 def check_state_dir(
-    station: Station, units: Path = SYSTEMD_STATE, free_bytes: Callable[[Path], int] = storage_watch.free_bytes_beside
+    station: Station, units: Path = SYSTEMD_STATE, free_bytes: Callable[[Path], int] = disk_watch.free_bytes_beside
 ) -> Iterator[Finding]:
     """It is there or can be made, can be written, is no other station's, has room, and no daemon uses it. units: where
-    systemd makes it. free_bytes: see StorageWatch. Raises ConfigError, StorageError."""
+    systemd makes it. free_bytes: see DiskWatch. Raises ConfigError, StorageError."""
     folder = station.state_dir
     if folder.parent == units and not os.path.lexists(units):  # it leads where only root may look
         text = f"state_dir {folder}: {units} is not there yet; the systemd unit makes both, `run` by hand does not"
@@ -196,7 +196,7 @@ def check_state_dir(
 def room_finding(station: Station, free: int, opening: int) -> Finding:
     """Whether the disk of state_dir has room. free, opening: bytes that it has, and that opening the spool takes."""
     name = f"state_dir {station.state_dir}"
-    needed, with_pictures = (opening + least for least in (storage_watch.FREE_BYTES, evidence.FREE_BYTES))
+    needed, with_pictures = (opening + least for least in (disk_watch.FREE_BYTES, image_archive.FREE_BYTES))
     has = f"{name}: its disk has {free / MB:.1f} MB free"
     if free < needed:
         text = f"{has}, and the spool needs {needed / MB:.1f} MB: make room, or choose another disk"

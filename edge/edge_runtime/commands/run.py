@@ -21,11 +21,11 @@ def run_daemon(station_file: Path, once: bool, verbose: bool, hardware: Hardware
     """Serve until SIGTERM or Ctrl-C. Raises EdgeError."""
     set_up_log(verbose)
     sys.setswitchinterval(SWITCH_S)
-    station, inbox = read_station(station_file), EventQueue()
+    station, events = read_station(station_file), EventQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: inbox.stop())
-    counters = serve(station, inbox, once, hardware)
+        signal.signal(number, lambda *_: events.stop())
+    totals = serve(station, events, once, hardware)
     log.info(
         "stopped after %d verdicts: %d OK, %d NOK, %d ERROR; %d wait for the broker",
-        *(counters.triggers, counters.ok, counters.nok, counters.error, counters.spooled),
+        *(totals.triggers, totals.ok, totals.nok, totals.error, totals.spooled),
     )

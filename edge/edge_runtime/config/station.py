@@ -209,7 +209,7 @@ class Station(_Part):
     pictures: PictureSettings = PictureSettings()
 
     @model_validator(mode="after")
-    def _paced_only_when_free(self) -> Station:
+    def _fps_only_when_free_running(self) -> Station:
         if self.mode != "free-running" and self.source.fps is not None:
             raise ValueError(f"source.fps has no meaning in {self.mode} mode: make it null")
         return self

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.config.station import Station
-from edge_runtime.daemon.crash_recovery import answer_interrupted
-from edge_runtime.daemon.disk_watch import StorageWatch
+from edge_runtime.daemon.crash_recovery import issue_interrupted
+from edge_runtime.daemon.disk_watch import DiskWatch
 from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.inspector import Inspector
@@ -22,7 +22,7 @@ from edge_runtime.daemon.message_router import MessageRouter
 from edge_runtime.daemon.model import Loader, Model, load_model, model_without_engine
 from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.trigger_gate import TriggerGate
-from edge_runtime.daemon.trigger_modes import open_pace
+from edge_runtime.daemon.trigger_modes import open_trigger_mode
 from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.engines.tensorrt.errors import GpuError
 from edge_runtime.errors import ConfigError, EdgeError, EngineError, StorageError
@@ -47,15 +47,15 @@ from edge_runtime.wire.states import Conditions, State, StateReport, report_from
 class Exchange:
     """What triggers come in by, and verdicts and states go out by."""
 
-    tally: Counters
-    desk: TriggerGate
+    counters: Counters
+    trigger_gate: TriggerGate
     publisher: Publisher
     status: Status
-    answers: VerdictIssuer
+    issuer: VerdictIssuer
 
 
 @contextmanager
-def open_inspector(station: Station, inbox: EventQueue, hardware: Hardware) -> Iterator[Inspector]:
+def open_inspector(station: Station, events: EventQueue, hardware: Hardware) -> Iterator[Inspector]:
     """Open everything; on leaving, say OFFLINE and close everything. Raises EdgeError."""
     check_watchdog(station, watchdog_s())
     bundle = open_bundle(station.bundle)
@@ -65,19 +65,20 @@ def open_inspector(station: Station, inbox: EventQueue, hardware: Hardware) -> I
         spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention(station.pictures)))
         claim_folder(station.state_dir, station.name)
         pictures = station.pictures
-        evidence = stack.enter_context(ImageArchive(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
+        archive = stack.enter_context(ImageArchive(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
         source.resume(JudgedFiles(spool.judged(), spool.forget_judged))
-        exchange = open_exchange(station, bundle, spool, evidence, inbox, stack, source.simulated)
-        stack.enter_context(saying_farewell(exchange.publisher))
+        exchange = open_exchange(station, bundle, spool, archive, events, stack, source.simulated)
+        stack.enter_context(announcing_offline(exchange.publisher))
         model = first_model(station, bundle, hardware, exchange.status)
         loader = Loader(lambda: load_model(open_bundle(station.bundle), station, hardware.open_engine))
         health = station.health
         history = FrameHistory(health.max_age_ms or station.deadline_ms, health.frozen)
-        pace = open_pace(station, source, exchange.tally)
-        stack.enter_context(exchange.answers)
+        trigger_mode = open_trigger_mode(station, source, exchange.counters)
+        stack.enter_context(exchange.issuer)
         inspector = Inspector(
-            station, model, source, pace, spool, exchange.publisher, exchange.desk, exchange.tally, exchange.status,
-            exchange.answers, inbox, loader, Watchdog(watchdog_s()), history, evidence,
+            station, model, source, trigger_mode, spool, exchange.publisher, exchange.trigger_gate,
+            exchange.counters, exchange.status, exchange.issuer, events, loader, Watchdog(watchdog_s()), history,
+            archive,
         )  # fmt: skip
         stack.callback(lambda: inspector.model.close())  # the one that serves then
         yield inspector
@@ -87,8 +88,8 @@ def open_exchange(
     station: Station,
     bundle: Bundle,
     spool: Spool,
-    evidence: ImageArchive,
-    inbox: EventQueue,
+    archive: ImageArchive,
+    events: EventQueue,
     stack: ExitStack,
     simulated: bool,
 ) -> Exchange:
@@ -96,53 +97,55 @@ def open_exchange(
 
     simulated: whether the source's frames are recordings.
     """
-    tally, topics, clock = Counters(), station.topics, Clock()
-    answer_interrupted(spool, bundle, tally, clock)
+    counters, topics, clock = Counters(), station.topics, Clock()
+    issue_interrupted(spool, bundle, counters, clock)
     triggered = station.mode == "triggered"
     known_from_ms = clock.unix_ms() - station.duplicate_window_s * 1000
     remembered = spool.triggered_since(known_from_ms) if triggered else []
-    desk = TriggerGate(station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth)
+    trigger_gate = TriggerGate(
+        station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth
+    )
     metrics = Metrics(
         station.line,
         station.cell,
         lambda: Sample(
-            tally.sample(spool.waiting),
-            tally.refused(),
+            counters.sample(spool.waiting),
+            counters.refused(),
             status.report.state,
-            desk.in_hand,
-            answers.bundle,
+            trigger_gate.in_hand,
+            issuer.bundle,
             station.precision.value,
         ),
     )
     publisher = Publisher(
         topics,
         spool,
-        tally,
+        counters,
         station.mqtt.heartbeat_ms / 1000,
-        inbox.put,
+        events.put,
         station.duplicate_window_s,
         on_verdict=metrics.observe_verdict,
         on_live=metrics.observe_publish,
         broker=station.mqtt.address,
     )
-    status = Status(publisher.show, desk, triggered)
-    settle = desk.settle if triggered else lambda verdict: None
-    answers = VerdictIssuer(
-        *(station.recipe, bundle.manifest, spool, publisher, tally, status),
-        *(settle, inbox.put, clock, simulated),
+    status = Status(publisher.publish_state, trigger_gate, triggered)
+    complete = trigger_gate.complete if triggered else lambda verdict: None
+    issuer = VerdictIssuer(
+        *(station.recipe, bundle.manifest, spool, publisher, counters, status),
+        *(complete, events.put, clock, simulated),
     )
     if station.metrics.port is not None:
         stack.enter_context(serve_metrics(metrics, station.metrics.host, station.metrics.port))
-    reception = MessageRouter(topics, desk, spool, inbox, publisher, tally, station.deadline_ms, answers)
-    client = stack.enter_context(MqttClient(station, publisher.on_link_event, reception.receive))
-    publisher.show(status.report)
-    watch = StorageWatch(station.state_dir, station.spool.retention(station.pictures), spool, evidence, status)
-    publisher.start(client, watch.look)
-    return Exchange(tally, desk, publisher, status, answers)
+    router = MessageRouter(topics, trigger_gate, spool, events, publisher, counters, station.deadline_ms, issuer)
+    client = stack.enter_context(MqttClient(station, publisher.on_connection_event, router.receive))
+    publisher.publish_state(status.report)
+    watch = DiskWatch(station.state_dir, station.spool.retention(station.pictures), spool, archive, status)
+    publisher.start(client, watch.check)
+    return Exchange(counters, trigger_gate, publisher, status, issuer)
 
 
 @contextmanager
-def saying_farewell(publisher: Publisher) -> Iterator[None]:
+def announcing_offline(publisher: Publisher) -> Iterator[None]:
     """On leaving, publish what waits and say OFFLINE, with the reason if it is an error."""
     farewell = report_from(Conditions(stopped=True))
     try:

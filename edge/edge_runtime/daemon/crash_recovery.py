@@ -16,7 +16,7 @@ from edge_runtime.storage.spool import Spool
 log = logging.getLogger(__name__)
 
 
-def answer_interrupted(spool: Spool, bundle: Bundle, tally: Counters, clock: Clock) -> None:
+def issue_interrupted(spool: Spool, bundle: Bundle, counters: Counters, clock: Clock) -> None:
     """Commit and count an ERROR verdict for each trigger that an earlier run left. Raises StorageError."""
     for trigger in spool.accepted():
         decision = Decision(
@@ -35,5 +35,5 @@ def answer_interrupted(spool: Spool, bundle: Bundle, tally: Counters, clock: Clo
             flags=0 if clock.is_synchronised() else Flag.UNSYNCED,
         )
         spool.commit(verdict)
-        tally.count(verdict)
+        counters.count(verdict)
         log.warning("trigger %d had no verdict when the station ended: it is ERROR 302", trigger.trigger_id)

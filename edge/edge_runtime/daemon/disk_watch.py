@@ -23,7 +23,7 @@ def free_bytes_beside(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-class StorageWatch:
+class DiskWatch:
     """See the module."""
 
     def __init__(
@@ -31,17 +31,17 @@ class StorageWatch:
         state_dir: Path,
         retention: Retention,
         spool: Spool,
-        evidence: ImageArchive,
+        archive: ImageArchive,
         status: Status,
         free_bytes: Callable[[Path], int] = free_bytes_beside,
     ) -> None:
         self._state_dir, self._retention, self._spool = state_dir, retention, spool
-        self._evidence, self._status, self._free_bytes = evidence, status, free_bytes
+        self._archive, self._status, self._free_bytes = archive, status, free_bytes
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Give the pictures their room, and note what is wrong."""
         borrowed = max(0, self._spool.used_bytes() - self._retention.max_bytes)
-        self._evidence.allow(max(0, self._retention.borrowed_bytes - borrowed))
+        self._archive.allow(max(0, self._retention.borrowed_bytes - borrowed))
         try:
             disk_full = self._free_bytes(self._state_dir) < FREE_BYTES
         except OSError:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 
 from edge_runtime.daemon.events import EventQueue
-from edge_runtime.daemon.requests import order_by_deadline
+from edge_runtime.daemon.requests import binding_request
 from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.errors import RecordError
 from edge_runtime.monitoring.counters import Counters
-from edge_runtime.monitoring.seldom import LogThrottle
+from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import (
@@ -38,19 +38,19 @@ class MessageRouter:
     def __init__(
         self,
         topics: Topics,
-        desk: TriggerGate,
+        trigger_gate: TriggerGate,
         spool: Spool,
-        inbox: EventQueue,
+        events: EventQueue,
         publisher: Publisher,
-        tally: Counters,
+        counters: Counters,
         deadline_ms: int,
-        answers: VerdictIssuer,
+        issuer: VerdictIssuer,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._topics, self._desk, self._spool, self._inbox = topics, desk, spool, inbox
-        self._publisher, self._tally, self._clock_ns = publisher, tally, clock_ns
-        self._deadline_ms, self._answers = deadline_ms, answers
-        self._seldom = LogThrottle(lambda: clock_ns() / 1e9)
+        self._topics, self._trigger_gate, self._spool, self._events = topics, trigger_gate, spool, events
+        self._publisher, self._counters, self._clock_ns = publisher, counters, clock_ns
+        self._deadline_ms, self._issuer = deadline_ms, issuer
+        self._throttle = LogThrottle(lambda: clock_ns() / 1e9)
 
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
         """Handle one message."""
@@ -62,7 +62,7 @@ class MessageRouter:
             if topic == self._topics.trigger:
                 self._take_trigger(payload)
             elif topic == self._topics.command:
-                self._inbox.put(command_from_payload(payload))
+                self._events.put(command_from_payload(payload))
             elif topic == self._topics.verdict_ack:
                 self._publisher.acknowledged(seq_from_payload(payload))
             elif topic == self._topics.replay:
@@ -71,9 +71,9 @@ class MessageRouter:
             log.warning("%s: %s", topic, error)
             if topic == self._topics.command:
                 word = payload[:20].decode("ascii", "replace").encode("ascii", "replace").replace(b";", b"_")
-                self._publisher.say(self._topics.command_ack, word + b";REFUSED;unknown command")
+                self._publisher.reply(self._topics.command_ack, word + b";REFUSED;unknown command")
         except Exception as error:  # a bug; it would end the network thread, and the station would go on unheard
-            self._inbox.put(error)
+            self._events.put(error)
 
     def _take_trigger(self, payload: bytes) -> None:
         arrived_ns = self._clock_ns()
@@ -82,26 +82,26 @@ class MessageRouter:
         except RecordError as error:
             trigger_id = trigger_id_of(payload)
             self._reply(trigger_id, Reply.BADREQUEST)
-            self._tell_refusal(trigger_id, Reply.BADREQUEST, str(error), "malformed")
+            self._log_refusal(trigger_id, Reply.BADREQUEST, str(error), "malformed")
             return
-        answer = self._desk.offer(trigger)
+        answer = self._trigger_gate.offer(trigger)
         if answer.reply is Reply.ACCEPTED:
             self._spool.accept(trigger)  # whatever happens now, it gets a verdict, after a restart at the latest
         self._reply(trigger.trigger_id, answer.reply)  # first, so that ACCEPTED comes before the verdict
         if answer.reply is Reply.ACCEPTED:
-            order = order_by_deadline(trigger, arrived_ns, self._deadline_ms)
-            self._answers.expect(order)
-            self._inbox.put(order)
+            request = binding_request(trigger, arrived_ns, self._deadline_ms)
+            self._issuer.track(request)
+            self._events.put(request)
         elif answer.verdict is not None:
             self._publisher.publish_again(answer.verdict)
         elif answer.why:
-            self._tell_refusal(trigger.trigger_id, answer.reply, answer.why, answer.why)
+            self._log_refusal(trigger.trigger_id, answer.reply, answer.why, answer.why)
 
     def _reply(self, trigger_id: int, reply: Reply) -> None:
         if reply is not Reply.ACCEPTED:
-            self._tally.count_refused(reply)
-        self._publisher.say(self._topics.trigger_ack, f"{trigger_id};{reply.value}".encode("ascii"))
+            self._counters.count_refused(reply)
+        self._publisher.reply(self._topics.trigger_ack, f"{trigger_id};{reply.value}".encode("ascii"))
 
-    def _tell_refusal(self, trigger_id: int, reply: Reply, why: str, kind: str) -> None:
-        level = logging.WARNING if self._seldom.is_due((reply, kind)) else logging.DEBUG
+    def _log_refusal(self, trigger_id: int, reply: Reply, why: str, kind: str) -> None:
+        level = logging.WARNING if self._throttle.is_due((reply, kind)) else logging.DEBUG
         log.log(level, "trigger %d is answered %s: %s", trigger_id, reply.value, why)

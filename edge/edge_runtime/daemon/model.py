@@ -8,16 +8,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import FrameLimits, Manifest
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.config.station import Station
-from edge_runtime.daemon.absent_engine import UnavailableEngine
 from edge_runtime.engines.golden import Reference, deviation, read_references
 from edge_runtime.engines.protocol import Engine
 from edge_runtime.engines.tensorrt.errors import GpuError
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.inspection.judge import Judge
+from edge_runtime.records import Inspection
 
 OpenEngine = Callable[[Station, Bundle], Engine]
 
@@ -64,6 +68,33 @@ def frame_limits(manifest: Manifest, station: Station) -> FrameLimits:
 def _judge(engine: Engine, bundle: Bundle, station: Station) -> Judge:
     manifest, threshold = bundle.manifest, bundle.threshold(station.precision)
     return Judge(engine, threshold, manifest.height, manifest.width, limits=frame_limits(manifest, station))
+
+
+class UnavailableEngine:
+    """Stands in for an engine that this device does not have: the station stays, says why, and judges nothing.
+
+    Every use of it raises the error that says what is missing.
+    """
+
+    def __init__(self, reason: GpuError) -> None:
+        self.reason = reason
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return "no engine"
+
+    def infer(self, image: NDArray[np.uint8]) -> Inspection:
+        """Raises GpuError."""
+        raise self.reason
+
+    def __enter__(self) -> UnavailableEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """There is nothing to free."""
 
 
 class Loader:

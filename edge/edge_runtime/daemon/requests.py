@@ -34,7 +34,7 @@ class InspectionRequest:
     arrived_ns: int
     deadline_ns: int
     expires_ns: int
-    shot: Capture | None = None
+    capture: Capture | None = None
 
     @property
     def deadline_ms(self) -> int:
@@ -47,16 +47,18 @@ class InspectionRequest:
         return self.expires_ns <= self.deadline_ns
 
 
-def order_by_deadline(
-    trigger: Trigger | None, arrived_ns: int, deadline_ms: int, shot: Capture | None = None
+def binding_request(
+    trigger: Trigger | None, arrived_ns: int, deadline_ms: int, capture: Capture | None = None
 ) -> InspectionRequest:
     """An order that is answered by its deadline, whatever happens."""
     deadline_ns = deadline_ms * 1_000_000
     margin_ns = min(EXPIRES_BEFORE_NS, deadline_ns // 10)
-    return InspectionRequest(trigger, arrived_ns, arrived_ns + deadline_ns, arrived_ns + deadline_ns - margin_ns, shot)
+    return InspectionRequest(
+        trigger, arrived_ns, arrived_ns + deadline_ns, arrived_ns + deadline_ns - margin_ns, capture
+    )
 
 
-def order_without_haste(arrived_ns: int, deadline_ms: int, shot: Capture) -> InspectionRequest:
+def free_running_request(arrived_ns: int, deadline_ms: int, capture: Capture) -> InspectionRequest:
     """A free-running frame: a late answer is only flagged. One that is late by HANGS_AFTER_NS is taken for hung."""
     deadline_ns = arrived_ns + deadline_ms * 1_000_000
-    return InspectionRequest(None, arrived_ns, deadline_ns, deadline_ns + HANGS_AFTER_NS, shot)
+    return InspectionRequest(None, arrived_ns, deadline_ns, deadline_ns + HANGS_AFTER_NS, capture)

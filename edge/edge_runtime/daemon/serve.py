@@ -14,29 +14,29 @@ from edge_runtime.monitoring.systemd import Watchdog
 from edge_runtime.mqtt.publisher import Publisher
 
 
-def serve(station: Station, inbox: EventQueue, once: bool = False, hardware: Hardware | None = None) -> CounterValues:
+def serve(station: Station, events: EventQueue, once: bool = False, hardware: Hardware | None = None) -> CounterValues:
     """Inspect until `inbox.stop()`; with `once`, until the source is exhausted and the broker has every verdict.
 
     Raises EdgeError for what makes serving impossible. A broker that is away does not: verdicts wait in the spool.
     """
-    with open_inspector(station, inbox, hardware or Hardware()) as inspector:
+    with open_inspector(station, events, hardware or Hardware()) as inspector:
         inspector.start(once)
-        while (order := inspector.next_order(once)) is not None:
-            shot = inspector.capture(order)
-            if shot is None:
+        while (request := inspector.next_request(once)) is not None:
+            capture = inspector.capture(request)
+            if capture is None:
                 continue  # the source's end; a trigger would still get its answer
-            decision = inspector.judge(order, shot)
-            inspector.answer(order, shot, decision)
+            decision = inspector.judge(request, capture)
+            inspector.answer(request, capture, decision)
         inspector.watchdog.stopping()
         if once:
-            wait_for_delivery(inspector.publisher, inbox, inspector.watchdog)
-        return inspector.tally.sample(inspector.spool.waiting)
+            wait_for_delivery(inspector.publisher, events, inspector.watchdog)
+        return inspector.counters.sample(inspector.spool.waiting)
 
 
-def wait_for_delivery(publisher: Publisher, inbox: EventQueue, watchdog: Watchdog) -> None:
+def wait_for_delivery(publisher: Publisher, events: EventQueue, watchdog: Watchdog) -> None:
     """Until the broker has confirmed every verdict, or the station is stopped."""
     delivered = publisher.drained()
-    while not delivered.wait(0.05) and not inbox.stopping.is_set():
+    while not delivered.wait(0.05) and not events.stopping.is_set():
         watchdog.feed()
-        if isinstance(inbox.take(0), Stop):
+        if isinstance(events.take(0), Stop):
             return

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge_runtime.daemon.trigger_gate import TriggerGate
-from edge_runtime.monitoring.seldom import LogThrottle
+from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.records import ErrorCode
 from edge_runtime.wire.states import Conditions, State, StateReport, report_from
 
@@ -29,16 +29,16 @@ class Status:
 
     def __init__(
         self,
-        show: Callable[[StateReport], None],
-        desk: TriggerGate,
+        publish_state: Callable[[StateReport], None],
+        trigger_gate: TriggerGate,
         takes_triggers: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._show, self._desk, self._takes_triggers = show, desk, takes_triggers
+        self._publish_state, self._trigger_gate, self._takes_triggers = publish_state, trigger_gate, takes_triggers
         self._lock = threading.Lock()
         self._conditions = Conditions()
         self._shown = report_from(self._conditions)
-        self._told, self._seldom = self._shown.state, LogThrottle(clock)
+        self._logged, self._throttle = self._shown.state, LogThrottle(clock)
 
     @property
     def conditions(self) -> Conditions:
@@ -55,28 +55,28 @@ class Status:
         with self._lock:
             self._conditions = replace(self._conditions, **changes)  # type: ignore[arg-type]  # mypy cannot see names
             report = report_from(self._conditions)
-            self._desk.open(report.accepts_triggers and self._takes_triggers, self._why_closed(report))
+            self._trigger_gate.open(report.accepts_triggers and self._takes_triggers, self._why_closed(report))
             before, self._shown = self._shown, report
             if report != before:
-                self._show(report)
-            self._tell(report)
+                self._publish_state(report)
+            self._log(report)
 
     def _why_closed(self, report: StateReport) -> str:
         if not self._takes_triggers:
             return "the station's mode takes none; mode: triggered does"
         return f"the state is {report.payload().decode('ascii')}"
 
-    def _tell(self, report: StateReport) -> None:
-        if report.state in (self._told, State.BUSY):
+    def _log(self, report: StateReport) -> None:
+        if report.state in (self._logged, State.BUSY):
             return
-        if self._is_worse(report) and not self._seldom.is_due((report.state, report.error)):
+        if self._is_worse(report) and not self._throttle.is_due((report.state, report.error)):
             return
-        self._told = report.state
+        self._logged = report.state
         level = logging.ERROR if report.state is State.FAULT else logging.INFO
         log.log(level, "state %s", report.payload().decode("ascii"))
 
     def _is_worse(self, report: StateReport) -> bool:
         """By an error, than what was told last."""
-        if report.error is ErrorCode.NONE or self._told not in WORSE:
+        if report.error is ErrorCode.NONE or self._logged not in WORSE:
             return False
-        return WORSE.index(report.state) > WORSE.index(self._told)
+        return WORSE.index(report.state) > WORSE.index(self._logged)

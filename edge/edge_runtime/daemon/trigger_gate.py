@@ -96,7 +96,7 @@ class TriggerGate:
             self._known[trigger.trigger_id] = _Known(trigger, now)
             return Answer(Reply.ACCEPTED)
 
-    def settle(self, verdict: Verdict) -> None:
+    def complete(self, verdict: Verdict) -> None:
         """A trigger in hand has its verdict, on disk."""
         with self._lock:
             if verdict.trigger_id not in self._in_hand:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_runtime.config.station import Station
-from edge_runtime.daemon.requests import CAMERA, Capture, InspectionRequest, order_by_deadline, order_without_haste
+from edge_runtime.daemon.requests import CAMERA, Capture, InspectionRequest, binding_request, free_running_request
 from edge_runtime.monitoring.counters import Counters
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.protocol import Source
@@ -33,19 +33,19 @@ class TriggerMode(Protocol):
     def wait_s(self) -> float:
         """For how long the inbox may be listened to before the next call of `next_order`."""
 
-    def next_order(self) -> InspectionRequest | NoFrame | None:
+    def next_request(self) -> InspectionRequest | NoFrame | None:
         """The next inspection that starts by itself; NoFrame when it is not time; None after the last frame."""
 
 
-def open_pace(station: Station, source: Source, tally: Counters) -> TriggerMode:
+def open_trigger_mode(station: Station, source: Source, counters: Counters) -> TriggerMode:
     """What the station's mode says."""
     if station.mode == "interval":
-        return IntervalPace(station.interval_ms, station.deadline_ms, tally)
+        return IntervalMode(station.interval_ms, station.deadline_ms, counters)
     if station.mode == "free-running":
         may_pause = station.source.is_watched  # whoever fills the folder does not say when
         return FreeRunningMode(source, station.deadline_ms, station.source.fps, may_pause=may_pause)
     if station.mode == "hardware":
-        return HardwarePace(source, station.deadline_ms, station.recipe)
+        return HardwareTriggerMode(source, station.deadline_ms, station.recipe)
     return ExternalTriggerMode()
 
 
@@ -56,35 +56,35 @@ class ExternalTriggerMode:
         """See TriggerMode."""
         return IDLE_S
 
-    def next_order(self) -> NoFrame:
+    def next_request(self) -> NoFrame:
         """See TriggerMode."""
         return NoFrame()
 
 
-class IntervalPace:
+class IntervalMode:
     """A tick every interval_ms. Ticks that pass while an earlier one is judged are counted as missed."""
 
     def __init__(
-        self, interval_ms: int, deadline_ms: int, tally: Counters, clock_ns: Callable[[], int] = time.monotonic_ns
+        self, interval_ms: int, deadline_ms: int, counters: Counters, clock_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._period_ns, self._deadline_ms = interval_ms * 1_000_000, deadline_ms
-        self._tally, self._clock_ns = tally, clock_ns
+        self._counters, self._clock_ns = counters, clock_ns
         self._due_ns: int | None = None
 
     def wait_s(self) -> float:
         """See TriggerMode."""
         return 0.0 if self._due_ns is None else min(IDLE_S, max(0.0, (self._due_ns - self._clock_ns()) / 1e9))
 
-    def next_order(self) -> InspectionRequest | NoFrame:
+    def next_request(self) -> InspectionRequest | NoFrame:
         """See TriggerMode."""
         now_ns = self._clock_ns()
         due_ns = now_ns if self._due_ns is None else self._due_ns
         if now_ns < due_ns:
             return NoFrame()
         missed = (now_ns - due_ns) // self._period_ns
-        self._tally.count_missed(missed)
+        self._counters.count_missed(missed)
         self._due_ns = due_ns + (missed + 1) * self._period_ns
-        return order_by_deadline(None, now_ns, self._deadline_ms)
+        return binding_request(None, now_ns, self._deadline_ms)
 
 
 class FreeRunningMode:
@@ -106,13 +106,13 @@ class FreeRunningMode:
         self._source, self._deadline_ms, self._clock_ns = source, deadline_ms, clock_ns
         self._period_ns = 0 if fps is None else round(1e9 / fps)
         self._due_ns = self._heard_ns = clock_ns()
-        self._told = False
+        self._reported_missing = False
 
     def wait_s(self) -> float:
         """See TriggerMode."""
         return min(IDLE_S, max(0.0, (self._due_ns - self._clock_ns()) / 1e9))
 
-    def next_order(self) -> InspectionRequest | NoFrame | None:
+    def next_request(self) -> InspectionRequest | NoFrame | None:
         """See TriggerMode."""
         began_ns = self._clock_ns()
         if began_ns < self._due_ns:
@@ -120,20 +120,22 @@ class FreeRunningMode:
         frame = self._source.next_frame(IDLE_S)
         now_ns = self._clock_ns()
         if isinstance(frame, NoFrame):
-            if self._may_pause or self._told or now_ns - self._heard_ns <= self._deadline_ms * 1_000_000:
+            if self._may_pause or self._reported_missing or now_ns - self._heard_ns <= self._deadline_ms * 1_000_000:
                 return NoFrame()
-            self._told = True
+            self._reported_missing = True
             detail = f"no frame within {self._deadline_ms} ms (deadline_ms): {CAMERA}"
             frame = FailedFrame("", now_ns, ErrorCode.FRAME_MISSING, detail)
         elif frame is not None:
-            self._told = False
+            self._reported_missing = False
         self._heard_ns, self._due_ns = now_ns, max(self._due_ns, began_ns) + self._period_ns
         return (
-            None if frame is None else order_without_haste(frame.captured_ns, self._deadline_ms, Capture(frame, now_ns))
+            None
+            if frame is None
+            else free_running_request(frame.captured_ns, self._deadline_ms, Capture(frame, now_ns))
         )
 
 
-class HardwarePace:
+class HardwareTriggerMode:
     """Each frame is an order that must be answered, with the frame's number as its trigger_id.
 
     A number that is left out is a part that passed unseen: it gets an order with a lost frame.
@@ -154,7 +156,7 @@ class HardwarePace:
         """See TriggerMode."""
         return 0.0
 
-    def next_order(self) -> InspectionRequest | NoFrame | None:
+    def next_request(self) -> InspectionRequest | NoFrame | None:
         """See TriggerMode."""
         if self._waiting:
             return self._waiting.popleft()
@@ -164,7 +166,7 @@ class HardwarePace:
         now_ns, number = self._clock_ns(), frame.sequence or self._last + 1
         self._waiting.extend(self._lost_before(number, frame, now_ns))
         self._last = number
-        self._waiting.append(self._order(number, frame, now_ns))
+        self._waiting.append(self._request(number, frame, now_ns))
         return self._waiting.popleft()
 
     def _lost_before(self, number: int, frame: Frame | FailedFrame, now_ns: int) -> list[InspectionRequest]:
@@ -177,10 +179,10 @@ class HardwarePace:
             log.warning("the camera's frames %d to %d are lost", missing[0], missing[-1])
         detail = "the camera took a frame that never arrived: check cable, network and bandwidth"
         return [
-            self._order(lost, FailedFrame("", frame.captured_ns, ErrorCode.FRAME_MISSING, detail, lost), now_ns)
+            self._request(lost, FailedFrame("", frame.captured_ns, ErrorCode.FRAME_MISSING, detail, lost), now_ns)
             for lost in missing
         ]
 
-    def _order(self, number: int, frame: Frame | FailedFrame, now_ns: int) -> InspectionRequest:
+    def _request(self, number: int, frame: Frame | FailedFrame, now_ns: int) -> InspectionRequest:
         trigger = Trigger((number - 1) % U32 + 1, self._recipe, "")
-        return order_by_deadline(trigger, frame.captured_ns, self._deadline_ms, Capture(frame, now_ns))
+        return binding_request(trigger, frame.captured_ns, self._deadline_ms, Capture(frame, now_ns))

@@ -27,7 +27,7 @@ from edge_runtime.daemon.status import Status
 from edge_runtime.errors import StorageError
 from edge_runtime.monitoring.clock import Clock
 from edge_runtime.monitoring.counters import Counters
-from edge_runtime.monitoring.seldom import LogThrottle
+from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, PictureFile, Verdict
 from edge_runtime.storage.spool import Spool
@@ -55,17 +55,17 @@ class VerdictIssuer:
         manifest: Manifest,
         spool: Spool,
         publisher: Publisher,
-        tally: Counters,
+        counters: Counters,
         status: Status,
-        settle: Callable[[Verdict], None],
+        complete: Callable[[Verdict], None],
         on_failure: Callable[[Exception], None],
         clock: Clock,
         simulated: bool = False,
     ) -> None:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
-        self._tally, self._status, self._settle, self._on_failure = tally, status, settle, on_failure
+        self._counters, self._status, self._complete, self._on_failure = counters, status, complete, on_failure
         self._clock, self._simulated = clock, Flag.SIMULATED if simulated else 0
-        self._seldom = LogThrottle()
+        self._throttle = LogThrottle()
         self._changed = threading.Condition()
         self._open: dict[int, InspectionRequest] = {}
         self._working: tuple[InspectionRequest, Stage] | None = None
@@ -95,30 +95,30 @@ class VerdictIssuer:
         with self._changed:
             self._manifest = manifest
 
-    def expect(self, order: InspectionRequest) -> None:
+    def track(self, request: InspectionRequest) -> None:
         """From now on the order will be answered, if need be by an ERROR when it expires."""
         with self._changed:
-            self._open[id(order)] = order
-            if order.expires_ns < self._wakes_ns:  # nearly never: waking a thread costs what judging could use
+            self._open[id(request)] = request
+            if request.expires_ns < self._wakes_ns:  # nearly never: waking a thread costs what judging could use
                 self._changed.notify()
 
-    def is_open(self, order: InspectionRequest) -> bool:
+    def is_open(self, request: InspectionRequest) -> bool:
         """Whether it still waits for its answer."""
         with self._changed:
-            return id(order) in self._open
+            return id(request) in self._open
 
-    def withdraw(self, order: InspectionRequest) -> None:
+    def withdraw(self, request: InspectionRequest) -> None:
         """There is nothing to answer after all: an order without a trigger, and no more pictures."""
         with self._changed:
-            self._open.pop(id(order), None)
+            self._open.pop(id(request), None)
 
-    def working_on(self, order: InspectionRequest, stage: Stage) -> None:
+    def working_on(self, request: InspectionRequest, stage: Stage) -> None:
         """What the serving thread does next, so that an expired order can say what it waited for."""
-        self._working = (order, stage)
+        self._working = (request, stage)
 
-    def give(
+    def issue(
         self,
-        order: InspectionRequest,
+        request: InspectionRequest,
         decision: Decision,
         source: str = "",
         taken_ns: int | None = None,
@@ -131,35 +131,35 @@ class VerdictIssuer:
         Raises StorageError: then nothing was given out.
         """
         with self._changed:
-            if self._open.get(id(order)) is not order:
-                self._tally.count_discarded()
-                log.debug("%s: %s came too late and is discarded", _name(order), decision.outcome.name)
+            if self._open.get(id(request)) is not request:
+                self._counters.count_discarded()
+                log.debug("%s: %s came too late and is discarded", _name(request), decision.outcome.name)
                 return None
-            verdict = self._verdict(order, decision, source, picture)
+            verdict = self._verdict(request, decision, source, picture)
             began_ns = time.monotonic_ns()
             try:
                 self._spool.commit(verdict, file)
             except StorageError:
                 self._status.note(storage_failed=True)
                 raise
-            del self._open[id(order)]
+            del self._open[id(request)]
             done_ns = time.monotonic_ns()
             timings = replace(verdict.decision.timings, commit_us=(done_ns - began_ns) // 1000)
             verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
-            if done_ns > order.deadline_ns:  # the disk was slow; what is on it does not say so
+            if done_ns > request.deadline_ns:  # the disk was slow; what is on it does not say so
                 verdict = replace(verdict, flags=verdict.flags | Flag.LATE)
-            self._tally.count(verdict)
-            if order.trigger is not None:
-                self._settle(verdict)
+            self._counters.count(verdict)
+            if request.trigger is not None:
+                self._complete(verdict)
             self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
-            self._tell_trouble(order, verdict, done_ns)
+            self._log_trouble(request, verdict, done_ns)
             return verdict
 
-    def _verdict(self, order: InspectionRequest, decision: Decision, source: str, picture: str) -> Verdict:
-        now_ns, trigger = time.monotonic_ns(), order.trigger
-        late = now_ns > order.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
-        if late and order.is_binding and decision.outcome is not Outcome.ERROR:
-            waited = f"{_ms(order, now_ns)} ms (deadline_ms {order.deadline_ms})"
+    def _verdict(self, request: InspectionRequest, decision: Decision, source: str, picture: str) -> Verdict:
+        now_ns, trigger = time.monotonic_ns(), request.trigger
+        late = now_ns > request.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
+        if late and request.is_binding and decision.outcome is not Outcome.ERROR:
+            waited = f"{_ms(request, now_ns)} ms (deadline_ms {request.deadline_ms})"
             detail = f"{decision.outcome.name} came after {waited}: {FASTER}"
             decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
         flags = self._simulated | (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
@@ -170,7 +170,7 @@ class VerdictIssuer:
             bundle_version=self._manifest.version,
             unix_ms=self._clock.unix_ms(),
             boot_id=self._spool.boot_id,
-            latency_us=(now_ns - order.arrived_ns) // 1000,
+            latency_us=(now_ns - request.arrived_ns) // 1000,
             trigger_id=trigger.trigger_id if trigger is not None else 0,
             recipe=self._recipe,
             part_id=trigger.part_id if trigger is not None else "",
@@ -179,25 +179,25 @@ class VerdictIssuer:
             picture=picture,
         )
 
-    def _tell_trouble(self, order: InspectionRequest, verdict: Verdict, done_ns: int) -> None:
+    def _log_trouble(self, request: InspectionRequest, verdict: Verdict, done_ns: int) -> None:
         """Why parts are rejected without being judged, or judged too late: each when it begins, and every minute."""
-        decision, of = verdict.decision, verdict.source or _name(order)
+        decision, of = verdict.decision, verdict.source or _name(request)
         if decision.error is not ErrorCode.NONE:
-            if self._seldom.is_due(decision.error):
+            if self._throttle.is_due(decision.error):
                 log.warning("verdict %d ERROR %03d (%s): %s", verdict.seq, decision.error, of, decision.detail)
-        elif verdict.flags & Flag.LATE and self._seldom.is_due(Flag.LATE):
-            decided_ms, done_ms = verdict.latency_us // 1000, _ms(order, done_ns)
+        elif verdict.flags & Flag.LATE and self._throttle.is_due(Flag.LATE):
+            decided_ms, done_ms = verdict.latency_us // 1000, _ms(request, done_ns)
             log.warning(
                 "verdict %d %s (%s) is late: decided after %d ms, on the disk after %d ms (deadline_ms %d): %s",
-                *(verdict.seq, decision.outcome.name, of, decided_ms, done_ms, order.deadline_ms),
-                "check the disk" if decided_ms < order.deadline_ms else FASTER,
+                *(verdict.seq, decision.outcome.name, of, decided_ms, done_ms, request.deadline_ms),
+                "check the disk" if decided_ms < request.deadline_ms else FASTER,
             )
 
     def _watch(self) -> None:
         try:
             with self._changed:
                 while not self._closing:
-                    first = min(self._open.values(), key=lambda order: order.expires_ns, default=None)
+                    first = min(self._open.values(), key=lambda request: request.expires_ns, default=None)
                     self._wakes_ns = math.inf if first is None else first.expires_ns
                     left_s = (self._wakes_ns - time.monotonic_ns()) / 1e9
                     if first is None:
@@ -209,37 +209,40 @@ class VerdictIssuer:
         except Exception as error:  # whatever it is, the serving thread must not go on unheard
             self._on_failure(error)
 
-    def _expire(self, order: InspectionRequest) -> None:
+    def _expire(self, request: InspectionRequest) -> None:
         """An order has waited for too long: it gets ERROR, and what the station waits for shows in its state."""
         working = self._working
-        stage = working[1] if working is not None and working[0] is order else None
-        code = ErrorCode.DEADLINE_MISSED if order.is_binding else ErrorCode.ENGINE_HUNG
+        stage = working[1] if working is not None and working[0] is request else None
+        code = ErrorCode.DEADLINE_MISSED if request.is_binding else ErrorCode.ENGINE_HUNG
         if stage is Stage.CAPTURE:
             code = ErrorCode.FRAME_MISSING
-        detail = _why_expired(order, stage, _ms(order, time.monotonic_ns()))
-        decision, frame = Decision(Outcome.ERROR, code, detail=detail), order.shot.frame if order.shot else None
-        self.give(order, decision, frame.name if frame else "", file=frame.file if frame else None)
+        detail = _why_expired(request, stage, _ms(request, time.monotonic_ns()))
+        decision, frame = (
+            Decision(Outcome.ERROR, code, detail=detail),
+            request.capture.frame if request.capture else None,
+        )
+        self.issue(request, decision, frame.name if frame else "", file=frame.file if frame else None)
         if stage is None:
             self._status.note(last_error=code)
         else:
             self._status.note(last_error=code, camera_stuck=stage is Stage.CAPTURE, engine_stuck=stage is Stage.JUDGE)
 
 
-def _why_expired(order: InspectionRequest, stage: Stage | None, waited_ms: int) -> str:
+def _why_expired(request: InspectionRequest, stage: Stage | None, waited_ms: int) -> str:
     """What an order waited for, and what to do. stage: what was done with it; None: nothing yet."""
-    within = f"within {waited_ms} ms (deadline_ms {order.deadline_ms})"
+    within = f"within {waited_ms} ms (deadline_ms {request.deadline_ms})"
     if stage is Stage.CAPTURE:
         return f"the camera has not delivered {within}: {CAMERA}"
-    if not order.is_binding:
+    if not request.is_binding:
         return f"the engine has not answered {within}, it hangs: check the GPU and its driver"
     if stage is Stage.JUDGE:
         return f"the engine has not answered {within}: {FASTER}"
     return f"an earlier part was still in hand, so this one was not begun {within}: trigger less often, or {FASTER}"
 
 
-def _ms(order: InspectionRequest, now_ns: int) -> int:
-    return (now_ns - order.arrived_ns) // 1_000_000
+def _ms(request: InspectionRequest, now_ns: int) -> int:
+    return (now_ns - request.arrived_ns) // 1_000_000
 
 
-def _name(order: InspectionRequest) -> str:
-    return "a frame" if order.trigger is None else f"trigger {order.trigger.trigger_id}"
+def _name(request: InspectionRequest) -> str:
+    return "a frame" if request.trigger is None else f"trigger {request.trigger.trigger_id}"

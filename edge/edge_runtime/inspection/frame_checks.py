@@ -3,12 +3,17 @@
 A frame is looked at in up to 8 x 8 tiles of 32 x 32 pixels in full resolution, evenly spread: 65,536 pixels whatever
 the camera's size. All figures are quantiles and means of many pixels, so a hot pixel moves none of them.
 
+A size is right when it is the good pictures' own; where these had several, it lies between them or a bit beyond. Every
+frame is resized to the model's size, so one of another shape shows stretched parts, and one that is smaller shows
+less of them. A turned frame has a side or a ratio that no good picture had.
+
     limits = limits_from_good([measure_frame(image) for image in good_pictures])      # edge-build, into the manifest
     fault = frame_fault(frame.image, limits)                                    # the device, for each frame
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.bundle.manifest import FrameLimits
-from edge_runtime.inspection.frame_size import size_problem, sizes_from_good
+from edge_runtime.bundle.manifest import FrameLimits, SizeRange
 from edge_runtime.records import ErrorCode, FrameFault
 
 TILES, TILE = 8, 32
@@ -25,6 +29,8 @@ NEARLY_WHITE = 252
 LAG = 4  # pixels of the halved tile
 BLURRED = 1 / LAG**2  # the sharpness of what changes evenly over these pixels
 FLAT = 1.0  # mean square difference in grey values: below it there is nothing to be in focus
+
+SIZE_MARGIN = 0.05  # of a side and of width / height (docs/explanation/results.md, "Which frames are refused")
 
 FIXED_LIMITS = FrameLimits()  # for bundles that have none
 
@@ -66,54 +72,93 @@ def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) ->
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         found = f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
         return FrameFault(ErrorCode.FRAME_WRONG_FORMAT, found)
-    return fault_of_look(measure_frame(image), limits)
+    return measurement_fault(measure_frame(image), limits)
 
 
-def fault_of_look(look: FrameMeasurement, limits: FrameLimits) -> FrameFault | None:
+def measurement_fault(measurement: FrameMeasurement, limits: FrameLimits) -> FrameFault | None:
     """Why a frame that looks like this must not be judged, or None."""
-    if problem := size_problem(look.height, look.width, limits):
+    if problem := size_problem(measurement.height, measurement.width, limits):
         return FrameFault(
             ErrorCode.FRAME_WRONG_SIZE,
             f"{problem}: check the camera's region and binning, or set health.size to false",
         )
-    if look.brightness < limits.brightness_low:
+    if measurement.brightness < limits.brightness_low:
         return FrameFault(
             ErrorCode.FRAME_BLACK,
-            f"at most 1 % of the pixels are brighter than {look.brightness:.0f} (limit "
+            f"at most 1 % of the pixels are brighter than {measurement.brightness:.0f} (limit "
             f"{limits.brightness_low:.0f}, white is 255): check light, lens cap and exposure",
         )
-    if look.saturated > limits.saturated_high:
+    if measurement.saturated > limits.saturated_high:
         return FrameFault(
             ErrorCode.FRAME_SATURATED,
-            f"{look.saturated:.1%} of the frame is white (limit {limits.saturated_high:.1%}): check exposure and light",
+            f"{measurement.saturated:.1%} of the frame is white (limit {limits.saturated_high:.1%}): check exposure "
+            "and light",
         )
-    if look.sharpness is not None and look.sharpness < limits.sharpness_low:
+    if measurement.sharpness is not None and measurement.sharpness < limits.sharpness_low:
         return FrameFault(
             ErrorCode.FRAME_OUT_OF_FOCUS,
-            f"the sharpness is {look.sharpness:.3f} (limit {limits.sharpness_low:.3f}): check lens, distance, "
+            f"the sharpness is {measurement.sharpness:.3f} (limit {limits.sharpness_low:.3f}): check lens, distance, "
             "vibration and dirt",
         )
     return None
 
 
-def limits_from_good(looks: Sequence[FrameMeasurement]) -> FrameLimits:
+def limits_from_good(measurements: Sequence[FrameMeasurement]) -> FrameLimits:
     """What frames must look like, from good pictures: half the way, or more, from the worst of them to a useless frame.
 
     A third of the lowest brightness; half the way to all white; half the way to fully blurred. Their size when all have
     the same, otherwise `sizes_from_good`.
     """
-    sizes = sorted({(look.height, look.width) for look in looks})
+    sizes = sorted({(measurement.height, measurement.width) for measurement in measurements})
     height, width = sizes[0] if len(sizes) == 1 else (None, None)
-    sharpest = [look.sharpness for look in looks if look.sharpness is not None]
+    sharpest = [measurement.sharpness for measurement in measurements if measurement.sharpness is not None]
     lowest = min(sharpest, default=0.0)
     return FrameLimits(
-        pictures=len(looks),
+        pictures=len(measurements),
         height=height,
         width=width,
         sizes=sizes_from_good(sizes) if len(sizes) > 1 else None,
-        brightness_low=max(FIXED_LIMITS.brightness_low, min(look.brightness for look in looks) / 3),
-        saturated_high=(1 + max(look.saturated for look in looks)) / 2,
+        brightness_low=max(
+            FIXED_LIMITS.brightness_low, min(measurement.brightness for measurement in measurements) / 3
+        ),
+        saturated_high=(1 + max(measurement.saturated for measurement in measurements)) / 2,
         sharpness_low=(lowest + BLURRED) / 2 if lowest > BLURRED else 0.0,
+    )
+
+
+def sizes_from_good(sizes: Sequence[tuple[int, int]]) -> SizeRange:
+    """From the smallest to the largest of all (height, width), and of their ratios, with the margin on both ends."""
+    heights, widths = [height for height, _ in sizes], [width for _, width in sizes]
+    ratios = [width / height for height, width in sizes]
+    less, more = 1 - SIZE_MARGIN, 1 + SIZE_MARGIN
+    return SizeRange(
+        height_low=math.ceil(min(heights) * less),
+        height_high=math.floor(max(heights) * more),
+        width_low=math.ceil(min(widths) * less),
+        width_high=math.floor(max(widths) * more),
+        ratio_low=min(ratios) * less,
+        ratio_high=max(ratios) * more,
+    )
+
+
+def size_problem(height: int, width: int, limits: FrameLimits) -> str | None:
+    """What was found and what is allowed, or None for a frame that may be judged."""
+    wanted = (limits.height or height, limits.width or width)
+    if (height, width) != wanted:
+        return f"the frame is {width} x {height} pixels, the good pictures were {wanted[1]} x {wanted[0]}"
+    sizes = limits.sizes
+    if sizes is None or _within(height, width, sizes):
+        return None
+    return (
+        f"the frame is {width} x {height} pixels (width / height {width / height:.3f}), allowed are {sizes_text(sizes)}"
+    )
+
+
+def sizes_text(sizes: SizeRange) -> str:
+    """For people, as width x height."""
+    return (
+        f"{sizes.width_low} to {sizes.width_high} x {sizes.height_low} to {sizes.height_high} "
+        f"(width / height {sizes.ratio_low:.3f} to {sizes.ratio_high:.3f})"
     )
 
 
@@ -159,3 +204,11 @@ def _difference(tiles: _Grey, lag: int) -> float:
 
 def _mean_square(one: _Grey, other: _Grey) -> float:
     return cv2.norm(one, other, cv2.NORM_L2SQR) / one.size
+
+
+def _within(height: int, width: int, sizes: SizeRange) -> bool:
+    return (
+        sizes.height_low <= height <= sizes.height_high
+        and sizes.width_low <= width <= sizes.width_high
+        and sizes.ratio_low <= width / height <= sizes.ratio_high
+    )

@@ -18,10 +18,10 @@ class FrameHistory:
         self._max_age_ms, self._frozen = max_age_ms, frozen
         self._last: Frame | None = None
 
-    def fault(self, frame: Frame, ordered_ns: int, taken_ns: int) -> FrameFault | None:
+    def fault(self, frame: Frame, requested_ns: int, taken_ns: int) -> FrameFault | None:
         """Why a frame must not be judged, or None. ordered_ns, taken_ns: when it was asked for, and in hand."""
         last, self._last = self._last, frame
-        early_ms, age_ms = (ordered_ns - frame.captured_ns) / 1e6, (taken_ns - frame.captured_ns) / 1e6
+        early_ms, age_ms = (requested_ns - frame.captured_ns) / 1e6, (taken_ns - frame.captured_ns) / 1e6
         if early_ms > 0:
             found = f"the frame was taken {early_ms:.1f} ms before its trigger: another part's"
             return FrameFault(ErrorCode.FRAME_STALE, found)

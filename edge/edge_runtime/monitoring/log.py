@@ -1,6 +1,11 @@
 """The daemon's log: one line for each event. Text for people, JSON with a priority when systemd's journal reads it.
 
-Nothing above DEBUG is written for each frame: what happens again and again is told when it begins.
+Nothing above DEBUG is written for each frame: what goes on and on is logged when it begins, and again every minute, so
+that a person can read the log to its end.
+
+    throttle = LogThrottle()
+    if throttle.is_due(ErrorCode.FRAME_BLACK):
+        log.warning("too dark")
 """
 
 from __future__ import annotations
@@ -9,9 +14,11 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Hashable, Mapping
 from typing import TextIO
 
+REPEAT_S = 60.0
 PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
@@ -34,6 +41,26 @@ class JournalFormatter(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         priority = next((number for level, number in PRIORITIES if record.levelno >= level), 7)
         return f"<{priority}>{json.dumps(line, separators=(',', ':'))}"
+
+
+class LogThrottle:
+    """Remembers when each thing was logged last. To be used by one thread at a time.
+
+    Not a logging.Filter: `Status` must know whether a change was logged, for only then is the way back logged, too.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged_s: dict[Hashable, float] = {}
+
+    def is_due(self, what: Hashable) -> bool:
+        """Whether this is to be logged now; the caller then does so."""
+        now_s = self._clock()
+        logged_s = self._logged_s.get(what)
+        if logged_s is not None and now_s - logged_s < REPEAT_S:
+            return False
+        self._logged_s[what] = now_s
+        return True
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:

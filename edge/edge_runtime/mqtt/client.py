@@ -27,9 +27,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_runtime.config.station import MqttSettings, Station
 from edge_runtime.errors import ConfigError
+from edge_runtime.mqtt.client_id_conflict import ClientIdConflict
 from edge_runtime.mqtt.connect_errors import CLOSED, connect_reason, end_reason, refusal_reason
-from edge_runtime.mqtt.connection import Confirmed, Down, LinkEvent, Refused, Up
-from edge_runtime.mqtt.takeover import ClientIdConflict
+from edge_runtime.mqtt.connection import Confirmed, ConnectionEvent, Down, Refused, Up
 from edge_runtime.mqtt.tls import tls_context
 from edge_runtime.wire.states import State, StateReport
 
@@ -51,7 +51,7 @@ class MqttClient:
     def __init__(
         self,
         station: Station,
-        on_event: Callable[[LinkEvent], None],
+        on_event: Callable[[ConnectionEvent], None],
         on_message: Callable[[str, bytes, bool], None],
     ) -> None:
         self._station, self._on_event, self._on_message = station, on_event, on_message
@@ -111,7 +111,7 @@ class _Connection:
         self,
         station: Station,
         number: int,
-        on_event: Callable[[LinkEvent], None],
+        on_event: Callable[[ConnectionEvent], None],
         on_message: Callable[[str, bytes, bool], None],
         on_up: Callable[[_Connection], None],
     ) -> None:

@@ -52,4 +52,4 @@ class Refused:
     reason: str
 
 
-LinkEvent = Up | Down | Confirmed | Refused
+ConnectionEvent = Up | Down | Confirmed | Refused

@@ -63,61 +63,61 @@ class Delivery:
         on_live: Callable[[int], None] = lambda publish_us: None,
     ) -> None:
         self._topics, self._spool, self._clock, self._on_live = topics, spool, clock, on_live
-        self._link: BrokerConnection | None = None
-        self._outbox = InFlight(spool.next_seq - 1)
+        self._connection: BrokerConnection | None = None
+        self._in_flight = InFlight(spool.next_seq - 1)
         self._fresh: deque[Live] = deque()  # live verdicts that wait for room in the window
         self._ahead: deque[Verdict] = deque()  # of the backlog, read and not yet sent
         self._replays: deque[SeqRange] = deque()
         self._older_due_s = clock()
-        self._told = 0  # the seq of the last verdict that the log has
+        self._logged = 0  # the seq of the last verdict that the log has
 
     @property
     def is_done(self) -> bool:
         """Whether every verdict was handed over and confirmed."""
-        return self._outbox.is_empty and not self._fresh
+        return self._in_flight.is_empty and not self._fresh
 
     @property
-    def in_flight(self) -> int:
+    def unconfirmed(self) -> int:
         """Messages handed over and not confirmed."""
-        return self._outbox.in_flight
+        return self._in_flight.unconfirmed
 
     @property
     def is_given_up(self) -> bool:
         """Whether the broker has confirmed nothing for so long that a new connection is better."""
-        return self._outbox.waited_s(self._clock()) > GIVE_UP_S
+        return self._in_flight.waited_s(self._clock()) > GIVE_UP_S
 
     def idle_s(self) -> float:
         """How long `send_older` will have nothing to send, unless something happens."""
-        if self._may_send_older() and (self._outbox.has_backlog or self._replays):
+        if self._may_send_older() and (self._in_flight.has_backlog or self._replays):
             return max(0.0, self._older_due_s - self._clock())
         return math.inf
 
-    def connected(self, link: BrokerConnection) -> None:
+    def connected(self, connection: BrokerConnection) -> None:
         """There is a connection from now on."""
-        self._link = link
+        self._connection = connection
 
     def lost(self) -> None:
         """The connection is gone: all that is not delivered is backlog."""
-        self._link = None
+        self._connection = None
         self.send_fresh()
-        self._outbox.lose()
+        self._in_flight.connection_lost()
         self._ahead.clear()
 
     def confirmed(self, mid: int) -> None:
         """The broker has a message."""
-        if seq := self._outbox.confirm(mid):
+        if seq := self._in_flight.confirm(mid):
             self._spool.mark_delivered(seq)
         self.send_fresh()
 
     def refused(self, mid: int) -> None:
         """The broker did not take a message; what it carries stays in the spool."""
-        self._outbox.refuse(mid)
+        self._in_flight.refuse(mid)
 
     def add(self, live: Live) -> None:
         """Send a verdict that was committed just now, or keep it for its moment."""
         self._fresh.append(live)
         self.send_fresh()
-        self._tell(live.verdict)
+        self._log(live.verdict)
 
     def repeat(self, verdict: Verdict) -> None:
         """Send a verdict once more, for its trigger came again; not later, if it cannot be sent now."""
@@ -133,16 +133,16 @@ class Delivery:
 
     def send(self, topic: str, payload: bytes, seq: int = 0, retain: bool = False) -> None:
         """Hand a message over at QoS 1, if there is a connection."""
-        if self._link is not None:
-            self._outbox.add(self._link.publish(topic, payload, 1, retain), self._clock(), seq)
+        if self._connection is not None:
+            self._in_flight.add(self._connection.publish(topic, payload, 1, retain), self._clock(), seq)
 
     def send_fresh(self) -> None:
         """Send the live verdicts that have room, and turn those into backlog that are not fresh any more."""
         while self._fresh:
             live, now_s = self._fresh[0], self._clock()
-            if self._link is None or now_s - live.given_s > MOMENT_S:
-                self._outbox.postpone(live.verdict.seq)
-            elif self._outbox.live >= LIVE_WINDOW or self._hangs(now_s):
+            if self._connection is None or now_s - live.given_s > MOMENT_S:
+                self._in_flight.postpone(live.verdict.seq)
+            elif self._in_flight.live >= LIVE_WINDOW or self._hangs(now_s):
                 return
             else:
                 self._send_live(live)
@@ -152,24 +152,24 @@ class Delivery:
         """Send a few of the backlog, or else of the replays, as far as there is room."""
         if self.idle_s() > 0:
             return
-        sent = self._send_backlog() if self._outbox.has_backlog else self._send_replay()
+        sent = self._send_backlog() if self._in_flight.has_backlog else self._send_replay()
         self._older_due_s = max(self._older_due_s + sent / OLDER_PER_S, self._clock() - CHUNK / OLDER_PER_S)
 
     def _send_live(self, live: Live) -> None:
         verdict, began_ns = live.verdict, time.monotonic_ns()
-        self._outbox.add_live(verdict.seq)
+        self._in_flight.add_live(verdict.seq)
         self._send_verdict(verdict, live.given_s)
         if log.isEnabledFor(logging.DEBUG):
             now_ns = time.monotonic_ns()
             own_us = (now_ns - live.taken_ns) // 1000 - verdict.decision.timings.infer_us
-            self._tell(verdict)
+            self._log(verdict)
             log.debug("published %d: publish=%d own=%d us", verdict.seq, (now_ns - began_ns) // 1000, own_us)
 
-    def _tell(self, verdict: Verdict) -> None:
+    def _log(self, verdict: Verdict) -> None:
         """The verdict's line of `--verbose`, once: before that of its sending, and after the sending itself."""
-        if verdict.seq <= self._told or not log.isEnabledFor(logging.DEBUG):
+        if verdict.seq <= self._logged or not log.isEnabledFor(logging.DEBUG):
             return
-        self._told, d, t = verdict.seq, verdict.decision, verdict.decision.timings
+        self._logged, d, t = verdict.seq, verdict.decision, verdict.decision.timings
         log.debug(
             "verdict %d %s: score=%.4f capture=%d prepare=%d infer=%d decide=%d commit=%d latency=%d us",
             *(verdict.seq, d.outcome.name if d.error is ErrorCode.NONE else f"{d.outcome.name} {d.error:03d}", d.score),
@@ -189,17 +189,17 @@ class Delivery:
 
     def _send_backlog(self) -> int:
         if not self._ahead:
-            first, last = self._outbox.backlog
+            first, last = self._in_flight.backlog
             self._ahead.extend(self._spool.undelivered(first, last, READ_AHEAD))
             if not self._ahead:
-                self._outbox.backlog_done_to(last)
+                self._in_flight.backlog_done_to(last)
         count = min(CHUNK, len(self._ahead))
         for _ in range(count):
             verdict = self._ahead.popleft()
-            if not self._outbox.is_out(verdict.seq):
+            if not self._in_flight.is_out(verdict.seq):
                 # Flagged, for it is old: a PLC must not take it for the part that waits now.
                 self._send_verdict(replayed(verdict))
-            self._outbox.backlog_done_to(verdict.seq)
+            self._in_flight.backlog_done_to(verdict.seq)
         return count
 
     def _send_replay(self) -> int:
@@ -213,14 +213,14 @@ class Delivery:
 
     def _may_send_older(self) -> bool:
         return (
-            self._link is not None
+            self._connection is not None
             and not self._fresh
-            and self._outbox.in_flight < BACKLOG_WINDOW
+            and self._in_flight.unconfirmed < BACKLOG_WINDOW
             and not self._hangs(self._clock())
         )
 
     def _hangs(self, now_s: float) -> bool:
-        return self._outbox.waited_s(now_s) > MOMENT_S
+        return self._in_flight.waited_s(now_s) > MOMENT_S
 
 
 def replayed(verdict: Verdict) -> Verdict:

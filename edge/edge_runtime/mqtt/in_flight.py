@@ -19,16 +19,16 @@ class InFlight:
     """
 
     def __init__(self, last_seq: int) -> None:
-        self._in_flight: dict[int, _Message] = {}  # by message id, in the order of sending
+        self._messages: dict[int, _Message] = {}  # by message id, in the order of sending
         self._records_out: Counter[int] = Counter()  # seq -> how many of its records are not confirmed
         self._live: set[int] = set()  # those that went out without the replay flag and are not confirmed
         self._backlog_next, self._backlog_last = 1, last_seq
         self._newest = last_seq
 
     @property
-    def in_flight(self) -> int:
+    def unconfirmed(self) -> int:
         """Messages handed over and not confirmed."""
-        return len(self._in_flight)
+        return len(self._messages)
 
     @property
     def live(self) -> int:
@@ -52,11 +52,11 @@ class InFlight:
 
     def waited_s(self, now_s: float) -> float:
         """How long the oldest message in flight has waited for its confirmation; 0 when there is none."""
-        return now_s - next(iter(self._in_flight.values())).sent_s if self._in_flight else 0.0
+        return now_s - next(iter(self._messages.values())).sent_s if self._messages else 0.0
 
     def add(self, mid: int, now_s: float, seq: int = 0) -> None:
         """A message was handed over; seq when it is a record of a verdict."""
-        self._in_flight[mid] = _Message(seq, now_s)
+        self._messages[mid] = _Message(seq, now_s)
         if seq:
             self._records_out[seq] += 1
             self._newest = max(self._newest, seq)
@@ -67,7 +67,7 @@ class InFlight:
 
     def confirm(self, mid: int) -> int:
         """The broker has a message. Returns the seq of the verdict that is thereby delivered in full, or 0."""
-        message = self._in_flight.pop(mid, None)
+        message = self._messages.pop(mid, None)
         if message is None or not message.seq:
             return 0
         seq = message.seq
@@ -80,13 +80,13 @@ class InFlight:
 
     def refuse(self, mid: int) -> None:
         """The broker did not take a message. What it carries counts as out, and is backlog on the next connection."""
-        message = self._in_flight.pop(mid, None)
+        message = self._messages.pop(mid, None)
         if message is not None:
             self._live.discard(message.seq)
 
-    def lose(self) -> None:
+    def connection_lost(self) -> None:
         """The connection is gone, and everything in flight with it: all that is not delivered is backlog."""
-        self._in_flight.clear()
+        self._messages.clear()
         self._records_out.clear()
         self._live.clear()
         self._backlog_next, self._backlog_last = 1, self._newest

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_runtime.monitoring.counters import Counters, CounterValues
-from edge_runtime.mqtt.connection import BrokerConnection, Confirmed, Down, LinkEvent, Refused, Up
+from edge_runtime.mqtt.connection import BrokerConnection, Confirmed, ConnectionEvent, Down, Refused, Up
 from edge_runtime.mqtt.delivery import Delivery, Live
 from edge_runtime.records import Verdict
 from edge_runtime.storage.spool import Spool
@@ -33,7 +33,7 @@ class _Again:
 
 
 @dataclass(frozen=True)
-class _Say:
+class _Reply:
     topic: str
     payload: bytes
 
@@ -53,7 +53,7 @@ class _Close:
     report: StateReport
 
 
-_Event = LinkEvent | Live | _Again | _Say | _Acknowledged | _Drain | _Close | SeqRange | StateReport
+_Event = ConnectionEvent | Live | _Again | _Reply | _Acknowledged | _Drain | _Close | SeqRange | StateReport
 
 
 class Publisher:
@@ -67,7 +67,7 @@ class Publisher:
         self,
         topics: Topics,
         spool: Spool,
-        tally: Counters,
+        counters: Counters,
         heartbeat_s: float,
         on_failure: Callable[[Exception], None],
         keep_triggered_s: float = 0.0,
@@ -77,15 +77,15 @@ class Publisher:
         on_live: Callable[[int], None] = lambda publish_us: None,
         broker: str = "",
     ) -> None:
-        self._topics, self._spool, self._tally = topics, spool, tally
+        self._topics, self._spool, self._counters = topics, spool, counters
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
         self._on_beat: Callable[[], None] = lambda: None
         self._on_verdict, self._keep_triggered_ms, self._unix_ms = on_verdict, round(keep_triggered_s * 1000), unix_ms
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._delivery = Delivery(topics, spool, clock, on_live)
-        self._up = self._outage_told = False
+        self._up = self._outage_logged = False
         self._report: StateReport | None = None
-        self._counters: CounterValues | None = None
+        self._sent_counters: CounterValues | None = None
         self._broker = broker
         self._beats, self._next_beat = 0, clock()
         self._drains: list[threading.Event] = []
@@ -94,10 +94,10 @@ class Publisher:
 
     # For other threads.
 
-    def start(self, link: BrokerConnection, on_beat: Callable[[], None] = lambda: None) -> None:
+    def start(self, connection: BrokerConnection, on_beat: Callable[[], None] = lambda: None) -> None:
         """Begin to send over this link. on_beat is called with each heartbeat, in the publisher's thread."""
         self._on_beat = on_beat
-        self._thread = threading.Thread(target=self._run, args=(link,), name="publisher", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(connection,), name="publisher", daemon=True)
         self._thread.start()
 
     def close(self, report: StateReport) -> None:
@@ -114,11 +114,11 @@ class Publisher:
         """Send a verdict once more: its trigger came again."""
         self._events.put(_Again(verdict))
 
-    def say(self, topic: str, payload: bytes) -> None:
+    def reply(self, topic: str, payload: bytes) -> None:
         """Send a reply."""
-        self._events.put(_Say(topic, payload))
+        self._events.put(_Reply(topic, payload))
 
-    def show(self, report: StateReport) -> None:
+    def publish_state(self, report: StateReport) -> None:
         """The state to show from now on."""
         self._events.put(report)
 
@@ -136,26 +136,26 @@ class Publisher:
         self._events.put(_Drain(done))
         return done
 
-    def on_link_event(self, event: LinkEvent) -> None:
+    def on_connection_event(self, event: ConnectionEvent) -> None:
         """What the link reports."""
         self._events.put(event)
 
     # For the publisher's own thread.
 
-    def _run(self, link: BrokerConnection) -> None:
+    def _run(self, connection: BrokerConnection) -> None:
         try:
             while True:
                 event = self._next_event()
                 while event is not None:
                     if isinstance(event, _Close):
-                        self._say_goodbye(link, event.report)
+                        self._send_last_state(connection, event.report)
                         return
-                    self._handle(link, event)
+                    self._handle(connection, event)
                     event = self._next_event(wait=False)
                 self._delivery.send_fresh()  # again, for their moment may have passed
                 self._delivery.send_older()
-                self._beat(link)
-                self._tell_drained()
+                self._beat(connection)
+                self._report_drained()
         except Exception as error:  # whatever it is, the serving thread must not go on unheard
             self._on_failure(error)
 
@@ -166,7 +166,7 @@ class Publisher:
         except queue.Empty:
             return None
 
-    def _handle(self, link: BrokerConnection, event: _Event) -> None:
+    def _handle(self, connection: BrokerConnection, event: _Event) -> None:
         match event:
             case Live():
                 self._delivery.add(event)
@@ -176,7 +176,7 @@ class Publisher:
             case Refused(mid, reason):
                 self._delivery.refused(mid)
                 self._report_refusal(reason)
-            case _Say(topic, payload):
+            case _Reply(topic, payload):
                 self._delivery.send(topic, payload)
             case _Again(verdict):
                 self._delivery.repeat(verdict)
@@ -185,14 +185,14 @@ class Publisher:
                 self._send_state()
             case Up():
                 log.info("broker %s is there; %d verdicts wait for it", self._broker, self._spool.waiting)
-                self._up, self._outage_told = True, False
-                self._delivery.connected(link)
+                self._up, self._outage_logged = True, False
+                self._delivery.connected(connection)
                 self._send_state()
-                self._counters = None  # send them in any case
+                self._sent_counters = None  # send them in any case
             case Down(reason):
-                level = logging.DEBUG if self._outage_told else logging.WARNING
+                level = logging.DEBUG if self._outage_logged else logging.WARNING
                 log.log(level, "broker %s: %s; it is tried again, and verdicts are kept", self._broker, reason)
-                self._up, self._outage_told = False, True
+                self._up, self._outage_logged = False, True
                 self._delivery.lost()
             case _Acknowledged(seq):
                 self._acknowledge(seq)
@@ -216,7 +216,7 @@ class Publisher:
         except ValueError as error:
             log.warning("acknowledgement refused: %s", error)
 
-    def _beat(self, link: BrokerConnection) -> None:
+    def _beat(self, connection: BrokerConnection) -> None:
         now = self._clock()
         if now < self._next_beat:
             return
@@ -224,10 +224,10 @@ class Publisher:
         self._tidy()
         self._on_beat()
         if self._up and self._delivery.is_given_up:
-            link.drop()
+            connection.drop()
         elif self._up:
             self._beats += 1
-            link.publish(self._topics.heartbeat, str(self._beats).encode("ascii"), 0, False)
+            connection.publish(self._topics.heartbeat, str(self._beats).encode("ascii"), 0, False)
             self._send_counters()
 
     def _tidy(self) -> None:
@@ -242,29 +242,29 @@ class Publisher:
             )
 
     def _send_counters(self) -> None:
-        counters = self._tally.sample(self._spool.waiting)
-        if counters != self._counters:
-            self._counters = counters
+        counters = self._counters.sample(self._spool.waiting)
+        if counters != self._sent_counters:
+            self._sent_counters = counters
             self._delivery.send(self._topics.counters, counters.payload(), retain=True)
 
-    def _tell_drained(self) -> None:
+    def _report_drained(self) -> None:
         if self._drains and self._delivery.is_done:
             for done in self._drains:
                 done.set()
             self._drains.clear()
 
-    def _say_goodbye(self, link: BrokerConnection, report: StateReport) -> None:
+    def _send_last_state(self, connection: BrokerConnection, report: StateReport) -> None:
         self._report = report
         self._delivery.forget_fresh()
         if self._up:
             self._send_counters()
             self._send_state()
         deadline = self._clock() + CLOSE_S
-        while self._up and self._delivery.in_flight and (left := deadline - self._clock()) > 0:
+        while self._up and self._delivery.unconfirmed and (left := deadline - self._clock()) > 0:
             try:
                 event = self._events.get(timeout=left)
             except queue.Empty:
                 break
             if isinstance(event, Confirmed | Down):
-                self._handle(link, event)
+                self._handle(connection, event)
         self._spool.flush()

@@ -32,14 +32,14 @@ class VideoSource:
         self._sequence = 0
         self._capture, self._ahead = self._open()
         self._in_pass = 0  # frames given since the file's beginning
-        self._told_short = False
+        self._reported_short = False
 
     def next_frame(self, wait_s: float = 0) -> Frame | FailedFrame | None:
         """The next frame, at once, named by the file and the frame's place in it."""
         captured_ns = time.monotonic_ns()
         image = self._take()
-        if image is None and (short := self._short_by()) and not self._told_short:
-            self._told_short, self._sequence = True, self._sequence + 1
+        if image is None and (short := self._short_by()) and not self._reported_short:
+            self._reported_short, self._sequence = True, self._sequence + 1
             return FailedFrame(self._name(), captured_ns, ErrorCode.FRAME_MISSING, short, self._sequence)
         if image is None and self._loop:
             self._capture.release()

@@ -48,7 +48,7 @@ class ImageArchive:
     def __init__(self, state_dir: Path, max_bytes: int, every_ok: int, free_bytes: int = FREE_BYTES) -> None:
         self._folder, self._quota, self._every_ok = state_dir / FOLDER, max_bytes, every_ok
         self._free_bytes = free_bytes
-        self._allowed, self._told = max_bytes, False
+        self._allowed, self._logged = max_bytes, False
         self._oks = 0
         self._kept: dict[str, int] = {}  # name -> bytes of picture and map, the oldest first
         self._kept_bytes = 0
@@ -102,7 +102,7 @@ class ImageArchive:
                     self.left_out += 1
             except OSError as error:
                 self.left_out += 1
-                self._tell(f"pictures cannot be written: {error}; verdicts go on")
+                self._log(f"pictures cannot be written: {error}; verdicts go on")
 
     def _find_kept(self) -> None:
         """What an earlier run kept. Half-written files of a crash go."""
@@ -116,7 +116,7 @@ class ImageArchive:
                 self._kept[name] = self._kept.get(name, 0) + length
                 self._kept_bytes += length
         except OSError as error:
-            self._tell(f"{self._folder} cannot be used: {error}; no pictures are kept, verdicts go on")
+            self._log(f"{self._folder} cannot be used: {error}; no pictures are kept, verdicts go on")
 
     def _make_room(self) -> None:
         while self._kept and (self._kept_bytes > self._allowed or not self._has_room()):
@@ -127,9 +127,9 @@ class ImageArchive:
 
     def _has_room(self) -> bool:
         if shutil.disk_usage(self._folder).free >= self._free_bytes:
-            self._told = False
+            self._logged = False
             return True
-        self._tell(f"{self._folder}: the disk is nearly full: pictures are left out, verdicts go on")
+        self._log(f"{self._folder}: the disk is nearly full: pictures are left out, verdicts go on")
         return False
 
     def _write(self, picture: _Picture) -> None:
@@ -147,9 +147,9 @@ class ImageArchive:
         self._kept[picture.name] = written
         self._kept_bytes += written
 
-    def _tell(self, what: str) -> None:
-        if not self._told:
-            self._told = True
+    def _log(self, what: str) -> None:
+        if not self._logged:
+            self._logged = True
             log.warning("%s", what)
 
 

@@ -36,10 +36,10 @@ def open_spool(folder: Path, retention: Retention) -> Spool:
             return Spool(folder, retention)
         except SpoolDamagedError as error:
             log.error("%s", error)
-    return _begin_anew(folder, retention)
+    return _start_over(folder, retention)
 
 
-def _begin_anew(folder: Path, retention: Retention) -> Spool:
+def _start_over(folder: Path, retention: Retention) -> Spool:
     mark = SeqMark(folder)
     if mark.damaged or not mark.exists:
         raise StorageError(

@@ -119,9 +119,9 @@ def test_a_frames_name_may_have_braces(tmp_path):
     assert finding.text.startswith("deadline_ms 60000: judging part{7}.png takes ")
 
 
-@pytest.mark.parametrize("shot", [None, NoFrame()])
-def test_a_source_that_gives_no_frame_is_wrong(tmp_path, shot):
-    source = nullcontext(ScriptedSource(shot))
+@pytest.mark.parametrize("first", [None, NoFrame()])
+def test_a_source_that_gives_no_frame_is_wrong(tmp_path, first):
+    source = nullcontext(ScriptedSource(first))
     s = station(tmp_path)
     assert list(check_source(s, Hardware(open_source=lambda station: source))) == [
         Finding("source folder://x: it gives no frame within 1 s", Rating.WRONG)

@@ -136,11 +136,11 @@ def test_a_state_dir_that_this_user_may_not_write_says_who_that_is(tmp_path, mod
     place.chmod(mode)
     try:
         with without_roots_rights():
-            told = refusal(tmp_path, place / below)
+            logged = refusal(tmp_path, place / below)
     finally:
         place.chmod(0o755)
     user = f"user {os.geteuid()}"
-    assert told == (
+    assert logged == (
         f"state_dir {place / below} cannot be used: {user} may not write into {it.format(place)} (Permission denied); "
         f"be the station's user, or give {user} that right"
     )

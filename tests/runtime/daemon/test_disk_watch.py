@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from edge_runtime.daemon.disk_watch import FREE_BYTES, StorageWatch
+from edge_runtime.daemon.disk_watch import FREE_BYTES, DiskWatch
 from edge_runtime.records import ErrorCode
 from edge_runtime.storage.retention import Retention
 
@@ -28,7 +28,7 @@ class Noted:
 
 def watch(tmp_path, spool, free=FREE_BYTES):
     noted = Noted()
-    StorageWatch(tmp_path, Retention(max_bytes=100, borrowed_bytes=60), spool, noted, noted, lambda folder: free).look()
+    DiskWatch(tmp_path, Retention(max_bytes=100, borrowed_bytes=60), spool, noted, noted, lambda folder: free).check()
     return noted
 
 
@@ -52,5 +52,5 @@ def test_a_disk_that_is_gone_is_full(tmp_path):
         raise OSError("no such device")
 
     noted = Noted()
-    StorageWatch(tmp_path, Retention(), Spool(), noted, noted, gone).look()
+    DiskWatch(tmp_path, Retention(), Spool(), noted, noted, gone).check()
     assert noted.conditions == {"storage_short": ErrorCode.STORAGE_FAILED}

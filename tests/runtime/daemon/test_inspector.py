@@ -65,9 +65,9 @@ def test_a_bug_that_goes_on_is_told_once_with_its_traceback(stage, caplog):
     s.engine.failure = ZeroDivisionError("oops")
     for _ in range(3):
         assert s.step().decision.error is ErrorCode.JUDGING_FAILED
-    told = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert len(told) == 1
-    assert told[0].exc_info[1] is s.engine.failure
+    logged = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(logged) == 1
+    assert logged[0].exc_info[1] is s.engine.failure
 
 
 def test_a_state_that_calls_for_somebody_is_told_and_the_everyday_ones_are_not(stage, caplog):
@@ -76,9 +76,9 @@ def test_a_state_that_calls_for_somebody_is_told_and_the_everyday_ones_are_not(s
     s.trigger()
     s.step()
     for command in (Command.PAUSE, Command.RESUME):
-        s.inspector.obey(command)
-    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("state ")]
-    assert told == ["state READY;000;", "state NOTREADY;000;paused", "state READY;000;"]
+        s.inspector.execute(command)
+    logged = [record.getMessage() for record in caplog.records if record.getMessage().startswith("state ")]
+    assert logged == ["state READY;000;", "state NOTREADY;000;paused", "state READY;000;"]
 
 
 def test_a_trigger_gets_one_frame_and_one_verdict_with_its_names(stage):
@@ -86,8 +86,8 @@ def test_a_trigger_gets_one_frame_and_one_verdict_with_its_names(stage):
     s.trigger()
     verdict = s.step()
     assert (verdict.trigger_id, verdict.part_id, verdict.recipe) == (7, "PART-7", 12)
-    assert s.desk.offer(TRIGGER).verdict.seq == verdict.seq
-    assert len(s.source.shots) == 1
+    assert s.trigger_gate.offer(TRIGGER).verdict.seq == verdict.seq
+    assert len(s.source.frames) == 1
     assert s.publisher.states == [State.READY, State.BUSY, State.READY]
 
 
@@ -97,7 +97,7 @@ def test_a_trigger_without_a_frame_left_gets_an_error_verdict(stage):
     decision = s.step().decision
     assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.FRAME_MISSING)
     assert s.publisher.states[-1] is State.NOTREADY
-    assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
+    assert s.trigger_gate.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
 
 
 def test_a_late_answer_to_a_trigger_is_error_and_never_ok(stage):
@@ -108,7 +108,7 @@ def test_a_late_answer_to_a_trigger_is_error_and_never_ok(stage):
     assert (verdict.decision.outcome, verdict.decision.error) == (Outcome.ERROR, ErrorCode.DEADLINE_MISSED)
     assert verdict.flags == Flag.LATE
     assert verdict.decision.detail.startswith("OK came after ")
-    assert s.tally.sample(0).late == 1
+    assert s.counters.sample(0).late == 1
 
 
 def test_a_late_free_running_verdict_is_flagged(stage):
@@ -121,23 +121,23 @@ def test_a_late_free_running_verdict_is_flagged(stage):
 def test_pause_stops_free_running_and_resume_goes_on(stage):
     s = stage("free-running", frame())
     for command in (Command.PAUSE, Command.RESUME):
-        s.inbox.put(command)
+        s.events.put(command)
     assert s.step() is not None
     assert s.publisher.states == [State.READY, State.NOTREADY, State.READY]
-    assert s.publisher.said == [b"PAUSE;DONE", b"RESUME;DONE"]
+    assert s.publisher.replies == [b"PAUSE;DONE", b"RESUME;DONE"]
 
 
 def test_a_self_test_on_command_takes_the_station_out_of_service_when_it_fails(stage):
     s = stage("triggered", frame())
-    s.inspector.obey(Command.SELFTEST)
-    assert s.publisher.said == [b"SELFTEST;DONE;largest deviation 0.000 of the tolerance"]
+    s.inspector.execute(Command.SELFTEST)
+    assert s.publisher.replies == [b"SELFTEST;DONE;largest deviation 0.000 of the tolerance"]
     s.engine.failure = EngineError("nan everywhere")
-    s.inspector.obey(Command.SELFTEST)
-    assert s.publisher.said[-1] == b"SELFTEST;FAILED;the self-test failed, see the log"
+    s.inspector.execute(Command.SELFTEST)
+    assert s.publisher.replies[-1] == b"SELFTEST;FAILED;the self-test failed, see the log"
     assert s.publisher.states[-1] is State.NOTREADY
-    assert s.desk.offer(TRIGGER).reply.value == "NOTREADY"
+    assert s.trigger_gate.offer(TRIGGER).reply.value == "NOTREADY"
     s.engine.failure = None
-    s.inspector.obey(Command.SELFTEST)
+    s.inspector.execute(Command.SELFTEST)
     assert s.publisher.states[-1] is State.READY
 
 
@@ -164,9 +164,9 @@ def test_a_self_test_on_schedule_that_fails_takes_the_station_out_of_service_unt
     s.inspector._test_one_picture()
     s.inspector._test_one_picture()
     assert s.status.report.payload() == b"NOTREADY;203;the self-test failed"
-    assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
+    assert s.trigger_gate.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
     s.engine.failure = None
-    s.inspector.obey(Command.SELFTEST)
+    s.inspector.execute(Command.SELFTEST)
     assert s.publisher.states[-1] is State.DEGRADED
 
 
@@ -218,18 +218,18 @@ def test_the_watchdog_hears_of_the_self_test_and_of_each_turn(stage):
 def test_a_trigger_accepted_before_the_stop_still_gets_its_verdict(stage):
     s = stage("triggered", frame())
     s.trigger()
-    s.inbox.stop()
+    s.events.stop()
     assert s.step().trigger_id == 7
     assert s.step() is None
-    assert s.desk.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
+    assert s.trigger_gate.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
 
 
 def test_a_stop_ends_free_running_before_the_next_frame(stage):
     s = stage("free-running", frame(), frame())
     s.step()
-    s.inbox.stop()
+    s.events.stop()
     assert s.step() is None
-    assert len(s.source.shots) == 1
+    assert len(s.source.frames) == 1
 
 
 def test_a_disk_that_cannot_be_written_gives_no_verdict_and_a_fault(stage):
@@ -240,12 +240,12 @@ def test_a_disk_that_cannot_be_written_gives_no_verdict_and_a_fault(stage):
     s.spool._db.execute("PRAGMA query_only = 0")
     assert s.publisher.verdicts == []
     assert s.publisher.states[-1] is State.FAULT
-    assert s.tally.sample(0).triggers == 0
+    assert s.counters.sample(0).triggers == 0
 
 
 def test_what_ended_another_thread_is_raised_here(stage):
     s = stage("triggered")
-    s.inbox.put(StorageError("gone"))
+    s.events.put(StorageError("gone"))
     with pytest.raises(StorageError, match="gone"):
         s.step()
 

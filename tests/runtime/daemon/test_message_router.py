@@ -21,7 +21,7 @@ class RecordingPublisher:
     def __init__(self):
         self.heard = []
 
-    def say(self, topic, payload):
+    def reply(self, topic, payload):
         self.heard.append((topic.rpartition("/c/")[2], payload))
 
     def publish_again(self, verdict):
@@ -49,29 +49,29 @@ class RecordingAnswers:
     def __init__(self):
         self.expected = []
 
-    def expect(self, order):
-        self.expected.append(order)
+    def track(self, request):
+        self.expected.append(request)
 
 
 class Stage:
     def __init__(self):
-        self.publisher, self.inbox, self.tally = RecordingPublisher(), EventQueue(), Counters()
-        self.spool, self.answers = RecordingSpool(self.publisher), RecordingAnswers()
-        self.desk, self.now_ns = TriggerGate(12, 10, clock=lambda: 0.0), 5
-        self.reception = MessageRouter(
+        self.publisher, self.events, self.counters = RecordingPublisher(), EventQueue(), Counters()
+        self.spool, self.issuer = RecordingSpool(self.publisher), RecordingAnswers()
+        self.trigger_gate, self.now_ns = TriggerGate(12, 10, clock=lambda: 0.0), 5
+        self.router = MessageRouter(
             TOPICS,
-            self.desk,
+            self.trigger_gate,
             self.spool,
-            self.inbox,
+            self.events,
             self.publisher,
-            self.tally,
+            self.counters,
             200,
-            self.answers,
+            self.issuer,
             clock_ns=lambda: self.now_ns,
         )
 
     def receive(self, topic, payload, retained=False):
-        self.reception.receive(topic, payload, retained)
+        self.router.receive(topic, payload, retained)
         heard, self.publisher.heard = self.publisher.heard, []
         return heard
 
@@ -79,16 +79,16 @@ class Stage:
 @pytest.fixture
 def stage():
     stage = Stage()
-    stage.desk.open(True)
+    stage.trigger_gate.open(True)
     return stage
 
 
 def test_an_accepted_trigger_is_acknowledged_first_and_then_ordered_by_its_deadline(stage):
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;ACCEPTED")]
-    order = stage.inbox.take(0)
-    assert (order.trigger, order.arrived_ns) == (Trigger(7, 12, "PART-7"), 5)
-    assert (order.deadline_ns, order.expires_ns) == (200_000_005, 180_000_005)  # ERROR needs its moment, too
-    assert stage.answers.expected == [order]
+    request = stage.events.take(0)
+    assert (request.trigger, request.arrived_ns) == (Trigger(7, 12, "PART-7"), 5)
+    assert (request.deadline_ns, request.expires_ns) == (200_000_005, 180_000_005)  # ERROR needs its moment, too
+    assert stage.issuer.expected == [request]
 
 
 def test_an_accepted_trigger_is_on_the_disk_before_anyone_hears_of_it(stage):
@@ -101,16 +101,16 @@ def test_a_trigger_that_cannot_be_written_is_not_accepted_and_ends_the_station(s
     stage.spool.failure = StorageError("disk full")
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == []
     with pytest.raises(StorageError, match="disk full"):
-        stage.inbox.take(0)
+        stage.events.take(0)
 
 
 def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
     stage.receive(TOPICS.trigger, b"7;12;PART-7")
     assert stage.receive(TOPICS.trigger, b"8;12;PART-8") == [("trigger/ack", b"8;BUSY")]
-    stage.desk.open(False)
+    stage.trigger_gate.open(False)
     assert stage.receive(TOPICS.trigger, b"9;12;PART-9") == [("trigger/ack", b"9;NOTREADY")]
-    assert stage.tally.sample(0).missed == 2
-    assert stage.tally.refused() == {Reply.BUSY: 1, Reply.NOTREADY: 1, Reply.DUPLICATE: 0, Reply.BADREQUEST: 0}
+    assert stage.counters.sample(0).missed == 2
+    assert stage.counters.refused() == {Reply.BUSY: 1, Reply.NOTREADY: 1, Reply.DUPLICATE: 0, Reply.BADREQUEST: 0}
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
 )
 def test_a_bad_trigger_is_answered_too(stage, payload, answer):
     assert stage.receive(TOPICS.trigger, payload) == [("trigger/ack", answer)]
-    assert stage.inbox.take(0) is None
-    assert stage.tally.refused()[Reply.BADREQUEST] == 1
-    assert stage.tally.sample(0).missed == 0  # the PLC's fault, not the station's lack of time
+    assert stage.events.take(0) is None
+    assert stage.counters.refused()[Reply.BADREQUEST] == 1
+    assert stage.counters.sample(0).missed == 0  # the PLC's fault, not the station's lack of time
 
 
 def test_why_triggers_are_refused_is_told_when_it_begins_and_every_minute_and_each_time_at_debug(stage, caplog):
@@ -156,7 +156,7 @@ def test_why_triggers_are_refused_is_told_when_it_begins_and_every_minute_and_ea
 def test_a_trigger_that_comes_when_none_is_taken_is_told_with_the_stations_reason(caplog, triggered, changes, why):
     stage = Stage()
     if changes:
-        Status(lambda report: None, stage.desk, triggered).note(**changes)
+        Status(lambda report: None, stage.trigger_gate, triggered).note(**changes)
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;NOTREADY")]
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         f"trigger 7 is answered NOTREADY: {why}"
@@ -165,17 +165,17 @@ def test_a_trigger_that_comes_when_none_is_taken_is_told_with_the_stations_reaso
 
 def test_a_duplicate_is_acknowledged_as_such_and_its_verdict_sent_again(stage):
     stage.receive(TOPICS.trigger, b"7;12;PART-00000000007")
-    stage.desk.settle(sample_verdict())
+    stage.trigger_gate.complete(sample_verdict())
     assert stage.receive(TOPICS.trigger, b"7;12;PART-00000000007") == [
         ("trigger/ack", b"7;DUPLICATE"),
         ("again", 41),
     ]
-    assert (stage.tally.refused()[Reply.DUPLICATE], stage.tally.sample(0).missed) == (1, 0)
+    assert (stage.counters.refused()[Reply.DUPLICATE], stage.counters.sample(0).missed) == (1, 0)
 
 
 def test_commands_go_to_the_serving_thread_and_unknown_ones_are_refused(stage):
     assert stage.receive(TOPICS.command, b"PAUSE") == []
-    assert stage.inbox.take(0) is Command.PAUSE
+    assert stage.events.take(0) is Command.PAUSE
     assert stage.receive(TOPICS.command, b"DAN\xffCE;1") == [("command/ack", b"DAN?CE_1;REFUSED;unknown command")]
 
 
@@ -194,7 +194,7 @@ def test_nonsense_is_told_in_the_log_and_nothing_else_happens(stage, caplog):
 def test_an_order_that_the_broker_kept_is_ignored_for_it_was_meant_for_another_part(stage, caplog):
     with caplog.at_level(logging.WARNING):
         assert stage.receive(TOPICS.trigger, b"7;12;PART-7", retained=True) == []
-    assert stage.inbox.take(0) is None
+    assert stage.events.take(0) is None
     assert "a retained message is ignored" in caplog.text
 
 
@@ -202,4 +202,4 @@ def test_a_bug_in_here_reaches_the_serving_thread_instead_of_ending_the_network_
     stage.publisher.replay = None  # calling it is a TypeError
     stage.receive(TOPICS.replay, b"3;9")
     with pytest.raises(TypeError):
-        stage.inbox.take(0)
+        stage.events.take(0)

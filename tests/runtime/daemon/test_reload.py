@@ -34,7 +34,7 @@ def put_in_place(folder, version="1.0", **settings):
 
 
 def reload_and_wait(s):
-    s.inspector.obey(Command.RELOAD)
+    s.inspector.execute(Command.RELOAD)
     s.inspector.loader._thread.join(WAIT_S)
 
 
@@ -47,7 +47,7 @@ def test_the_new_model_serves_from_the_next_picture_on_and_the_old_engine_is_fre
     verdict = stage.step()
     assert (verdict.bundle_version, verdict.decision.outcome) == ("2.0", Outcome.OK)
     assert old.closed
-    assert stage.publisher.said == [b"RELOAD;DONE;tiny-2.0 serves"]
+    assert stage.publisher.replies == [b"RELOAD;DONE;tiny-2.0 serves"]
     assert stage.publisher.states == [State.READY]  # no gap
 
 
@@ -56,13 +56,13 @@ def test_a_model_that_fails_its_self_test_leaves_the_old_one_serving_and_says_so
     put_in_place(stage.station.bundle, "2.0", golden_score=10.0)
     reload_and_wait(stage)
     assert stage.step().bundle_version == "1.0"
-    (said,) = stage.publisher.said
-    assert said.startswith(b"RELOAD;FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
-    assert len(said) == 80
-    (told,) = [record for record in caplog.records if "self-test failed" in record.getMessage()]  # once, and in full
-    assert told.levelname == "ERROR"
-    assert told.getMessage().startswith("command RELOAD: FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
-    assert "where the bundle tiny-2.0 says 10" in told.getMessage()
+    (reply,) = stage.publisher.replies
+    assert reply.startswith(b"RELOAD;FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
+    assert len(reply) == 80
+    (logged,) = [record for record in caplog.records if "self-test failed" in record.getMessage()]  # once, and in full
+    assert logged.levelname == "ERROR"
+    assert logged.getMessage().startswith("command RELOAD: FAILED;tiny-1.0 goes on: self-test failed: scripted gives")
+    assert "where the bundle tiny-2.0 says 10" in logged.getMessage()
     assert stage.engine.closed
     assert stage.publisher.states == [State.READY]
 
@@ -71,8 +71,8 @@ def test_a_bundle_that_is_damaged_leaves_the_old_one_serving(stage, caplog):
     (stage.station.bundle / "model.fp32.onnx").write_bytes(b"x")
     reload_and_wait(stage)
     assert stage.step().bundle_version == "1.0"
-    said = f"RELOAD;FAILED;tiny-1.0 goes on: model.fp32.onnx has 1 bytes, the manifest says {len(tiny_graph())}; build"
-    assert stage.publisher.said == [said.encode()[:80]]  # without its folder there is room for what is wrong
+    reply = f"RELOAD;FAILED;tiny-1.0 goes on: model.fp32.onnx has 1 bytes, the manifest says {len(tiny_graph())}; build"
+    assert stage.publisher.replies == [reply.encode()[:80]]  # without its folder there is room for what is wrong
     assert f"command RELOAD: FAILED;tiny-1.0 goes on: {stage.station.bundle}/model.fp32.onnx has 1 bytes" in caplog.text
 
 
@@ -80,14 +80,14 @@ def test_while_one_model_is_being_loaded_another_reload_is_refused(stage):
     goes_on = threading.Event()
     load = stage.load
     stage.inspector.loader._load = lambda: goes_on.wait(WAIT_S) and load()
-    stage.inspector.obey(Command.RELOAD)
-    stage.inspector.obey(Command.RELOAD)
-    assert stage.publisher.said == [b"RELOAD;REFUSED;a model is being loaded already"]
+    stage.inspector.execute(Command.RELOAD)
+    stage.inspector.execute(Command.RELOAD)
+    assert stage.publisher.replies == [b"RELOAD;REFUSED;a model is being loaded already"]
     assert stage.step().bundle_version == "1.0"  # it serves meanwhile
     goes_on.set()
     stage.inspector.loader._thread.join(WAIT_S)
     stage.step()
-    assert stage.publisher.said[-1] == b"RELOAD;DONE;tiny-1.0 serves"
+    assert stage.publisher.replies[-1] == b"RELOAD;DONE;tiny-1.0 serves"
 
 
 def test_a_station_without_an_engine_judges_nothing_until_a_reload_finds_one(stage):
@@ -100,8 +100,8 @@ def test_a_station_without_an_engine_judges_nothing_until_a_reload_finds_one(sta
     assert stage.publisher.states[-1] is State.NOTREADY
     shown = stage.status.report.payload()
     assert shown == b"NOTREADY;201;there is no engine: run `edge-build compile BUNDLE` on this device"
-    s.obey(Command.SELFTEST)
-    assert stage.publisher.said[-1].startswith(b"SELFTEST;FAILED")
+    s.execute(Command.SELFTEST)
+    assert stage.publisher.replies[-1].startswith(b"SELFTEST;FAILED")
     assert stage.publisher.states[-1] is State.NOTREADY
     reload_and_wait(stage)
     assert stage.step().decision.outcome is Outcome.OK

@@ -16,8 +16,8 @@ class Line:
 
     def __init__(self):
         self.now_s, self.shown = 0.0, []
-        desk = TriggerGate(12, 10, lambda: self.now_s)
-        self.status = Status(self.shown.append, desk, True, lambda: self.now_s)
+        trigger_gate = TriggerGate(12, 10, lambda: self.now_s)
+        self.status = Status(self.shown.append, trigger_gate, True, lambda: self.now_s)
         self.status.note(started=True, self_test_passed=True)
 
     def parts(self, outcomes, every_s=1.0):

@@ -24,77 +24,77 @@ def clock():
 
 
 @pytest.fixture
-def desk(clock):
-    desk = TriggerGate(recipe=12, window_s=10, clock=clock)
-    desk.open(True)
-    return desk
+def trigger_gate(clock):
+    trigger_gate = TriggerGate(recipe=12, window_s=10, clock=clock)
+    trigger_gate.open(True)
+    return trigger_gate
 
 
-def test_a_trigger_is_accepted_and_the_next_is_busy_until_it_is_settled(desk):
-    assert desk.offer(FIRST) == Answer(Reply.ACCEPTED)
-    assert desk.offer(SECOND).reply is Reply.BUSY
-    desk.settle(sample_verdict())
-    assert desk.offer(SECOND) == Answer(Reply.ACCEPTED)
+def test_a_trigger_is_accepted_and_the_next_is_busy_until_it_is_settled(trigger_gate):
+    assert trigger_gate.offer(FIRST) == Answer(Reply.ACCEPTED)
+    assert trigger_gate.offer(SECOND).reply is Reply.BUSY
+    trigger_gate.complete(sample_verdict())
+    assert trigger_gate.offer(SECOND) == Answer(Reply.ACCEPTED)
 
 
 def test_as_many_triggers_wait_as_the_queue_is_deep_and_the_next_is_busy(clock):
-    desk = TriggerGate(recipe=12, window_s=10, clock=clock, depth=2)
-    desk.open(True)
-    assert [desk.offer(t).reply for t in (FIRST, SECOND, Trigger(9, 12, ""))] == [
+    trigger_gate = TriggerGate(recipe=12, window_s=10, clock=clock, depth=2)
+    trigger_gate.open(True)
+    assert [trigger_gate.offer(t).reply for t in (FIRST, SECOND, Trigger(9, 12, ""))] == [
         Reply.ACCEPTED,
         Reply.ACCEPTED,
         Reply.BUSY,
     ]
-    desk.settle(sample_verdict())
-    assert desk.has_one_in_hand
-    assert desk.offer(Trigger(9, 12, "")) == Answer(Reply.ACCEPTED)
+    trigger_gate.complete(sample_verdict())
+    assert trigger_gate.has_one_in_hand
+    assert trigger_gate.offer(Trigger(9, 12, "")) == Answer(Reply.ACCEPTED)
 
 
-def test_a_closed_desk_is_not_ready(desk):
-    desk.open(False)
-    assert desk.offer(FIRST) == Answer(Reply.NOTREADY)
+def test_a_closed_desk_is_not_ready(trigger_gate):
+    trigger_gate.open(False)
+    assert trigger_gate.offer(FIRST) == Answer(Reply.NOTREADY)
 
 
-def test_another_recipe_is_a_bad_request_for_it_would_be_judged_by_the_wrong_model(desk):
+def test_another_recipe_is_a_bad_request_for_it_would_be_judged_by_the_wrong_model(trigger_gate):
     why = "it names recipe 13, this station has 12"
-    assert desk.offer(Trigger(7, 13, "p")) == Answer(Reply.BADREQUEST, why=why)
+    assert trigger_gate.offer(Trigger(7, 13, "p")) == Answer(Reply.BADREQUEST, why=why)
 
 
-def test_a_duplicate_gets_the_same_verdict_and_none_while_it_is_in_hand(desk):
-    desk.offer(FIRST)
-    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, None)
-    desk.settle(sample_verdict())
-    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
-    desk.open(False)
-    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
+def test_a_duplicate_gets_the_same_verdict_and_none_while_it_is_in_hand(trigger_gate):
+    trigger_gate.offer(FIRST)
+    assert trigger_gate.offer(FIRST) == Answer(Reply.DUPLICATE, None)
+    trigger_gate.complete(sample_verdict())
+    assert trigger_gate.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
+    trigger_gate.open(False)
+    assert trigger_gate.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
 
 
-def test_the_same_id_for_another_part_is_a_bad_request_and_never_the_other_parts_verdict(desk):
-    desk.offer(FIRST)
-    desk.settle(sample_verdict())
+def test_the_same_id_for_another_part_is_a_bad_request_and_never_the_other_parts_verdict(trigger_gate):
+    trigger_gate.offer(FIRST)
+    trigger_gate.complete(sample_verdict())
     why = "its id was used for another part or recipe just now"
-    assert desk.offer(Trigger(7, 12, "ANOTHER")) == Answer(Reply.BADREQUEST, why=why)
+    assert trigger_gate.offer(Trigger(7, 12, "ANOTHER")) == Answer(Reply.BADREQUEST, why=why)
 
 
-def test_after_the_window_the_id_is_new_again(desk, clock):
-    desk.offer(FIRST)
-    desk.settle(sample_verdict())
+def test_after_the_window_the_id_is_new_again(trigger_gate, clock):
+    trigger_gate.offer(FIRST)
+    trigger_gate.complete(sample_verdict())
     clock.now += 10.1
-    assert desk.offer(FIRST) == Answer(Reply.ACCEPTED)
+    assert trigger_gate.offer(FIRST) == Answer(Reply.ACCEPTED)
 
 
-def test_a_trigger_in_hand_is_remembered_however_long_it_takes(desk, clock):
-    desk.offer(FIRST)
+def test_a_trigger_in_hand_is_remembered_however_long_it_takes(trigger_gate, clock):
+    trigger_gate.offer(FIRST)
     clock.now += 1000
-    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, None)
-    desk.settle(sample_verdict())
+    assert trigger_gate.offer(FIRST) == Answer(Reply.DUPLICATE, None)
+    trigger_gate.complete(sample_verdict())
 
 
 def test_verdicts_of_before_a_restart_are_remembered(clock):
-    desk = TriggerGate(12, 10, clock, remembered=[sample_verdict()])
-    assert desk.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
+    trigger_gate = TriggerGate(12, 10, clock, remembered=[sample_verdict()])
+    assert trigger_gate.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
 
 
-def test_settling_what_is_not_in_hand_is_a_mistake_of_ours(desk):
+def test_settling_what_is_not_in_hand_is_a_mistake_of_ours(trigger_gate):
     with pytest.raises(ValueError, match="trigger 7 is settled, but none is in hand"):
-        desk.settle(sample_verdict())
+        trigger_gate.complete(sample_verdict())

@@ -7,8 +7,7 @@ import pytest
 
 from edge_runtime.bundle.manifest import FrameLimits, Threshold
 from edge_runtime.errors import EngineError
-from edge_runtime.inspection.frame_checks import frame_fault
-from edge_runtime.inspection.frame_size import sizes_from_good
+from edge_runtime.inspection.frame_checks import frame_fault, sizes_from_good
 from edge_runtime.inspection.judge import MAX_REGIONS, Judge, decide, regions, scaled_score
 from edge_runtime.records import ErrorCode, Frame, Inspection, Outcome
 from edge_runtime.wire.verdict_json import TEXT_LENGTH

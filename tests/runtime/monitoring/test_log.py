@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-from edge_runtime.monitoring.log import JournalFormatter, _is_journal
+from edge_runtime.monitoring.log import JournalFormatter, LogThrottle, _is_journal
 
 
 def record(level, message, *arguments, error=None):
@@ -39,3 +39,13 @@ def test_the_journal_is_known_by_the_streams_device_and_inode(tmp_path):
         assert not _is_journal(stream, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino + 1}"})
         assert not _is_journal(stream, {})
     assert not _is_journal(sys.stdin, {"JOURNAL_STREAM": "1:1"})
+
+
+def test_each_thing_is_logged_when_it_begins_and_again_every_minute():
+    now_s = 5.0
+    throttle = LogThrottle(lambda: now_s)
+    assert [throttle.is_due(what) for what in ("dark", "dark", "small", "dark")] == [True, False, True, False]
+    now_s = 64.9
+    assert not throttle.is_due("dark")
+    now_s = 65.0
+    assert [throttle.is_due("dark"), throttle.is_due("dark"), throttle.is_due("small")] == [True, False, True]

@@ -46,14 +46,14 @@ def test_how_often_systemd_wants_to_be_fed(environ, expected):
 
 
 def test_the_watchdog_is_fed_four_times_within_its_period_however_often_there_is_progress():
-    now, told = [0.0], []
-    watchdog = Watchdog(30.0, told.append, clock=lambda: now[0])
+    now, logged = [0.0], []
+    watchdog = Watchdog(30.0, logged.append, clock=lambda: now[0])
     for _ in range(100):
         watchdog.feed()
         now[0] += 0.3
-    assert told == ["WATCHDOG=1"] * 4
-    Watchdog(None, told.append).feed()
-    assert len(told) == 4
+    assert logged == ["WATCHDOG=1"] * 4
+    Watchdog(None, logged.append).feed()
+    assert len(logged) == 4
 
 
 def test_a_station_that_is_merely_slow_must_not_be_ended_by_the_watchdog(tmp_path):

@@ -16,7 +16,7 @@ from edge_runtime.mqtt.client import probe_broker
 from edge_runtime.mqtt.connect_errors import connect_reason
 
 
-def told(tmp_path, host, port):
+def logged(tmp_path, host, port):
     station = Station(
         line="l", cell="c", bundle=tmp_path, source=SourceSettings(uri="folder://x"), state_dir=tmp_path,
         mqtt=MqttSettings(host=host, port=port),
@@ -27,13 +27,13 @@ def told(tmp_path, host, port):
 def test_a_port_where_nobody_listens(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
-        assert told(tmp_path, "127.0.0.1", unused.getsockname()[1]) == (
+        assert logged(tmp_path, "127.0.0.1", unused.getsockname()[1]) == (
             "nobody listens there: check that the broker runs, mqtt.port, and that no firewall refuses"
         )
 
 
 def test_a_name_that_is_none(tmp_path):
-    reason = told(tmp_path, "x" * 70, 1883)  # no part of a name may be so long, and no resolver is asked
+    reason = logged(tmp_path, "x" * 70, 1883)  # no part of a name may be so long, and no resolver is asked
     assert reason.startswith("it cannot be reached (")
     assert reason.endswith("check mqtt.host, cable and network")
 
@@ -44,7 +44,7 @@ def test_a_machine_that_does_not_answer(tmp_path):
         deaf.listen(0)
         address = deaf.getsockname()
         with socket.create_connection(address):  # the queue is full now, and the kernel lets others wait
-            assert told(tmp_path, *address).startswith("nobody answers there: check mqtt.host and mqtt.port, cable")
+            assert logged(tmp_path, *address).startswith("nobody answers there: check mqtt.host and mqtt.port, cable")
 
 
 @pytest.mark.parametrize("linger", [(1, 0), (0, 0)], ids=["by a reset", "in order"])

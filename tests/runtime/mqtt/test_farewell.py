@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_runtime.daemon.assembly import saying_farewell
+from edge_runtime.daemon.assembly import announcing_offline
 from edge_runtime.errors import ConfigError, EngineError, StorageError
 
 
@@ -22,13 +22,13 @@ class RecordingPublisher:
 )
 def test_a_station_that_ends_by_an_error_says_which_in_its_last_state(error, said):
     publisher = RecordingPublisher()
-    with pytest.raises(type(error)), saying_farewell(publisher):
+    with pytest.raises(type(error)), announcing_offline(publisher):
         raise error
     assert publisher.said == said
 
 
 def test_a_station_that_is_stopped_says_so():
     publisher = RecordingPublisher()
-    with saying_farewell(publisher):
+    with announcing_offline(publisher):
         pass
     assert publisher.said == b"OFFLINE;000;stopped"

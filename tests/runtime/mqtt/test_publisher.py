@@ -29,7 +29,7 @@ OFFLINE = StateReport(State.OFFLINE, text="stopped")
 WAIT_S = 5
 
 
-class ScriptedLink:
+class ScriptedConnection:
     """A broker that confirms at once, or not at all while `holds`."""
 
     def __init__(self, publisher):
@@ -41,14 +41,14 @@ class ScriptedLink:
         self._mid += 1
         self.sent.put((topic, payload, qos, retain))
         if qos and not self.holds:
-            self._publisher.on_link_event(Confirmed(self._mid))
+            self._publisher.on_connection_event(Confirmed(self._mid))
         return self._mid
 
     def confirm_all(self):
         """What was held; from now on each at once."""
         self.holds = False
         for mid in range(1, self._mid + 1):
-            self._publisher.on_link_event(Confirmed(mid))
+            self._publisher.on_connection_event(Confirmed(mid))
 
     def drop(self):
         self.drops += 1
@@ -86,16 +86,16 @@ class Stage:
         self.clock = Clock()
         self.spool = Spool(folder)
         self.failures: queue.Queue[Exception] = queue.Queue()
-        self.tally = Counters()
+        self.counters = Counters()
         self.observed: list[Verdict] = []
         self.publisher = Publisher(
-            *(TOPICS, self.spool, self.tally, 0.05, self.failures.put),
+            *(TOPICS, self.spool, self.counters, 0.05, self.failures.put),
             clock=self.clock,
             unix_ms=lambda: 1_750_000_001_000,
             on_verdict=self.observed.append,
             broker="h:1883",
         )
-        self.link = ScriptedLink(self.publisher)
+        self.connection = ScriptedConnection(self.publisher)
 
     def commit(self, count=1):
         """Verdicts on disk that the publisher does not know of."""
@@ -110,13 +110,13 @@ class Stage:
             self.publisher.publish(verdict, taken_ns=0)
 
     def start(self):
-        self.publisher.start(self.link)
+        self.publisher.start(self.connection)
 
     def up(self):
-        self.publisher.on_link_event(Up())
+        self.publisher.on_connection_event(Up())
 
     def down(self):
-        self.publisher.on_link_event(Down("gone"))
+        self.publisher.on_connection_event(Down("gone"))
 
 
 def wait_until(holds):
@@ -138,7 +138,7 @@ def test_a_verdict_goes_out_as_its_three_records_and_is_then_delivered(stage):
     stage.start()
     stage.up()
     stage.publish()
-    messages = [stage.link.next_on(*VERDICT_TOPICS) for _ in range(3)]
+    messages = [stage.connection.next_on(*VERDICT_TOPICS) for _ in range(3)]
     assert [m[0] for m in messages] == VERDICT_TOPICS
     assert all((qos, retain) == (1, False) for _, _, qos, retain in messages)
     sent = decode_json(messages[2][1])
@@ -155,9 +155,9 @@ def test_without_a_broker_nothing_is_sent_and_nothing_is_lost(stage):
     stage.publish(10)
     drained = stage.publisher.drained()
     assert not drained.wait(0.2)
-    assert stage.link.sent.empty()
+    assert stage.connection.sent.empty()
     stage.up()
-    found = [decode_json(stage.link.next_on(TOPICS.verdict_json)[1]) for _ in range(10)]
+    found = [decode_json(stage.connection.next_on(TOPICS.verdict_json)[1]) for _ in range(10)]
     assert [v.seq for v in found] == list(range(1, 11))
     assert all(v.flags == Flag.REPLAY for v in found)  # they are old: no PLC may take one for the part that waits
     assert drained.wait(WAIT_S)
@@ -173,35 +173,37 @@ def test_what_earlier_runs_left_goes_out_too_and_each_verdict_once(tmp_path):
     stage.start()
     stage.up()
     stage.publish(5)
-    found = stage.link.next_seqs(34)
+    found = stage.connection.next_seqs(34)
     assert sorted(found) == [s for s in range(1, 36) if s != 4]
     assert stage.publisher.drained().wait(WAIT_S)
     stage.publisher.close(OFFLINE)
-    assert stage.link.sent.qsize() < 50
+    assert stage.connection.sent.qsize() < 50
     stage.spool.__exit__(None, None, None)
 
 
 def test_live_verdicts_go_before_the_backlog(stage):
     stage.commit(100)
-    stage.publisher = Publisher(TOPICS, stage.spool, stage.tally, 0.05, stage.failures.put)  # these are backlog to it
-    stage.link = ScriptedLink(stage.publisher)
+    stage.publisher = Publisher(
+        TOPICS, stage.spool, stage.counters, 0.05, stage.failures.put
+    )  # these are backlog to it
+    stage.connection = ScriptedConnection(stage.publisher)
     stage.up()
     stage.publish(1)
     stage.start()
-    found = stage.link.next_seqs(101)
+    found = stage.connection.next_seqs(101)
     assert found[0] == 101
     assert found[1:] == list(range(1, 101))
 
 
 def test_a_broker_that_does_not_confirm_gets_no_backlog_beyond_the_window(stage):
-    stage.link.holds = True
+    stage.connection.holds = True
     stage.publish(50)
     stage.start()
     stage.up()
     stage.publisher.drained()
-    assert len(stage.link.next_seqs(6)) == 6
-    stage.link.skip_heartbeats(3)
-    assert TOPICS.verdict not in stage.link.seen
+    assert len(stage.connection.next_seqs(6)) == 6
+    stage.connection.skip_heartbeats(3)
+    assert TOPICS.verdict not in stage.connection.seen
     assert stage.spool.waiting == 50
 
 
@@ -214,25 +216,25 @@ def test_verdicts_published_during_an_outage_follow_when_it_ends(stage):
     stage.publish(3)
     stage.up()
     stage.publish(1)
-    assert sorted(stage.link.next_seqs(6)) == [1, 2, 3, 4, 5, 6]
+    assert sorted(stage.connection.next_seqs(6)) == [1, 2, 3, 4, 5, 6]
     assert stage.publisher.drained().wait(WAIT_S)
 
 
-def flags_by_seq(link, count):
-    found = [decode_json(link.next_on(TOPICS.verdict_json)[1]) for _ in range(count)]
+def flags_by_seq(connection, count):
+    found = [decode_json(connection.next_on(TOPICS.verdict_json)[1]) for _ in range(count)]
     return {v.seq: v.flags for v in found}
 
 
 def test_what_was_not_confirmed_when_the_connection_was_lost_comes_again_with_the_flag(stage):
     stage.start()
     stage.up()
-    stage.link.holds = True
+    stage.connection.holds = True
     stage.publish(2)
-    assert flags_by_seq(stage.link, 2) == {1: 0, 2: 0}
+    assert flags_by_seq(stage.connection, 2) == {1: 0, 2: 0}
     stage.down()
-    stage.link.holds = False
+    stage.connection.holds = False
     stage.up()
-    assert flags_by_seq(stage.link, 2) == {1: Flag.REPLAY, 2: Flag.REPLAY}
+    assert flags_by_seq(stage.connection, 2) == {1: Flag.REPLAY, 2: Flag.REPLAY}
     assert stage.publisher.drained().wait(WAIT_S)
     assert stage.spool.waiting == 0
 
@@ -240,73 +242,73 @@ def test_what_was_not_confirmed_when_the_connection_was_lost_comes_again_with_th
 def test_a_full_window_keeps_live_verdicts_back_and_they_follow_unflagged_while_they_are_fresh(stage):
     stage.start()
     stage.up()
-    stage.link.holds = True
+    stage.connection.holds = True
     stage.publish(LIVE_WINDOW + 2)
-    assert list(flags_by_seq(stage.link, LIVE_WINDOW)) == list(range(1, LIVE_WINDOW + 1))
-    stage.link.skip_heartbeats(2)
-    assert TOPICS.verdict_json not in stage.link.seen
-    stage.link.confirm_all()
-    assert flags_by_seq(stage.link, 2) == {LIVE_WINDOW + 1: 0, LIVE_WINDOW + 2: 0}
+    assert list(flags_by_seq(stage.connection, LIVE_WINDOW)) == list(range(1, LIVE_WINDOW + 1))
+    stage.connection.skip_heartbeats(2)
+    assert TOPICS.verdict_json not in stage.connection.seen
+    stage.connection.confirm_all()
+    assert flags_by_seq(stage.connection, 2) == {LIVE_WINDOW + 1: 0, LIVE_WINDOW + 2: 0}
 
 
 def test_a_broker_that_hangs_gets_no_live_verdicts_and_later_these_with_the_flag(stage):
     stage.start()
     stage.up()
-    stage.link.holds = True
+    stage.connection.holds = True
     stage.publish(1)
-    stage.link.next_on(TOPICS.verdict_json)
+    stage.connection.next_on(TOPICS.verdict_json)
     stage.clock.ahead_s += MOMENT_S + 0.1
     stage.publish(1)
-    stage.link.skip_heartbeats(2)
-    assert TOPICS.verdict_json not in stage.link.seen
+    stage.connection.skip_heartbeats(2)
+    assert TOPICS.verdict_json not in stage.connection.seen
     stage.clock.ahead_s += MOMENT_S + 0.1
-    stage.link.confirm_all()
-    assert flags_by_seq(stage.link, 1) == {2: Flag.REPLAY}
+    stage.connection.confirm_all()
+    assert flags_by_seq(stage.connection, 1) == {2: Flag.REPLAY}
 
 
 def test_a_connection_on_which_nothing_is_confirmed_for_long_is_given_up(stage):
     stage.start()
     stage.up()
-    stage.link.holds = True
+    stage.connection.holds = True
     stage.publish(1)
-    stage.link.next_on(TOPICS.verdict_json)
-    assert stage.link.drops == 0
+    stage.connection.next_on(TOPICS.verdict_json)
+    assert stage.connection.drops == 0
     stage.clock.ahead_s += GIVE_UP_S + 0.1
-    wait_until(lambda: stage.link.drops > 0)
+    wait_until(lambda: stage.connection.drops > 0)
 
 
 def test_replies_and_repeated_verdicts_are_not_kept_for_a_later_connection(stage):
     stage.start()
-    stage.publisher.say(TOPICS.trigger_ack, b"7;ACCEPTED")
+    stage.publisher.reply(TOPICS.trigger_ack, b"7;ACCEPTED")
     (verdict,) = stage.commit()
     stage.spool.mark_delivered(verdict.seq)
     stage.publisher.publish_again(verdict)
     stage.up()
-    stage.link.skip_heartbeats(2)
-    assert not stage.link.seen & {TOPICS.trigger_ack, TOPICS.verdict}
+    stage.connection.skip_heartbeats(2)
+    assert not stage.connection.seen & {TOPICS.trigger_ack, TOPICS.verdict}
 
 
 def test_the_state_is_shown_when_it_changes_and_again_after_each_connection(stage):
     stage.start()
-    stage.publisher.show(StateReport(State.READY))
+    stage.publisher.publish_state(StateReport(State.READY))
     stage.up()
-    assert stage.link.next_on(TOPICS.state) == (TOPICS.state, b"READY;000;", 1, True)
-    stage.publisher.show(StateReport(State.DEGRADED, ErrorCode.FRAME_BLACK, "dark"))
-    assert stage.link.next_on(TOPICS.state)[1] == b"DEGRADED;104;dark"
+    assert stage.connection.next_on(TOPICS.state) == (TOPICS.state, b"READY;000;", 1, True)
+    stage.publisher.publish_state(StateReport(State.DEGRADED, ErrorCode.FRAME_BLACK, "dark"))
+    assert stage.connection.next_on(TOPICS.state)[1] == b"DEGRADED;104;dark"
     stage.down()
     stage.up()
-    assert stage.link.next_on(TOPICS.state)[1] == b"DEGRADED;104;dark"
+    assert stage.connection.next_on(TOPICS.state)[1] == b"DEGRADED;104;dark"
 
 
 def test_heartbeat_counts_at_qos_0_and_counters_are_retained_and_sent_when_they_change(stage):
     stage.start()
     stage.up()
-    assert stage.link.next_on(TOPICS.counters) == (TOPICS.counters, b"0;0;0;0;0;0;0", 1, True)
-    beats = [stage.link.next_on(TOPICS.heartbeat) for _ in range(3)]
+    assert stage.connection.next_on(TOPICS.counters) == (TOPICS.counters, b"0;0;0;0;0;0;0", 1, True)
+    beats = [stage.connection.next_on(TOPICS.heartbeat) for _ in range(3)]
     assert [int(b[1]) for b in beats] == list(range(int(beats[0][1]), int(beats[0][1]) + 3))
     assert {b[2:] for b in beats} == {(0, False)}
-    stage.tally.count(sample_verdict())
-    assert stage.link.next_on(TOPICS.counters)[1] == b"1;0;1;0;0;0;0"
+    stage.counters.count(sample_verdict())
+    assert stage.connection.next_on(TOPICS.counters)[1] == b"1;0;1;0;0;0;0"
 
 
 def test_a_replay_gives_what_is_still_there_with_the_flag_set(stage):
@@ -315,11 +317,11 @@ def test_a_replay_gives_what_is_still_there_with_the_flag_set(stage):
     stage.start()
     stage.up()
     stage.publisher.replay(SeqRange(1, 15))
-    found = [decode_json(stage.link.next_on(TOPICS.replay_data)[1]) for _ in range(12)]
+    found = [decode_json(stage.connection.next_on(TOPICS.replay_data)[1]) for _ in range(12)]
     assert [v.seq for v in found] == list(range(4, 16))
     assert all(v.flags & Flag.REPLAY for v in found)
-    stage.link.skip_heartbeats(3)
-    assert TOPICS.replay_data not in stage.link.seen
+    stage.connection.skip_heartbeats(3)
+    assert TOPICS.replay_data not in stage.connection.seen
 
 
 def test_an_acknowledged_verdict_leaves_and_a_wrong_acknowledgement_is_told_in_the_log(stage, caplog):
@@ -338,19 +340,19 @@ def test_a_duplicate_is_sent_again_with_the_same_seq(stage):
     stage.up()
     stage.publish(1)
     stage.publisher.publish_again(sample_verdict(seq=1))
-    assert stage.link.next_seqs(2) == [1, 1]
+    assert stage.connection.next_seqs(2) == [1, 1]
     assert stage.publisher.drained().wait(WAIT_S)
     assert stage.spool.waiting == 0
 
 
 def test_a_message_that_the_broker_refuses_is_told_once_and_the_verdict_stays(stage, caplog):
-    stage.link.holds = True
+    stage.connection.holds = True
     stage.start()
     stage.up()
     stage.publish(1)
-    stage.link.next_on(TOPICS.verdict_json)
+    stage.connection.next_on(TOPICS.verdict_json)
     for mid in (1, 2, 3):
-        stage.publisher.on_link_event(Refused(mid, "Not authorized"))
+        stage.publisher.on_connection_event(Refused(mid, "Not authorized"))
     assert not stage.publisher.drained().wait(0.2)
     assert caplog.text.count("broker h:1883 refuses messages (Not authorized): check its access list") == 1
     assert stage.spool.waiting == 1
@@ -374,7 +376,7 @@ def test_closing_sends_what_is_in_hand_and_then_the_last_state(stage):
     stage.up()
     stage.publish(3)
     stage.publisher.close(OFFLINE)
-    topics = [stage.link.sent.get_nowait()[0] for _ in range(stage.link.sent.qsize())]
+    topics = [stage.connection.sent.get_nowait()[0] for _ in range(stage.connection.sent.qsize())]
     assert topics.count(TOPICS.verdict) == 3
     assert topics[-1] == TOPICS.state
     assert stage.spool.waiting == 0
@@ -398,9 +400,9 @@ def test_a_verdicts_line_and_times_are_told_whatever_the_broker_does(stage, capl
     stage.publish()
     stage.publisher.close(OFFLINE)
     assert [verdict.seq for verdict in stage.observed] == [1]
-    (told,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("verdict ")]
+    (logged,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("verdict ")]
     times = " ".join(rf"{name}=\d+" for name in ("capture", "prepare", "infer", "decide", "commit", "latency"))
-    assert re.fullmatch(rf"verdict 1 NOK: score=0\.\d{{4}} {times} us", told)
+    assert re.fullmatch(rf"verdict 1 NOK: score=0\.\d{{4}} {times} us", logged)
 
 
 def test_a_verdicts_line_comes_after_its_sending_and_before_the_line_of_that_also_when_it_had_to_wait(stage):
@@ -413,8 +415,8 @@ def test_a_verdicts_line_comes_after_its_sending_and_before_the_line_of_that_als
 
     stage.clock.now_s = time.monotonic()
     sent: list[str] = []
-    stage.link.sent.put = lambda message: sent.append(message[0])
-    stage.link.holds = True
+    stage.connection.sent.put = lambda message: sent.append(message[0])
+    stage.connection.holds = True
     handler, level = Seen(), log.level
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
@@ -423,7 +425,7 @@ def test_a_verdicts_line_comes_after_its_sending_and_before_the_line_of_that_als
         stage.up()
         stage.publish(LIVE_WINDOW + 1)
         wait_until(lambda: len(seen) == 2 * LIVE_WINDOW + 1)  # the last one waits for room
-        stage.link.confirm_all()
+        stage.connection.confirm_all()
         wait_until(lambda: len(seen) == 2 * LIVE_WINDOW + 2)
     finally:
         log.removeHandler(handler)

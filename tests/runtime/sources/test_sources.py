@@ -17,10 +17,10 @@ def opened(uri, loop=False):
 
 
 def take(source, at_most=100):
-    shots = []
-    while len(shots) < at_most and (shot := source.next_frame(1.0)) is not None:
-        shots.append(shot)
-    return shots
+    frames = []
+    while len(frames) < at_most and (frame := source.next_frame(1.0)) is not None:
+        frames.append(frame)
+    return frames
 
 
 def write_video(path, frames):
@@ -35,10 +35,10 @@ def test_a_folder_gives_its_pictures_once_in_name_order_with_those_of_subfolders
     write_pictures(tmp_path / "good", "oo")
     write_pictures(tmp_path / "bad", "n")
     with opened(f"folder://{tmp_path}") as source:
-        shots = take(source)
-    assert [s.name for s in shots] == ["bad/0000.png", "good/0000.png", "good/0001.png"]
-    assert [s.sequence for s in shots] == [1, 2, 3]
-    assert (shots[0].image == picture(True, 0)).all()
+        frames = take(source)
+    assert [s.name for s in frames] == ["bad/0000.png", "good/0000.png", "good/0001.png"]
+    assert [s.sequence for s in frames] == [1, 2, 3]
+    assert (frames[0].image == picture(True, 0)).all()
 
 
 def test_an_unreadable_picture_is_a_lost_frame_and_the_next_still_comes(tmp_path):
@@ -62,9 +62,9 @@ def test_a_picture_that_vanished_is_a_lost_frame(tmp_path):
 def test_a_looping_folder_begins_again(tmp_path):
     write_pictures(tmp_path, "oo")
     with opened(f"folder://{tmp_path}", loop=True) as source:
-        shots = take(source, 5)
-    assert [s.name for s in shots] == ["0000.png", "0001.png", "0000.png", "0001.png", "0000.png"]
-    assert [s.sequence for s in shots] == [1, 2, 3, 4, 5]
+        frames = take(source, 5)
+    assert [s.name for s in frames] == ["0000.png", "0001.png", "0000.png", "0001.png", "0000.png"]
+    assert [s.sequence for s in frames] == [1, 2, 3, 4, 5]
 
 
 def test_a_folder_that_is_missing_or_empty_is_an_error(tmp_path):
@@ -77,18 +77,18 @@ def test_a_folder_that_is_missing_or_empty_is_an_error(tmp_path):
 def test_a_video_gives_every_frame_once(tmp_path):
     path = write_video(tmp_path / "parts.avi", 7)
     with opened(f"video://{path}") as source:
-        shots = take(source)
-    assert [s.name for s in shots] == [f"parts.avi#{n}" for n in range(1, 8)]
+        frames = take(source)
+    assert [s.name for s in frames] == [f"parts.avi#{n}" for n in range(1, 8)]
     # MJPEG is lossy: frames are told apart by content, not equal to it.
-    assert all(np.abs(s.image.astype(int) - picture(False, n)).mean() < 20 for n, s in enumerate(shots))
+    assert all(np.abs(s.image.astype(int) - picture(False, n)).mean() < 20 for n, s in enumerate(frames))
 
 
 def test_a_looping_video_begins_again(tmp_path):
     path = write_video(tmp_path / "parts.avi", 3)
     with opened(f"video://{path}", loop=True) as source:
-        shots = take(source, 8)
-    assert [s.name[-1] for s in shots] == list("12312312")
-    assert [s.sequence for s in shots] == list(range(1, 9))
+        frames = take(source, 8)
+    assert [s.name[-1] for s in frames] == list("12312312")
+    assert [s.sequence for s in frames] == list(range(1, 9))
 
 
 @pytest.mark.parametrize("loop", [False, True])
@@ -109,11 +109,11 @@ def test_a_video_that_was_cut_off_says_so_once(tmp_path):
     path = tmp_path / "cut.avi"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with opened(f"video://{path}") as source:
-        shots = take(source)
-    lost = [s for s in shots if isinstance(s, FailedFrame)]
-    assert len(shots) < 40
+        frames = take(source)
+    lost = [s for s in frames if isinstance(s, FailedFrame)]
+    assert len(frames) < 40
     assert [s.error for s in lost] == [ErrorCode.FRAME_MISSING]
-    assert f"ended after {len(shots) - 1} of 40 frames" in lost[0].detail
+    assert f"ended after {len(frames) - 1} of 40 frames" in lost[0].detail
 
 
 def test_recordings_are_simulated_and_a_watched_folder_is_not(tmp_path):

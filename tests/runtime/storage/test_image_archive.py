@@ -17,12 +17,12 @@ def frame(seed=0, size=64):
     return Frame("cam0", 1, 0, image)
 
 
-def keep(evidence, seq, outcome=Outcome.NOK, shot=None):
-    shot = shot or frame(seq)
-    digest = evidence.digest(outcome, shot)
+def keep(archive, seq, outcome=Outcome.NOK, taken=None):
+    taken = taken or frame(seq)
+    digest = archive.digest(outcome, taken)
     if digest:
         anomaly_map = AnomalyMap(np.full((8, 8), 3, np.float32), 3.0)
-        evidence.keep(replace(sample_verdict(seq=seq, outcome=outcome), picture=digest), shot, anomaly_map)
+        archive.keep(replace(sample_verdict(seq=seq, outcome=outcome), picture=digest), taken, anomaly_map)
     return digest
 
 
@@ -31,37 +31,37 @@ def names(tmp_path):
 
 
 def test_the_picture_of_a_nok_and_its_map_are_kept_by_seq_and_the_hash_is_that_of_the_pixels(tmp_path):
-    shot = frame()
-    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
-        digest = keep(evidence, 41, shot=shot)
+    taken = frame()
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+        digest = keep(archive, 41, taken=taken)
     assert names(tmp_path) == ["0000000041-NOK.map.png", "0000000041-NOK.png"]
     kept = cv2.imread(str(tmp_path / FOLDER / "0000000041-NOK.png"))
     assert hashlib.sha256(kept.tobytes()).hexdigest() == digest
-    assert np.array_equal(kept, shot.image)
+    assert np.array_equal(kept, taken.image)
     anomaly_map = cv2.imread(str(tmp_path / FOLDER / "0000000041-NOK.map.png"), cv2.IMREAD_UNCHANGED)
     assert (anomaly_map.dtype, anomaly_map.shape, int(anomaly_map[0, 0])) == (np.uint16, (8, 8), 32768)
 
 
 def test_of_the_ok_only_every_nth_is_kept(tmp_path):
-    with ImageArchive(tmp_path, 1_000_000, 3, free_bytes=0) as evidence:
-        digests = [bool(keep(evidence, seq, Outcome.OK)) for seq in range(1, 8)]
+    with ImageArchive(tmp_path, 1_000_000, 3, free_bytes=0) as archive:
+        digests = [bool(keep(archive, seq, Outcome.OK)) for seq in range(1, 8)]
     assert digests == [False, False, True, False, False, True, False]
     assert names(tmp_path)[0] == "0000000003-OK.map.png"
 
 
 @pytest.mark.parametrize(("max_bytes", "every_ok"), [(0, 1), (1_000_000, 0)])
 def test_nothing_is_kept_that_is_not_wanted(tmp_path, max_bytes, every_ok):
-    with ImageArchive(tmp_path, max_bytes, every_ok, free_bytes=0) as evidence:
-        assert keep(evidence, 1, Outcome.OK) == ""
+    with ImageArchive(tmp_path, max_bytes, every_ok, free_bytes=0) as archive:
+        assert keep(archive, 1, Outcome.OK) == ""
 
 
 def test_when_the_quota_is_used_up_the_oldest_leave_also_those_of_an_earlier_run(tmp_path):
-    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as evidence:
+    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as archive:
         for seq in (1, 2):
-            keep(evidence, seq)
-    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as evidence:
+            keep(archive, seq)
+    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as archive:
         for seq in range(3, 8):
-            keep(evidence, seq)
+            keep(archive, seq)
     kept = [int(name[:10]) for name in names(tmp_path) if not name.endswith(".map.png")]
     assert kept[-1] == 7
     assert 1 not in kept
@@ -69,34 +69,34 @@ def test_when_the_quota_is_used_up_the_oldest_leave_also_those_of_an_earlier_run
 
 
 def test_when_verdicts_need_the_room_pictures_leave_and_none_is_promised(tmp_path):
-    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
-        assert keep(evidence, 1)
-    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
-        evidence.allow(0)
-        assert keep(evidence, 2) == ""
-        assert evidence.left_out == 1
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+        assert keep(archive, 1)
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+        archive.allow(0)
+        assert keep(archive, 2) == ""
+        assert archive.left_out == 1
 
 
 def test_on_a_disk_that_is_nearly_full_pictures_are_left_out_and_it_is_told_once(tmp_path, caplog):
-    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=1 << 62) as evidence:
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=1 << 62) as archive:
         for seq in (1, 2, 3):
-            keep(evidence, seq)
+            keep(archive, seq)
     assert names(tmp_path) == []
-    assert evidence.left_out == 3
+    assert archive.left_out == 3
     assert caplog.text.count("the disk is nearly full: pictures are left out, verdicts go on") == 1
 
 
 def test_a_folder_that_cannot_be_written_stops_no_verdict(tmp_path, caplog):
     (tmp_path / FOLDER).write_text("in the way")
-    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
-        keep(evidence, 1)
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+        keep(archive, 1)
     assert "no pictures are kept, verdicts go on" in caplog.text
-    assert evidence.left_out == 1
+    assert archive.left_out == 1
 
 
 def test_what_a_crash_left_half_written_goes(tmp_path):
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "0000000001-NOK.png.new").write_bytes(b"half")
-    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as evidence:
-        keep(evidence, 2)
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+        keep(archive, 2)
     assert names(tmp_path) == ["0000000002-NOK.map.png", "0000000002-NOK.png"]

@@ -31,6 +31,6 @@ def kill_broker(folder: Path, count: int, seed: int = 0) -> Account:
             stand.broker.start()
         consumer.wait_more(5, 30)
         consumer.stop_machine()
-        consumer.settle()
+        consumer.wait_until_quiet()
         consumer.close()
         return consumer.ledger.account()

@@ -85,7 +85,7 @@ class Consumer:
         if self._machine.is_alive():
             self._machine.join(60)
 
-    def settle(self, within_s: float = 30.0) -> None:
+    def wait_until_quiet(self, within_s: float = 30.0) -> None:
         """Ask for what is missing until nothing is, or the time is over."""
         deadline = time.monotonic() + within_s
         quiet_until = time.monotonic() + 1.5  # for what is on its way

@@ -152,9 +152,9 @@ class FaultKinds:
         """Damage the folder of the station while it is off, when the consumer has everything that it held."""
         self._plc.paused.set()
         self._plc.idle.wait(10)
-        self._consumer.settle(20)
+        self._consumer.wait_until_quiet(20)
         self._stand.kill()
-        self._consumer.settle(2)
+        self._consumer.wait_until_quiet(2)
         fault(self._stand.folder / "state")
         self._stand.start(self._station)
         self._consumer.wait_state("READY", 20)

@@ -32,6 +32,6 @@ def kill_daemon(folder: Path, count: int, seed: int = 0) -> Account:
             consumer.forget_states()
         stand.start(station)
         consumer.stop_machine()
-        consumer.settle()
+        consumer.wait_until_quiet()
         consumer.close()
         return consumer.ledger.account()

@@ -104,7 +104,7 @@ class Plc:
     def _advance(self, now_s: float) -> None:
         if self._waits:
             if now_s - self._began_s > WINDOW_S:
-                self._settle(Part.REJECTED)
+                self._complete(Part.REJECTED)
             elif now_s >= self._due_s and self._subscribed:
                 self._send_trigger(now_s, AGAIN_S)
         elif self._subscribed and not self._stopping.is_set() and not self.paused.is_set():
@@ -124,7 +124,7 @@ class Plc:
         body = struct.pack(">H", len(topic)) + topic + struct.pack(">H", self._packet_id) + payload
         self._send(b"\x32" + bytes([len(body)]) + body)
 
-    def _settle(self, part: Part) -> None:
+    def _complete(self, part: Part) -> None:
         self.parts[self._trigger_id] = part
         self._waits = False
 
@@ -225,6 +225,6 @@ class Plc:
         self._last_seq = seq
         (error,) = struct.unpack_from(">H", record, 12)
         if record[1] == 1 and error == 0 and not record[3] & 0x1F:
-            self._settle(Part.OK)
+            self._complete(Part.OK)
         else:
-            self._settle(Part.NOK if record[1] == 2 else Part.ERROR)
+            self._complete(Part.NOK if record[1] == 2 else Part.ERROR)

@@ -53,7 +53,7 @@ def cut_power(folder: Path, count: int, seed: int = 0) -> Account:
         with mounted(LossyDisk(folder / "disk", image), state_dir):
             stand.start(station)
             consumer.stop_machine()
-            consumer.settle()
+            consumer.wait_until_quiet()
             consumer.close()
             stand.kill()
         return consumer.ledger.account()

@@ -59,7 +59,7 @@ def trigger_through_faults(folder: Path, count: int, seed: int = 0, between: int
         plc.wait_parts(len(plc.parts) + 5, 60)
         plc.stop()
         time.sleep(1)
-        consumer.settle()
+        consumer.wait_until_quiet()
         consumer.close()
     parts = list(plc.parts.values())
     account = consumer.ledger.account(

@@ -6,10 +6,20 @@ import pytest
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.config.station import HealthSettings
-from edge_runtime.inspection.frame_checks import BLURRED, FIXED_LIMITS, frame_fault, limits_from_good, measure_frame
+from edge_runtime.inspection.frame_checks import (
+    BLURRED,
+    FIXED_LIMITS,
+    SIZE_MARGIN,
+    frame_fault,
+    limits_from_good,
+    measure_frame,
+    size_problem,
+    sizes_from_good,
+)
 from edge_runtime.records import ErrorCode
 
 SIZE = 256
+SIZES = FrameLimits(sizes=sizes_from_good([(1000, 400), (1012, 400), (1004, 400)]))
 
 
 def part(seed, size=SIZE, noise=2.0, blur=0.0, light=1.0):
@@ -109,8 +119,8 @@ def test_a_station_may_set_its_own_limits(limits):
 
 
 def test_good_pictures_that_are_dark_white_or_blurred_set_limits_beyond_themselves():
-    looks = [measure_frame(part(seed, light=0.1, noise=0)) for seed in range(5)]
-    assert limits_from_good(looks).brightness_low < min(look.brightness for look in looks)
+    measurements = [measure_frame(part(seed, light=0.1, noise=0)) for seed in range(5)]
+    assert limits_from_good(measurements).brightness_low < min(measurement.brightness for measurement in measurements)
     white = limits_from_good([measure_frame(np.full((64, 64, 3), 255, np.uint8))])
     assert white.saturated_high == 1.0
     assert frame_fault(np.full((64, 64, 3), 255, np.uint8), white) is None
@@ -121,9 +131,9 @@ def test_good_pictures_that_are_dark_white_or_blurred_set_limits_beyond_themselv
 @pytest.mark.parametrize("shape", [(1, 1), (5, 700), (31, 33), (64, 64), (257, 511), (1200, 1600)])
 def test_frames_of_any_size_are_looked_at(shape):
     image = np.full((*shape, 3), (10, 130, 240), np.uint8)
-    look = measure_frame(image)
-    assert (look.height, look.width, look.saturated) == (*shape, 0.0)
-    assert look.brightness == cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[0, 0]
+    measurement = measure_frame(image)
+    assert (measurement.height, measurement.width, measurement.saturated) == (*shape, 0.0)
+    assert measurement.brightness == cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[0, 0]
 
 
 def test_the_share_of_white_counts_channel_values():
@@ -141,5 +151,44 @@ def test_a_bundle_without_limits_is_judged_as_ever():
 def test_a_frame_of_nothing_but_noise_says_nothing_of_focus():
     random = np.random.default_rng(0)
     for _ in range(20):
-        look = measure_frame(random.integers(40, 80, (64, 64, 3), dtype=np.uint8))
-        assert look.sharpness is None or look.sharpness >= 0
+        measurement = measure_frame(random.integers(40, 80, (64, 64, 3), dtype=np.uint8))
+        assert measurement.sharpness is None or measurement.sharpness >= 0
+
+
+def test_each_size_that_was_learned_from_is_allowed_and_so_is_the_margin():
+    for height, width in [(1000, 400), (1012, 400), (1006, 400), (960, 390), (1040, 415), (1012, 405)]:
+        assert size_problem(height, width, SIZES) is None, (height, width)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(100, 40), (400, 1006), (949, 400), (1063, 400), (1006, 379), (1006, 421), (2012, 800), (1006, 40), (1, 1)],
+)
+def test_a_size_beyond_the_margin_is_refused(height, width):
+    assert f"{width} x {height} pixels" in size_problem(height, width, SIZES)
+
+
+def test_a_ratio_that_no_good_picture_had_is_refused_though_both_sides_are_allowed():
+    both_square = FrameLimits(sizes=sizes_from_good([(200, 200), (800, 800)]))
+    assert size_problem(500, 500, both_square) is None
+    assert (
+        "(width / height 0.375), allowed are 190 to 840 x 190 to 840 (width / height 0.950 to 1.050)"
+        in size_problem(800, 300, both_square)
+    )
+    assert size_problem(300, 800, both_square) is not None
+
+
+def test_the_margin_is_rounded_towards_the_good_pictures_and_they_are_never_outside():
+    for side in range(1, 200):
+        sizes = sizes_from_good([(side, side), (side + 1, side)])
+        assert side * (1 - SIZE_MARGIN) <= sizes.height_low <= side
+        assert side + 1 <= sizes.height_high <= (side + 1) * (1 + SIZE_MARGIN)
+        assert size_problem(side, side, FrameLimits(sizes=sizes)) is None
+
+
+def test_limits_without_any_size_allow_all():
+    assert size_problem(1, 9000, FrameLimits()) is None
+
+
+def test_limits_survive_the_manifest():
+    assert FrameLimits.model_validate_json(SIZES.model_dump_json()) == SIZES

@@ -4,7 +4,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_runtime.mqtt.takeover import ClientIdConflict
+from edge_runtime.mqtt.client_id_conflict import ClientIdConflict
 
 HINT = "; another client with the id edge-press-1 may be connected"
 
@@ -32,10 +32,10 @@ def test_the_third_connection_in_a_row_that_is_lost_soon_tells_of_another_client
 
 
 def test_a_connection_that_lasts_or_is_refused_tells_of_none(watch):
-    told = [lasted(watch, seconds) for seconds in (1.0, 1.0, 60.0, 1.0, 1.0)]
-    told += [watch.ended("nobody listens there")]  # the broker is down, not another client up
-    told += [lasted(watch, 1.0), lasted(watch, 1.0)]
-    assert not any(HINT in reason for reason in told)
+    logged = [lasted(watch, seconds) for seconds in (1.0, 1.0, 60.0, 1.0, 1.0)]
+    logged += [watch.ended("nobody listens there")]  # the broker is down, not another client up
+    logged += [lasted(watch, 1.0), lasted(watch, 1.0)]
+    assert not any(HINT in reason for reason in logged)
 
 
 def test_mqtt_5_says_it_at_once(watch):
