@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 from pydantic_core import ErrorDetails
 
 from edge_runtime.bundle.reader import read_manifest
-from edge_runtime.config.station import MqttSettings, Station, read_station
+from edge_runtime.config.station import MqttSettings, Station, read_station, station_json_schema
 from edge_runtime.config.template import text_from_station
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.errors import ConfigError, EdgeError
@@ -88,6 +89,12 @@ def _option_problem(detail: ErrorDetails) -> str:
     """What is wrong with an option of `init`, from what is wrong with the station's key."""
     key = str(detail["loc"][-1]) if detail["loc"] else ""
     return f"--{OPTION_OF_KEY.get(key, key)}: {broken_rule(detail)}"
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a station's file, for editors."""
+    print(json.dumps(station_json_schema(), indent=2))
 
 
 @app.command()

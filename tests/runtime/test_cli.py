@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 from tests.support.calibrated_bundle import write_calibrated_bundle
 from tests.support.tiny_bundle import write_bundle, write_pictures
 
-from edge_runtime.config.station import read_station
+from edge_runtime.config.station import Station, read_station
 
 DAEMON = [sys.executable, "-c", "from edge_runtime.cli import main; main()"]
 
@@ -42,6 +43,17 @@ def test_init_writes_a_station_that_reads_back(place):
     station = read_station(place / "station.yaml")
     assert station.bundle == place / "bundle"
     assert (station.mqtt.host, station.mqtt.port, station.line, station.cell) == ("127.0.0.1", 1, "press", "1")
+
+
+def test_schema_prints_the_json_schema_of_a_station():
+    found = run("schema")
+
+    assert (found.returncode, found.stderr) == (0, "")
+    schema = json.loads(found.stdout)
+    assert set(schema["properties"]) == set(Station.model_fields)
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["line", "cell", "bundle", "source", "state_dir", "mqtt"]
+    assert all(key["description"] for key in schema["properties"].values())
 
 
 def test_init_gives_each_station_a_state_dir_of_its_own(place):

@@ -3,8 +3,8 @@
     recipe = read_recipe(Path("screw.yaml"))
     height, width = recipe.size
 
-To add a key, add a field: its description is the comment in new recipes, the text in the JSON Schema and, from
-"allowed" on, the help in errors.
+To add a key, add a field: its description is the comment in new recipes, the text in the JSON Schema, a row in
+docs/reference/recipe.md (`python docs/generate.py`) and, from "allowed" on, the help in errors.
 """
 
 from __future__ import annotations

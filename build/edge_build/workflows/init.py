@@ -25,6 +25,10 @@ from edge_runtime.strict_yaml.unknown_key import settings_of
 
 USUAL_SIDE = 320
 ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small
+EDITOR = (
+    "An editor checks it as you type once `edge-build schema > recipe.schema.json` has put its schema beside it.",
+    "yaml-language-server: $schema=recipe.schema.json",
+)
 _COMMENTS_AT = 36
 
 
@@ -48,7 +52,8 @@ def recipe_for(
         threshold=ThresholdSettings(method=usual_method(detector)),
     )
     left_out = "cpr" if detector == "patchcore" else "patchcore"
-    text = "\n".join([*(f"# {line}".rstrip() for line in _found(dataset, model)), "", *_keys(model, 0, left_out), ""])
+    comments = (f"# {line}".rstrip() for line in [*_found(dataset, model), "", *EDITOR])
+    text = "\n".join([*comments, "", *_keys(model, 0, left_out), ""])
     recipe_from_yaml(text, Path("the new recipe"))
     return text
 

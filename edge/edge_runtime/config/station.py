@@ -3,16 +3,17 @@
     station = read_station(Path("station.yaml"))
 
 Strict: unknown keys and wrong types are refused, all problems at once. Relative paths count from the file's folder.
-The field descriptions are the comments that `edge-daemon init` writes.
+A field's description is the comment in new stations, the text in the JSON Schema, and the meaning of a key in
+docs/reference/station.md (`python docs/generate.py`).
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.engines.protocol import ENGINES, EngineKind
@@ -32,7 +33,11 @@ def _name_check(longest: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-Name = Annotated[str, _name_check(20)]
+def _name_schema(longest: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": rf"^[A-Za-z0-9_-]{{1,{longest}}}$"})
+
+
+Name = Annotated[str, _name_check(20), _name_schema(20)]
 AnyPath = Annotated[Path, Field(strict=False)]  # YAML has strings
 
 
@@ -62,7 +67,7 @@ class MqttSettings(_Part):
     host: Annotated[str, Field(min_length=1)] = Field(description="the broker's name or address")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(default=1883, description="1883, or 8883 with TLS")
     protocol: Literal["3.1.1", "5"] = Field(default="3.1.1", description='"3.1.1" or "5"')
-    client_id: Annotated[str, _name_check(64)] | None = Field(
+    client_id: Annotated[str, _name_check(64), _name_schema(64)] | None = Field(
         default=None, description="null: edge-LINE-CELL; two clients with one id throw each other out"
     )
     user: str | None = Field(default=None, description="the user's name at the broker, if it asks for one")
@@ -123,7 +128,7 @@ class MetricsSettings(_Part):
 
 
 class HealthSettings(_Part):
-    """Which frames are judged; all others are ERROR. null: as the bundle says, from its good pictures."""
+    """Which frames are judged; all others are ERROR. A limit that is null is the bundle's, from its good pictures."""
 
     size: bool = Field(
         default=True,
@@ -175,7 +180,7 @@ class Station(_Part):
     )
     engines: AnyPath = Field(default=ENGINES, description="where `edge-build compile` put this device's engines")
     threads: Annotated[int, Field(ge=0, le=256)] = Field(default=0, description="of the engine; 0: one for each core")
-    source: SourceSettings
+    source: SourceSettings = Field(description="where the pictures come from")
     mode: Literal["free-running", "triggered", "interval", "hardware"] = Field(
         default="free-running",
         description="free-running: every frame is judged; triggered: one for each /trigger; interval: one every "
@@ -202,11 +207,11 @@ class Station(_Part):
         default=24.0, description="the golden pictures are replayed so often, between parts; 0: only at the start"
     )
     state_dir: AnyPath = Field(description="where verdicts are kept; one station, one folder, on a disk that lasts")
-    mqtt: MqttSettings
-    health: HealthSettings = HealthSettings()
-    metrics: MetricsSettings = MetricsSettings()
-    spool: SpoolSettings = SpoolSettings()
-    pictures: PictureSettings = PictureSettings()
+    mqtt: MqttSettings = Field(description="the broker, and how the station speaks to it")
+    health: HealthSettings = Field(default=HealthSettings(), description="which frames are judged")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="figures for Prometheus")
+    spool: SpoolSettings = Field(default=SpoolSettings(), description="how long verdicts are kept")
+    pictures: PictureSettings = Field(default=PictureSettings(), description="which pictures are kept")
 
     @model_validator(mode="after")
     def _fps_only_when_free_running(self) -> Station:
@@ -237,6 +242,11 @@ class Station(_Part):
     def client_id(self) -> str:
         """The name at the broker."""
         return self.mqtt.client_id or f"edge-{self.line}-{self.cell}"
+
+
+def station_json_schema() -> dict[str, Any]:
+    """The JSON Schema of a station's file, for editors that check while one types."""
+    return Station.model_json_schema()
 
 
 def read_station(path: Path) -> Station:

@@ -15,6 +15,8 @@ from edge_runtime.config.station import Station
 HEADING = """\
 # A station of the inspection line: one source of pictures, one bundle, one place on the broker.
 # Check it with `edge-daemon check FILE`, run it with `edge-daemon run FILE`. Relative paths count from this file.
+# An editor checks it as you type once `edge-daemon schema > station.schema.json` has put its schema beside it.
+# yaml-language-server: $schema=station.schema.json
 """
 
 
