@@ -37,7 +37,8 @@ from edge_build.detection_metrics import Metrics, measure
 from edge_build.detectors.cpr import pair_loss as cpr_pairs
 from edge_build.detectors.cpr.foreground import Foreground
 from edge_build.detectors.cpr.matching import Direction
-from edge_build.detectors.cpr.model import Cpr, GlobalBranch
+from edge_build.detectors.cpr.model import Cpr
+from edge_build.detectors.cpr.retrieval import GlobalBranch
 from edge_build.detectors.cpr.training_set import TrainingSet
 from edge_build.detectors.cpr.training_state import Branches
 from edge_build.graphs.export import export_graph

@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from benchmarks.cost.graph_cost import floor_graph
 from benchmarks.shared.cpr_parts import D, branches_to_train, detector_of, load_material, trained, training_set_of
 from benchmarks.shared.turns import any_picture, time_graphs
+from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.matching import Direction
-from edge_build.detectors.cpr.model import LocalBranch
 from edge_build.graphs.export import export_graph
 from edge_build.progress import progress_for_stderr
 

@@ -18,8 +18,10 @@ from edge_build.detectors.backbones.backbone import Backbone, load_backbone
 from edge_build.detectors.cpr.feature_maps import Maps, described, extract_maps
 from edge_build.detectors.cpr.foreground import Foreground, find_foreground
 from edge_build.detectors.cpr.learner import COARSER_SPREAD, fit_codebook, retrieval_of, taps_of
-from edge_build.detectors.cpr.matching import Direction, Match, bank_of
-from edge_build.detectors.cpr.model import DIMENSIONS, FINE_REACH, STRIDES, Cpr, GlobalBranch, LocalBranch
+from edge_build.detectors.cpr.local_branch import LocalBranch
+from edge_build.detectors.cpr.matching import FINE_REACH, Direction, Match, bank_of
+from edge_build.detectors.cpr.model import DIMENSIONS, STRIDES, Cpr
+from edge_build.detectors.cpr.retrieval import GlobalBranch
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training import ROUNDS, Schedule, train
 from edge_build.detectors.cpr.training_pictures import PictureMaker, References

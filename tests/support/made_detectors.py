@@ -6,8 +6,10 @@ import torch
 
 from edge_build.detectors.cpr.feature_maps import described
 from edge_build.detectors.cpr.foreground import Foreground
+from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.matching import Direction, Match, bank_of
-from edge_build.detectors.cpr.model import Cpr, GlobalBranch, LocalBranch
+from edge_build.detectors.cpr.model import Cpr
+from edge_build.detectors.cpr.retrieval import GlobalBranch
 from edge_build.detectors.patchcore.learner import fit_projection
 from edge_build.detectors.patchcore.model import PatchCore, PatchFeatures
 from tests.support.made_network import made_backbone, made_pictures

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from edge_build.detectors.backbones.backbone import Backbone
 from edge_build.detectors.cpr.foreground import Foreground
+from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.matching import Direction
-from edge_build.detectors.cpr.model import LocalBranch
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.progress import Progress
 

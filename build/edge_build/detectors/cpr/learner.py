@@ -26,9 +26,10 @@ from edge_build.checkpoint import Unfinished
 from edge_build.detectors.backbones.backbone import load_backbone, stage_at, strides_of
 from edge_build.detectors.cpr.feature_maps import Maps, described, extract_directions, extract_maps, shares_of
 from edge_build.detectors.cpr.foreground import Foreground, find_foreground
-from edge_build.detectors.cpr.matching import Direction, Match, bank_of
-from edge_build.detectors.cpr.model import FINE_REACH, STRIDES, Cpr, GlobalBranch
+from edge_build.detectors.cpr.matching import FINE_REACH, Direction, Match, bank_of
+from edge_build.detectors.cpr.model import STRIDES, Cpr
 from edge_build.detectors.cpr.references import references_allowed, select_references
+from edge_build.detectors.cpr.retrieval import GlobalBranch
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training import ROUNDS, Schedule, train
 from edge_build.detectors.cpr.training_pictures import PictureMaker, References

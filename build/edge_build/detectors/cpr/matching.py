@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 FARTHEST = 2.0  # 1 - cosine where there is no cell
+FINE_REACH = 1  # cells, on the fine map; the coarse one is compared in place
 LEANING = 4.0  # overall spreads that every cell's own spread leans on
 
 

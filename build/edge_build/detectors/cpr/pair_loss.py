@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edge_build.detectors.cpr.feature_maps import device_of
-from edge_build.detectors.cpr.model import LocalBranch
+from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.training_pictures import Pool
 
 POINTS = 100  # of each kind of pair in a picture

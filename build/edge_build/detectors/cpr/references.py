@@ -1,7 +1,7 @@
 """Which good pictures a detector compares with when it may not keep all: those that cover all others best.
 
 Pictures are as far from one another as their histograms of codes in blocks, by which references are retrieved
-(`cpr.GlobalBranch`); the rule is the greedy k-centre of the coreset. A copy of a chosen picture is never chosen.
+(retrieval.py); the rule is the greedy k-centre of the coreset. A copy of a chosen picture is never chosen.
 
     kept = select_references(histograms, 200, seed, progress)
 """

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_build.detectors.cpr.feature_maps import Maps
-from edge_build.detectors.cpr.model import LocalBranch
+from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.pair_loss import Scale, scale_loss, scale_of
 from edge_build.detectors.cpr.training_pictures import Pool
 from edge_build.detectors.cpr.training_state import Branches, TrainingState, folded

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from edge_build.detectors.backbones.backbone import Backbone
 from edge_build.detectors.cpr.feature_maps import Maps, see
 from edge_build.detectors.cpr.foreground import Foreground
-from edge_build.detectors.cpr.model import GlobalBranch
+from edge_build.detectors.cpr.retrieval import GlobalBranch
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.defects.real import RealDefects
 from edge_build.detectors.defects.synthetic import augmented, with_defect

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edge_build.detectors.cpr.model import LocalBranch
+from edge_build.detectors.cpr.local_branch import LocalBranch
 
 WEIGHT_DECAY = 1e-2
 

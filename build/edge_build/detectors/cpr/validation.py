@@ -11,8 +11,9 @@ import torch
 from edge_build.detection_metrics import measure
 from edge_build.detectors.cpr.feature_maps import Maps, describe, described
 from edge_build.detectors.cpr.foreground import Foreground
-from edge_build.detectors.cpr.matching import distances, plain
-from edge_build.detectors.cpr.model import FINE_REACH, LocalBranch, combined
+from edge_build.detectors.cpr.local_branch import LocalBranch
+from edge_build.detectors.cpr.matching import FINE_REACH, distances, plain
+from edge_build.detectors.cpr.model import combined
 from edge_build.detectors.cpr.training_pictures import Pool
 from edge_build.detectors.upsampling import smooth_upsampling
 

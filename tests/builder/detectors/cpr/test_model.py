@@ -7,13 +7,12 @@ import onnx
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from tests.support.made_detectors import made_cpr, trained_branch
+from tests.support.made_detectors import made_cpr
 from tests.support.made_network import made_pictures
-from tests.support.naive_cpr import naive_distances, naive_divergence, naive_histogram
+from tests.support.naive_cpr import naive_distances
 from tests.support.naive_patchcore import measured
 from torch.nn import functional as F
 
-from edge_build.detectors.cpr.model import GlobalBranch, block_means
 from edge_build.graphs.export import export_graph
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 
@@ -23,65 +22,6 @@ GOOD_OPERATORS = {
     "Gemm", "Log", "MatMul", "Max", "Min", "Mul", "Pad", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
     "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sqrt", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze",
 }  # fmt: skip
-
-
-def test_blocks_are_means_whether_or_not_the_map_divides_by_five() -> None:
-    even, uneven = block_means(10), block_means(16)
-
-    torch.testing.assert_close(even, torch.eye(5).repeat_interleave(2, 1) / 2)
-    torch.testing.assert_close(uneven.sum(1), torch.ones(5))
-    torch.testing.assert_close(uneven.sum(0), torch.full((16,), 5 / 16))  # every cell counts the same
-    assert ((uneven > 0).sum(1) <= 5).all()
-
-
-def test_references_are_ranked_by_the_robust_divergence_of_their_histograms() -> None:
-    random = torch.Generator().manual_seed(0)
-    codebook = torch.randn(12, 6, generator=random)
-    maps = torch.randn(13, 6, 20, 15, generator=random)
-    branch = GlobalBranch(codebook, [maps[:5], maps[5:12]])
-
-    found, order = branch.divergences(maps[12:]), branch(maps[12:])
-
-    own, *others = (naive_histogram(m.double().numpy(), codebook.double().numpy()) for m in (maps[12], *maps[:12]))
-    expected = [naive_divergence(own, other) for other in others]
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4)  # logarithms of 1e-8 in float32
-    assert order.tolist() == np.argsort(expected)[:10].tolist()
-
-
-def test_a_defect_within_five_blocks_does_not_change_which_reference_is_nearest() -> None:
-    random = torch.Generator().manual_seed(0)
-    codebook, maps = 3 * torch.randn(12, 6, generator=random), torch.randn(12, 6, 20, 20, generator=random)
-    branch, picture = GlobalBranch(codebook, [maps]), maps[7:8].clone()
-    picture[:, :, :4] = codebook[0][:, None, None]  # one row of blocks shows nothing but one code
-
-    assert int(branch(picture)[0]) == 7
-
-
-def test_a_branch_gives_cells_of_unit_length() -> None:
-    with torch.inference_mode():
-        found = trained_branch()(torch.randn(2, 24, 6, 7))
-
-    assert found.shape == (2, 16, 6, 7)
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(2, 6, 7))
-
-
-def test_a_neighbourhood_is_described_as_its_middle_is_in_the_whole_map() -> None:
-    branch, maps = trained_branch(), torch.randn(1, 24, 7, 8, generator=torch.Generator().manual_seed(0))
-
-    with torch.inference_mode():
-        whole, cut = branch(maps), branch.at_centres(maps[:, :, 2:5, 3:6])
-
-    torch.testing.assert_close(cut[0], whole[0, :, 3, 4], rtol=0, atol=1e-5)  # other kernels for other sizes
-
-
-def test_folding_batch_norms_changes_nothing_but_rounding() -> None:
-    branch, maps = trained_branch(), torch.randn(1, 24, 7, 8)
-
-    with torch.inference_mode():
-        expected, found = branch(maps), branch.folded()(maps)
-
-    assert not [part for part in branch.folded().modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 160)], ids=str)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edge_build.detectors.cpr.feature_maps import Maps
-from edge_build.detectors.cpr.model import LocalBranch
+from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.pair_loss import neighbourhoods, scale_loss, scale_of
 from edge_build.detectors.cpr.training_pictures import Pool
 
