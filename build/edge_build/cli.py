@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
 from edge_build.progress import progress_for_stderr
 from edge_build.recipe.input_size import Size
@@ -99,18 +100,16 @@ def build(
     """Learn from the recipe's pictures and write a bundle, with its report."""
     from edge_build.recipe.recipe import read_recipe
 
-    followed = read_recipe(recipe)  # what is wrong with it is said before the slow imports
+    followed = read_recipe(recipe)  # refused before the slow imports
 
-    from edge_build.evaluation.result import write_at_once
-    from edge_build.evaluation.summary import outcome
+    from edge_build.evaluation.summary_text import outcome_text
     from edge_build.workflows.build import build as build_bundle
 
     text, progress = recipe.read_text(encoding="utf-8"), progress_for_stderr()
     built = build_bundle(followed, text, out, progress, resume=resume, thorough=thorough)
-    if json_file is not None:
-        write_at_once(json_file, (built.model_dump_json(indent=2) + "\n").encode())
+    _write_json(json_file, built)
     if built.figures is not None:
-        progress.say(outcome(built.figures, built.not_judged))
+        progress.say(outcome_text(built.figures, built.not_judged))
     print(built.folder)
 
 
@@ -132,7 +131,6 @@ def calibrate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
 ) -> None:
     """Without learning: calibrate INT8, set thresholds and limits of frames on new pictures, or another rate."""
-    from edge_build.evaluation.result import write_at_once
     from edge_build.workflows.change_rate import set_rate
     from edge_build.workflows.recalibrate import recalibrate
 
@@ -143,8 +141,7 @@ def calibrate(
         made = set_rate(bundle, rate, version, out, progress)
     else:
         raise typer.BadParameter("give pictures, another rate (--false-reject), or both", param_hint="'PICTURES'")
-    if json_file is not None:
-        write_at_once(json_file, (made.model_dump_json(indent=2) + "\n").encode())
+    _write_json(json_file, made)
     print(made.folder)
 
 
@@ -162,40 +159,14 @@ def evaluate(
     save_scores: Annotated[Path | None, typer.Option(help="Write scores and maps to this .npz.")] = None,
 ) -> None:
     """Measure a bundle on test pictures: metrics, misses, false rejects, latency."""
-    from edge_build.data.pictures import DatasetError
-    from edge_build.evaluation.evaluate import run_evaluate
-    from edge_build.evaluation.summary import summary_text
-    from edge_build.graphs.emulated_engine import EMULATED, emulated_engine
-    from edge_runtime.bundle.reader import Bundle
-    from edge_runtime.engines.protocol import Engine
-    from edge_runtime.engines.selection import choose_engine
+    from edge_build.evaluation.summary_text import summary_text
+    from edge_build.workflows.evaluate import WantedEngine, evaluate_bundle, require_judged
 
-    progress = progress_for_stderr()
-    emulated = engine is EngineKind.ONNXRUNTIME and precision is not Precision.FP32
-
-    def open_engine(opened: Bundle) -> Engine:
-        if emulated:
-            return emulated_engine(opened.graph(precision), threads)
-        chosen = choose_engine(engine, opened, precision, engines, threads)
-        progress.say(f"engine: {chosen.engine.name}, {chosen.why}")
-        return chosen.engine
-
-    summary = run_evaluate(
-        bundle,
-        dataset,
-        open_engine,
-        precision,
-        progress,
-        json_file,
-        save_scores,
-        (EMULATED,) if emulated else (),
-    )
+    wanted = WantedEngine(engine, precision, engines, threads)
+    summary = evaluate_bundle(bundle, dataset, wanted, progress_for_stderr(), save_scores)
+    _write_json(json_file, summary)
     print(summary_text(summary))
-    if summary.nothing_judged:
-        raise DatasetError(
-            f"nothing was judged: all pictures of {dataset} are beyond the limits of frames of {bundle}; take pictures "
-            "of the camera, light and region that it was built for, or fit it to these (`edge-build calibrate`)"
-        )
+    require_judged(summary, bundle, dataset)
 
 
 @app.command("compile")
@@ -275,6 +246,14 @@ def inspect_file(
         from edge_runtime.bundle.reader import open_bundle
 
         print(bundle_text(open_bundle(what), compile_too))
+
+
+def _write_json(path: Path | None, record: BaseModel) -> None:
+    """What `--json` asks for."""
+    from edge_build.evaluation.result import write_at_once
+
+    if path is not None:
+        write_at_once(path, (record.model_dump_json(indent=2) + "\n").encode())
 
 
 def main() -> None:

@@ -6,30 +6,20 @@ evaluation = evaluate(judge, dataset.test, progress)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_build.data.dataset import scan_dataset
 from edge_build.data.pictures import Picture, read_mask
-from edge_build.evaluation.result import Evaluation, save_scores, write_at_once
-from edge_build.evaluation.summary import Summary, summarize, summary_json
+from edge_build.evaluation.result import Evaluation
 from edge_build.progress import Progress
-from edge_runtime.bundle.reader import Bundle, open_bundle
-from edge_runtime.engines.protocol import Engine
 from edge_runtime.errors import EngineError
 from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
-from edge_runtime.inspection.frame_checks import FIXED_LIMITS, frame_fault
+from edge_runtime.inspection.frame_checks import frame_fault
 from edge_runtime.inspection.judge import Judge, decide
-from edge_runtime.records import FrameFault, Outcome, Precision
-
-LEARNED_FROM = (
-    "There are no test pictures: the good ones were measured. If the detector learned from them, false rejects are "
-    "fewer here than they will be on the line."
-)
+from edge_runtime.records import FrameFault, Outcome
 
 
 def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress, what: str = "evaluate") -> Evaluation:
@@ -73,35 +63,3 @@ def evaluate(judge: Judge, pictures: Sequence[Picture], progress: Progress, what
         judge.threshold,
         judge.engine.name,
     )
-
-
-def run_evaluate(
-    bundle_folder: Path,
-    dataset_root: Path,
-    open_engine: Callable[[Bundle], Engine],
-    precision: Precision,
-    progress: Progress,
-    json_file: Path | None = None,
-    scores_file: Path | None = None,
-    notes: tuple[str, ...] = (),
-) -> Summary:
-    """All of `edge-build evaluate`: check the bundle, measure the dataset's test pictures, write what was asked for.
-
-    open_engine: loads the bundle's graph. notes: for the summary, before its own. Without test pictures the good ones
-    are measured, and the summary says so. Raises EdgeError of the kind that fits.
-    """
-    bundle = open_bundle(bundle_folder)
-    dataset = scan_dataset(dataset_root, progress)
-    pictures = dataset.test or dataset.good
-    notes = (*notes, *(() if dataset.test else (LEARNED_FROM,)), *dataset.notes)
-    bundle.graph(precision)  # there is one, or it is said before anything is loaded
-    with open_engine(bundle) as engine:
-        manifest, threshold = bundle.manifest, bundle.threshold(precision)
-        judge = Judge(engine, threshold, manifest.height, manifest.width, limits=manifest.frames or FIXED_LIMITS)
-        evaluation = evaluate(judge, pictures, progress)
-    if scores_file is not None:
-        save_scores(scores_file, evaluation, dataset_root)
-    summary = summarize(evaluation, bundle.label, precision, dataset_root, notes)
-    if json_file is not None:
-        write_at_once(json_file, summary_json(summary).encode())
-    return summary

@@ -1,8 +1,7 @@
-"""What an evaluation amounts to: figures for the manifest, and a richer summary for people and for `--json`."""
+"""What an evaluation amounts to: figures for the manifest, and a richer summary (`edge-build evaluate --json`)."""
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,25 +97,6 @@ def figures(evaluation: Evaluation, metrics: Metrics | None = None) -> Figures:
     )
 
 
-def outcome(figures: Figures, not_judged: int) -> str:
-    """What the threshold does to the test pictures, for people: one to three lines."""
-    said = (
-        f"on the test pictures {figures.missed_defects} of {figures.defect} defects pass as OK, and "
-        f"{figures.false_rejects} of {figures.good} good parts are rejected"
-    )
-    if not_judged:
-        said = (
-            f"warning: {not_judged} of {figures.good + figures.defect} test pictures are beyond the limits of frames; "
-            f"a line answers ERROR to them, and they count as neither here\n{said}"
-        )
-    if 2 * figures.missed_defects <= figures.defect:
-        return said
-    return (
-        f"{said}\nmost defects pass: look at the scores in report.html, then try a larger size, more good pictures, "
-        "another detector, or a higher rate (`edge-build calibrate --false-reject` learns nothing anew)"
-    )
-
-
 def missed(evaluation: Evaluation) -> list[int]:
     """Indices of the defects that were judged OK, lowest score first."""
     return _ranked(evaluation, evaluation.defect, Outcome.OK)
@@ -167,67 +147,6 @@ def detections(evaluation: Evaluation) -> tuple[Detection, ...]:
     return tuple(_detection(evaluation, kind, labels == kind) for kind in sorted(set(labels), key=_good_first))
 
 
-def summary_json(summary: Summary) -> str:
-    """The summary as JSON text, indented, with a newline at its end."""
-    return summary.model_dump_json(indent=2) + "\n"
-
-
-def summary_text(summary: Summary) -> str:
-    """The summary for a terminal: plain lines of at most 100 characters, file names apart."""
-    f, t = summary.figures, summary.threshold
-    among = f" ({len(summary.errors)} of them not judged; metrics are of all)" if summary.errors else ""
-    lines = [
-        f"{summary.bundle} {summary.precision.value} on {summary.dataset}, {summary.engine}",
-        "",
-        *_warning(summary),
-        f"  image AUROC {_percent(f.image_auroc)}   {f.good} good, {f.defect} defect{among}",
-        f"  pixel AUROC {_percent(f.pixel_auroc)}   {summary.masked} defect pictures with masks",
-        f"  AUPRO       {_percent(f.aupro)}   {summary.defect_regions} regions",
-        f"  pixel AP    {_percent(f.pixel_ap)}",
-        "",
-        f"  At the threshold of {t.score:.4g} ({t.pictures} good pictures, {t.false_reject_rate:.2%} asked for):",
-    ]
-    width = max((len(kind.kind) for kind in summary.kinds), default=0)
-    for kind in summary.kinds:
-        interval = f"95 % interval {kind.nok_share_low:.1%} to {kind.nok_share_high:.1%}"
-        lines.append(
-            f"  {kind.kind:<{width}}  {kind.nok:>4} of {kind.judged:>4} NOK   {kind.errors:>4} ERROR   "
-            f"{interval if kind.judged else 'none was judged'}"
-        )
-    if summary.latency is not None:
-        at = summary.latency
-        lines += ["", f"  {at.p50_ms:.1f} ms a picture (95 %: {at.p95_ms:.1f}, 99 %: {at.p99_ms:.1f})"]
-    for title, names in (
-        ("missed", summary.missed),
-        ("false rejects", summary.false_rejects),
-        ("not judged (frames beyond the limits of the bundle)", summary.errors),
-    ):
-        if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            lines += ["", f"  {title}: {', '.join(names[:5])}{more}"]
-    if summary.notes:
-        lines += ["", *(f"  {note}" for note in summary.notes)]
-    return "\n".join(lines)
-
-
-def _warning(summary: Summary) -> list[str]:
-    """That pictures were not judged, and why: what nobody may miss."""
-    if not summary.errors:
-        return []
-    count, total = len(summary.errors), summary.figures.good + summary.figures.defect
-    if summary.nothing_judged:
-        said = f"NOTHING WAS JUDGED: all {total} pictures are beyond the bundle's limits of frames, so a line answers"
-        said += " ERROR to each. What follows tells nothing of what it finds or rejects."
-    else:
-        said = f"WARNING: {count} of {total} pictures are NOT JUDGED. They are beyond the bundle's limits of frames, so"
-        said += " a line answers ERROR to them and the parts are rejected; they are neither OK nor NOK here."
-    lines = textwrap.wrap(said, 96)
-    for each in summary.not_judged:
-        lines.append(f"{each.pictures} x ERROR {each.code:03d}, the first is {each.first}:")
-        lines += textwrap.wrap(each.reason, 96, initial_indent="  ", subsequent_indent="  ")
-    return [*(f"  {line}" for line in lines), ""]
-
-
 def _not_judged(evaluation: Evaluation, names: Sequence[str]) -> tuple[NotJudged, ...]:
     first: dict[ErrorCode, tuple[str, FrameFault]] = {}
     for name, fault in zip(names, evaluation.faults, strict=True):
@@ -271,7 +190,3 @@ def _latency(evaluation: Evaluation) -> Latency | None:
 
 def _good_first(kind: str) -> tuple[bool, str]:
     return kind != GOOD, kind
-
-
-def _percent(share: float | None) -> str:
-    return "    -  " if share is None else f"{share:>7.2%}"

@@ -9,7 +9,12 @@ from pathlib import Path
 import edge_build.detectors.cpr
 
 CREATORS = {"arange", "empty", "eye", "full", "linspace", "ones", "rand", "randn", "tensor", "zeros", "Generator"}
-NOT_TRAINED = {"foreground.py", "model.py", "references.py", "retrieval.py"}  # computed on the host, once, or moved as buffers
+NOT_TRAINED = {
+    "foreground.py",
+    "model.py",
+    "references.py",
+    "retrieval.py",
+}  # computed on the host, once, or moved as buffers
 DRAWN_ON_THE_HOST = {"multinomial", "randint", "randperm"}  # with the host's generator, which says where
 
 
