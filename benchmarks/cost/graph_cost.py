@@ -53,7 +53,7 @@ def main() -> None:
     pictures = {name: any_picture(first.height, first.width) for name in names}
     for bundle in bundles:
         manifest = bundle.manifest
-        name = f"{manifest.name}-{manifest.version} ({manifest.detector}, {manifest.height} x {manifest.width})"
+        name = f"{manifest.label} ({manifest.detector}, {manifest.height} x {manifest.width})"
         graphs[name] = bundle.graph(Precision.FP32).read_bytes()
         pictures[name] = any_picture(manifest.height, manifest.width)
     times = time_graphs(graphs, pictures, arguments.rounds)

@@ -50,7 +50,7 @@ class Archive:
     @property
     def label(self) -> str:
         """Name and version: what the bundle is called in a store."""
-        return f"{self.manifest.name}-{self.manifest.version}"
+        return self.manifest.label
 
     def unpack(self, folder: Path) -> None:
         """Write the bundle into a new folder, checked, readable for all and synced but for the folders' own names.

@@ -49,7 +49,7 @@ def pack(
     signing = load_signing_key(key)
     manifest = pack_bundle(bundle, signing, out)
     size = out.stat().st_size / 1e6
-    print(f"packed {manifest.name}-{manifest.version} into {out}: {len(manifest.files)} files, {size:.1f} MB")
+    print(f"packed {manifest.label} into {out}: {len(manifest.files)} files, {size:.1f} MB")
     print(f"signed with key {signing.trusted.fingerprint}")
 
 

@@ -62,7 +62,7 @@ def init(
     manifest = read_manifest(bundle)
     if precision is not None and precision not in manifest.graphs:
         raise ConfigError(
-            f"--precision {precision.value}: bundle {manifest.name}-{manifest.version} holds only "
+            f"--precision {precision.value}: bundle {manifest.label} holds only "
             f"{', '.join(p.value for p in manifest.graphs)}; choose one of these"
         )
     host, _, port = broker.rpartition(":")

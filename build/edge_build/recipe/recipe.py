@@ -19,6 +19,7 @@ from edge_build.recipe.detector_settings import CprSettings, PatchcoreSettings, 
 from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP, side_fits
 from edge_build.recipe.problems import problems_from_error
 from edge_build.recipe.yaml import values_from_yaml
+from edge_runtime.bundle.manifest import NAME, VERSION, label_of
 from edge_runtime.errors import ConfigError
 from edge_runtime.strict_yaml.nodes import YamlError
 
@@ -125,11 +126,11 @@ class Recipe(Settings):
     """All that decides what `edge-build build` makes. `size` is (height, width)."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$",
+        pattern=NAME,
         description="name of the bundle; allowed: 1 to 40 letters, digits, _ and -, starting with a letter or digit",
     )
     version: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,19}$",
+        pattern=VERSION,
         description="its version; allowed: 1 to 20 letters, digits, _ . and -, starting with a letter or digit",
     )
     dataset: Annotated[Path, Field(strict=False)] = Field(
@@ -169,6 +170,11 @@ class Recipe(Settings):
     golden: GoldenSettings = Field(
         default=GoldenSettings(), description="pictures that prove a device's engine; allowed: its own keys"
     )
+
+    @property
+    def label(self) -> str:
+        """What the bundle is called."""
+        return label_of(self.name, self.version)
 
     @property
     def active(self) -> PatchcoreSettings | CprSettings:

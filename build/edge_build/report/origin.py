@@ -43,7 +43,7 @@ def origin_of(manifest: Manifest, before: Manifest, held_out: NDArray[np.float64
     """before: of the bundle that this one was calibrated from. held_out: raw scores of good pictures in FP32, (n,)."""
     made = list(_made(manifest))
     return Origin(
-        built=made[-1].bundle if made else _label(manifest),
+        built=made[-1].bundle if made else manifest.label,
         pictures=next((step for step in made if step.pictures), None),
         steps=_steps(manifest, made),
         held_out=held_out.size,
@@ -61,7 +61,7 @@ def _made(manifest: Manifest) -> Iterator[Recalibration]:
 
 
 def _steps(manifest: Manifest, made: list[Recalibration]) -> tuple[str, ...]:
-    results = [_label(manifest), *(step.bundle for step in made)]
+    results = [manifest.label, *(step.bundle for step in made)]
     dataset = manifest.dataset
     built = f"{results[-1]}: built, learned from {dataset.train} good pictures of {dataset.name}"
     calibrated = [
@@ -76,8 +76,4 @@ def _steps(manifest: Manifest, made: list[Recalibration]) -> tuple[str, ...]:
 def _side(manifest: Manifest, held_out: NDArray[np.float64]) -> Side:
     threshold, frames = manifest.graphs[Precision.FP32].threshold, manifest.frames
     nok = int((held_out > threshold.score).sum())
-    return Side(_label(manifest), threshold, nok, "not checked" if frames is None else limits_text(frames))
-
-
-def _label(manifest: Manifest) -> str:
-    return f"{manifest.name}-{manifest.version}"
+    return Side(manifest.label, threshold, nok, "not checked" if frames is None else limits_text(frames))

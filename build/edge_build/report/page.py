@@ -78,8 +78,7 @@ def report_html(data: ReportData) -> str:
     environment.filters |= {"percent": percent, "share": share, "figure": figure, "points": points}
     manifest, evaluation = data.manifest, data.evaluations.get(data.headline)
     summaries = {
-        precision: summarize(one, f"{manifest.name}-{manifest.version}", precision, data.root)
-        for precision, one in data.evaluations.items()
+        precision: summarize(one, manifest.label, precision, data.root) for precision, one in data.evaluations.items()
     }
     threshold = manifest.graphs[data.headline].threshold
     return environment.get_template("report.html.j2").render(

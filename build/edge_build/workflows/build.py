@@ -103,7 +103,7 @@ def build(
     The test pictures are measured last, and nothing is chosen on them.
     """
     started = time.monotonic()
-    label = f"{recipe.name}-{recipe.version}"
+    label = recipe.label
     if thorough:
         _check_thorough(recipe)
         recipe_text = f"# built with --thorough\n{recipe_text}"
@@ -145,7 +145,7 @@ def _build(m: BuildInputs, learner: Learner, out: Path, started: float, progress
         examples=detector.examples,
         real_defects=len(m.defects or ()),
     )
-    label = f"{m.recipe.name}-{m.recipe.version}"
+    label = m.recipe.label
     manifest = pack(out, label, contents, lambda golden, graphs: _manifest(m, golden, graphs, measured.evaluations))
     return Built(
         folder=str(out / label),

@@ -8,12 +8,10 @@ from pathlib import Path
 from edge_build.bundling.writer import check_place
 from edge_build.data.dataset import Dataset, fingerprint
 from edge_build.graphs.precisions import GateResult
-from edge_runtime.bundle.manifest import Recalibration, Record, Threshold
+from edge_runtime.bundle.manifest import VERSION, Recalibration, Record, Threshold, label_of
 from edge_runtime.bundle.reader import MANIFEST, Bundle, open_bundle, sha256_of
 from edge_runtime.errors import ConfigError
 from edge_runtime.records import Precision
-
-VERSION = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,19}"  # as in the manifest
 
 
 class Recalibrated(Record):
@@ -35,7 +33,7 @@ def open_parent(folder: Path, version: str, out: Path) -> tuple[Bundle, str]:
     if not re.fullmatch(VERSION, version):
         raise ConfigError(f"--version {version!r}: 1 to 20 letters, digits, _ . and -, starting with a letter or digit")
     bundle = open_bundle(folder)
-    label = f"{bundle.manifest.name}-{version}"
+    label = label_of(bundle.manifest.name, version)
     check_place(out, label, "give another --version")
     return bundle, label
 

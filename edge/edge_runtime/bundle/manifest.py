@@ -14,6 +14,13 @@ from edge_runtime.records import Precision
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"  # of a bundle
+VERSION = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,19}$"
+
+
+def label_of(name: str, version: str) -> str:
+    """What a bundle is called in folders, verdicts and logs."""
+    return f"{name}-{version}"
 
 
 class Record(BaseModel):
@@ -175,8 +182,8 @@ class Manifest(Record):
     """
 
     schema_version: Literal[1]
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
-    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,19}$")]
+    name: Annotated[str, Field(pattern=NAME)]
+    version: Annotated[str, Field(pattern=VERSION)]
     detector: str
     backbone: str
     height: Annotated[int, Field(ge=32)]
@@ -203,6 +210,11 @@ class Manifest(Record):
                     f"{precision.value} has {len(graph.golden)} golden values for {len(self.golden)} pictures"
                 )
         return self
+
+    @property
+    def label(self) -> str:
+        """Name and version, as folders, verdicts and logs show them."""
+        return label_of(self.name, self.version)
 
     def golden_of(self, precision: Precision) -> tuple[Golden, ...]:
         """The golden pictures with the values of a precision's own graph."""

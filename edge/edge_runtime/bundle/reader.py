@@ -34,8 +34,8 @@ class Bundle:
 
     @property
     def label(self) -> str:
-        """Name and version, as verdicts and logs show them."""
-        return f"{self.manifest.name}-{self.manifest.version}"
+        """Its manifest's."""
+        return self.manifest.label
 
     def graph(self, precision: Precision) -> Path:
         """The ONNX file of a precision. Raises BundleError when the bundle has no such graph."""

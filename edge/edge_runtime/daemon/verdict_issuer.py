@@ -88,7 +88,7 @@ class VerdictIssuer:
     @property
     def bundle(self) -> str:
         """Name and version of the bundle that verdicts name now."""
-        return f"{self._manifest.name}-{self._manifest.version}"
+        return self._manifest.label
 
     def serve_with(self, manifest: Manifest) -> None:
         """From now on verdicts name this bundle."""
