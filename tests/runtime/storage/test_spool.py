@@ -10,6 +10,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from tests.support.kept_verdicts import ERROR, NOK, OK, PACKED
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.errors import SpoolDamagedError, StorageError
@@ -91,6 +92,30 @@ def test_a_spool_of_version_1_is_taken_over(tmp_path):
     with Spool(tmp_path) as spool:
         assert spool.undelivered(1, ALL, 10) == [verdict]
         assert (spool.next_seq, spool.boot_id, spool.waiting) == (8, 5, 1)
+
+
+def test_a_spool_that_an_earlier_daemon_wrote_is_read_and_goes_on(tmp_path):
+    database = sqlite3.connect(tmp_path / FILE)
+    database.executescript("""
+        CREATE TABLE verdict (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, unix_ms INTEGER NOT NULL, trigger_id INTEGER NOT NULL,
+            delivered INTEGER NOT NULL, packed BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX undelivered ON verdict (seq) WHERE delivered = 0;
+        CREATE TABLE station (boot_id INTEGER NOT NULL, acknowledged INTEGER NOT NULL) STRICT;
+        INSERT INTO station VALUES (4, 0);
+        CREATE TABLE accepted (trigger_id INTEGER PRIMARY KEY, recipe INTEGER NOT NULL, part_id TEXT NOT NULL) STRICT;
+        PRAGMA user_version = 2;
+    """)
+    rows = [(v.seq, v.unix_ms, v.trigger_id, 0, PACKED[v.seq]) for v in (OK, NOK, ERROR)]
+    database.executemany("INSERT INTO verdict VALUES (?, ?, ?, ?, ?)", rows)
+    database.commit()
+    database.close()
+    with Spool(tmp_path) as spool:
+        assert spool.undelivered(1, ALL, 10) == [OK, NOK, ERROR]
+        assert (spool.next_seq, spool.boot_id, spool.waiting) == (4, 5, 3)
+        spool.commit(sample_verdict(seq=4))
+        assert seqs(spool.between(1, ALL, 10)) == [1, 2, 3, 4]
 
 
 def test_a_number_out_of_turn_is_a_mistake_of_ours(tmp_path):
@@ -287,6 +312,7 @@ def test_a_full_disk_is_an_error_and_the_number_is_used_later(tmp_path):
 COMMIT_FOR_EVER = """
 import sys
 from pathlib import Path
+from tests.support.kept_verdicts import ERROR, NOK, OK, PACKED
 from tests.support.sample_verdict import sample_verdict
 from edge_runtime.storage.spool import Spool
 with Spool(Path(sys.argv[1])) as spool:

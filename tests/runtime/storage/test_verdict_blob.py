@@ -4,6 +4,7 @@ import zlib
 from contextlib import suppress
 
 import pytest
+from tests.support.kept_verdicts import ERROR, NOK, OK, PACKED
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.errors import RecordError
@@ -38,3 +39,8 @@ def test_what_is_cut_or_longer_is_refused(change):
 def test_the_dictionary_belongs_to_the_schema_version():
     # What is in the field was packed with it: another one needs another schema version, and a way from this to that.
     assert (SCHEMA_VERSION, zlib.crc32(verdict_pack._DICTIONARY)) == (2, 1776755666)
+
+
+@pytest.mark.parametrize("verdict", [OK, NOK, ERROR], ids=lambda verdict: verdict.decision.outcome.name)
+def test_what_a_daemon_of_before_packed_is_read(verdict):
+    assert unpack_verdict(PACKED[verdict.seq]) == verdict

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
+from tests.support.kept_verdicts import ERROR, LINES, NOK, OK
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.errors import RecordError
-from edge_runtime.records import Outcome
+from edge_runtime.records import Decision, Outcome, Region, Timings, Verdict
 from edge_runtime.wire.verdict_json import decode_json, encode_json
 
 
@@ -52,3 +53,22 @@ def test_a_line_that_is_not_by_the_contract_is_refused(old, new, message):
 def test_half_a_line_is_refused():
     with pytest.raises(RecordError, match="Invalid JSON"):
         decode_json(encode_json(sample_verdict())[:100])
+
+
+@pytest.mark.parametrize("verdict", [OK, NOK, ERROR], ids=lambda verdict: verdict.decision.outcome.name)
+def test_lines_of_daemons_of_before_are_read_and_still_written_byte_by_byte(verdict):
+    assert decode_json(LINES[verdict.seq]) == verdict
+    assert encode_json(verdict) == LINES[verdict.seq]
+
+
+@pytest.mark.parametrize("key", [b'"publish_us":0,', b',"picture":""'])
+def test_a_line_from_before_a_key_existed_is_read(key):
+    assert decode_json(LINES[1].replace(key, b"")) == OK
+
+
+def test_every_field_of_a_verdict_its_decision_and_its_timings_is_a_key_of_the_line():
+    parts = {field.name for record in (Verdict, Decision, Timings) for field in fields(record)}
+    carried_otherwise = {"decision", "timings", "anomaly_map"}  # taken apart, and pixels, which are no part of it
+    added = {"version", "error_name"}
+    assert parts - carried_otherwise == set(json.loads(LINES[1])) - added
+    assert {field.name for field in fields(Region)} == set(json.loads(LINES[2])["regions"][0])
