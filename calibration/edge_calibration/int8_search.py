@@ -61,7 +61,7 @@ def replan(model: onnx.ModelProto, plan: Int8Plan, calibration: Sequence[NDArray
     """The same decisions for a graph of the same shape with another network: its ranges are measured again."""
     network = network_of(model)
     ranges = ranges_by(plan.method, measure_ranges(model, network, calibration, seed))
-    return plan.model_copy(update={"ranges": ranges, "weights": _weights_hash(network)})
+    return plan.with_changes(ranges=ranges, weights=_weights_hash(network))
 
 
 def plan_int8(

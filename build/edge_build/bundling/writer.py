@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edge_build.graphs.lint import require_compilable
 from edge_build.graphs.precisions import GateResult
 from edge_runtime.bundle.manifest import FileEntry, Golden, GoldenValue, GraphEntry, Manifest, Threshold, Tolerance
-from edge_runtime.bundle.manifest_digest import with_digest
+from edge_runtime.bundle.manifest_digest import NOT_YET, with_digest
 from edge_runtime.bundle.reader import MANIFEST, sha256_of
 from edge_runtime.errors import ConfigError, StorageError
 from edge_runtime.records import Inspection, Precision
@@ -133,7 +133,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` with the length and hash of every file in the folder; all of it is on the disk then."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {p.relative_to(folder).as_posix(): FileEntry(length=p.stat().st_size, sha256=sha256_of(p)) for p in files}
-    complete = manifest.model_copy(update={"files": entries, "digest": ""})
+    complete = manifest.with_changes(files=entries, digest=NOT_YET)
     (folder / MANIFEST).write_bytes(with_digest(complete.model_dump_json(indent=2).encode() + b"\n"))
     for path in [*files, folder / MANIFEST]:
         with path.open("rb") as file:

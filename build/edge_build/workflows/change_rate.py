@@ -20,7 +20,7 @@ from edge_build.data.pictures import DatasetError
 from edge_build.graphs.precisions import GateResult, gate_text
 from edge_build.progress import Progress
 from edge_build.report.page import REPORT, ReportData, write_report
-from edge_build.workflows.derived import Recalibrated, change_text, open_parent, passed_negative, recalibration_of
+from edge_build.workflows.derived import Recalibrated, change_text, derived_manifest, open_parent, passed_negative
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.threshold import shortage, threshold_from_good
 from edge_runtime.bundle.manifest import GraphEntry, Manifest, Threshold
@@ -54,7 +54,7 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
         if precision not in results or not results[precision].failures
     }
     with new_bundle(out, label) as new:
-        manifest = _manifest(bundle, version, graphs)
+        manifest = derived_manifest(bundle, version, None, {}, graphs=graphs)
         _copy_files(bundle, new, manifest)
         write_report(new / REPORT, _report_data(bundle, manifest, kept, results, notes))
         write_manifest(new, manifest)
@@ -95,7 +95,7 @@ def _at_the_gate(
     for precision, entry in bundle.manifest.graphs.items():
         if entry.gate is not None:
             changed = verdicts_changed(*reference, trials[precision], thresholds[precision])
-            gate = entry.gate.model_copy(update={"verdicts_changed": changed})
+            gate = entry.gate.with_changes(verdicts_changed=changed)
             results[precision] = GateResult(gate=gate, failures=failures(gate))
     return results
 
@@ -108,29 +108,15 @@ def _notes(bundle: Bundle, new: Threshold, results: Mapping[Precision, GateResul
 
 
 def _entry(bundle: Bundle, precision: Precision, threshold: Threshold, result: GateResult | None) -> GraphEntry:
-    entry = bundle.manifest.graphs[precision].model_copy(update={"threshold": threshold})
+    entry = bundle.manifest.graphs[precision].with_changes(threshold=threshold)
     if result is None:
         return entry
     fp32, own = _golden(bundle, Precision.FP32), _golden(bundle, precision)
-    return entry.model_copy(update={"tolerance": tolerance_from(fp32, own, threshold), "gate": result.gate})
+    return entry.with_changes(tolerance=tolerance_from(fp32, own, threshold), gate=result.gate)
 
 
 def _golden(bundle: Bundle, precision: Precision) -> list[Inspection]:
     return [read_golden(bundle, golden)[1] for golden in bundle.manifest.golden_of(precision)]
-
-
-def _manifest(bundle: Bundle, version: str, graphs: Mapping[Precision, GraphEntry]) -> Manifest:
-    before = bundle.manifest
-    untested = {"test_good": 0, "test_defect": 0}  # the figures belong to another threshold
-    return before.model_copy(
-        update={
-            "version": version,
-            "graphs": dict(graphs),
-            "dataset": before.dataset.model_copy(update=untested),
-            "figures": {},
-            "recalibration": recalibration_of(bundle, None),
-        }
-    )
 
 
 def _copy_files(bundle: Bundle, new: Path, manifest: Manifest) -> None:

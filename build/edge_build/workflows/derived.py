@@ -1,14 +1,15 @@
-"""A bundle made from another one without learning: what its two ways have in common (recalibrate.py, other_rate.py)."""
+"""A bundle made from another one without learning: what its two ways (recalibrate.py, change_rate.py) share."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge_build.bundling.writer import check_place
 from edge_build.data.dataset import Dataset, fingerprint
 from edge_build.graphs.precisions import GateResult
-from edge_runtime.bundle.manifest import VERSION, Recalibration, Record, Threshold, label_of
+from edge_runtime.bundle.manifest import VERSION, Manifest, Recalibration, Record, Threshold, label_of
 from edge_runtime.bundle.reader import MANIFEST, Bundle, open_bundle, sha256_of
 from edge_runtime.errors import ConfigError
 from edge_runtime.records import Precision
@@ -47,6 +48,23 @@ def recalibration_of(bundle: Bundle, dataset: Dataset | None) -> Recalibration:
         pictures=0 if dataset is None else len(dataset.good),
         fingerprint=None if dataset is None else fingerprint(dataset),
         parent=bundle.manifest.recalibration,
+    )
+
+
+def derived_manifest(
+    bundle: Bundle, version: str, dataset: Dataset | None, counts: Mapping[str, int], **changes: object
+) -> Manifest:
+    """What the new bundle says of itself: what the old one did, but for what is another now. Figures on test pictures
+    belong to the old thresholds, so it has none.
+
+    dataset: as in `recalibration_of`. counts: of the pictures and their duties, as in the manifest's `dataset`.
+    """
+    return bundle.manifest.with_changes(
+        version=version,
+        dataset=bundle.manifest.dataset.with_changes(**counts, test_good=0, test_defect=0),
+        figures={},
+        recalibration=recalibration_of(bundle, dataset),
+        **changes,
     )
 
 

@@ -29,8 +29,7 @@ from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.graphs.precisions import PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml
-from edge_build.workflows.derived import Recalibrated, change_text, open_parent, passed_negative, recalibration_of
-from edge_runtime.bundle.manifest import Manifest
+from edge_build.workflows.derived import Recalibrated, change_text, derived_manifest, open_parent, passed_negative
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.records import Inspection, Precision
 
@@ -79,20 +78,12 @@ def recalibrate(
         before=manifest,
     )
     duties = {"calibration": len(maker.calibrated_on), "threshold": sum(map(len, splits.folds))}
-    untested = {"test_good": 0, "test_defect": 0}  # the figures belong to other thresholds
-    changes = {
-        "version": version,
-        "dataset": manifest.dataset.model_copy(update=duties | untested),
-        "figures": {},
-        "frames": frames,
-        "recalibration": recalibration_of(bundle, dataset),
-    }
     pack(
         out,
         label,
         contents,
-        lambda golden, graphs: Manifest.model_validate(
-            {**manifest.model_dump(), **changes, "golden": golden, "graphs": graphs}
+        lambda golden, graphs: derived_manifest(
+            bundle, version, dataset, duties, frames=frames, golden=golden, graphs=graphs
         ),
     )
     return Recalibrated(

@@ -5,7 +5,7 @@ Unknown keys are refused: a manifest that this version does not understand in fu
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,6 +13,7 @@ from edge_runtime.records import Precision
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
+Changed = TypeVar("Changed", bound="Record")
 Share = Annotated[float, Field(ge=0, le=1)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"  # of a bundle
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,19}$"
@@ -27,6 +28,10 @@ class Record(BaseModel):
     """Frozen, strict, without unknown keys, NaN or infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def with_changes(self: Changed, **changes: object) -> Changed:
+        """A copy with other values, checked as any record is. Raises pydantic.ValidationError."""
+        return type(self).model_validate({**vars(self), **changes})
 
 
 class FileEntry(Record):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+NOT_YET = "0" * 64  # the digest of a manifest that has none of its own yet
 _DIGEST = re.compile(rb'"digest": "[0-9a-f]*"')  # a text inside of JSON has no quotes without a backslash before them
 
 
