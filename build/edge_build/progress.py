@@ -9,24 +9,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from edge_calibration.progress import Progress
+
+__all__ = ["PlainProgress", "Progress", "SilentProgress", "TerminalProgress", "progress_for_stderr"]
+
 T = TypeVar("T")
 PLAIN_EVERY_S = 5.0
-
-
-class Progress(Protocol):
-    """Where a builder says what it is doing."""
-
-    def say(self, text: str) -> None:
-        """One line: a step's result or a decision that was taken."""
-
-    def track(self, what: str, items: Sequence[T]) -> Iterator[T]:
-        """Go through the items, showing how far it is."""
 
 
 class TerminalProgress:

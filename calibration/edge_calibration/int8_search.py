@@ -10,8 +10,7 @@ made INT8 alone, and the costliest stay in FP16 until the error of all others to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -21,22 +20,12 @@ from edge_calibration.activation_ranges import Statistics, measure_ranges, range
 from edge_calibration.fp16 import fp16_nodes, with_fp16
 from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.int8_plan import METHODS, Int8Plan, Layer, Method
+from edge_calibration.progress import Progress
 from edge_calibration.qdq import with_qdq
 from edge_calibration.quantisable_network import Network, network_of
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 
-T = TypeVar("T")
 MOST_TRIES = 8  # of how many layers stay in FP16
-
-
-class Progress(Protocol):
-    """Where a plan says what it is doing."""
-
-    def say(self, text: str) -> None:
-        """One line."""
-
-    def track(self, what: str, items: Sequence[T]) -> Iterator[T]:
-        """Go through the items, showing how far it is."""
 
 
 def fp16_graph(model: onnx.ModelProto) -> onnx.ModelProto:

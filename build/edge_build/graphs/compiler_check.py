@@ -9,8 +9,8 @@ ahead of time for a named GPU. What it makes here is thrown away: a device compi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from edge_runtime.engines.tensorrt.stack import message_collector
 from edge_runtime.errors import ConfigError, EngineError
 
 GPU = "SM86"  # an Ampere like Orin's SM87, which TensorRT-RTX does not know
@@ -35,10 +35,10 @@ def compile_ahead(graph: bytes) -> AheadOfTime:
         import tensorrt_rtx as trt
     except ImportError as error:
         raise ConfigError(f"NVIDIA's compiler cannot be loaded ({error}): pip install '.[trt-check]'") from error
-    logger = _collector(trt)
-    builder = trt.Builder(logger)
+    messages = message_collector(trt)
+    builder = trt.Builder(messages)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, logger)
+    parser = trt.OnnxParser(network, messages)
     serialized = None
     if parser.parse(graph):
         config = builder.create_builder_config()
@@ -46,18 +46,6 @@ def compile_ahead(graph: bytes) -> AheadOfTime:
         config.set_compute_capability(getattr(trt.ComputeCapability, GPU), 0)
         serialized = builder.build_serialized_network(network, config)
     if serialized is None:
-        raise EngineError(f"TensorRT-RTX {trt.__version__} does not compile the graph: {' | '.join(logger.errors)}")
+        errors = " | ".join(error for error in messages.errors if NO_DRIVER not in error)
+        raise EngineError(f"TensorRT-RTX {trt.__version__} does not compile the graph: {errors}")
     return AheadOfTime(f"TensorRT-RTX {trt.__version__}, {GPU}", network.num_layers, serialized.nbytes)
-
-
-def _collector(trt: Any) -> Any:
-    class Collector(trt.ILogger):  # type: ignore[misc]  # a class of a library without types
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= trt.ILogger.Severity.ERROR and NO_DRIVER not in message:
-                self.errors.append(" ".join(message.split()))
-
-    return Collector()
