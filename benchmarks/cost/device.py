@@ -71,7 +71,7 @@ def report(bundle: Bundle, engine: Engine, precision: Precision, why: str, secon
         print(f"tegrastats    {load[-1]}")
     if isinstance(engine, TensorrtEngine):
         works_in = engine.device_memory / 1e6
-        print(f"engine        {engine.plan_size / 1e6:.1f} MB, works in {works_in:.1f} MB of the GPU's memory")
+        print(f"engine        {engine.size / 1e6:.1f} MB, works in {works_in:.1f} MB of the GPU's memory")
     print(f"memory        {status_mb('VmRSS'):.0f} MB of this process, {status_mb('VmHWM'):.0f} MB at most")
 
 

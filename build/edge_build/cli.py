@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -187,26 +189,41 @@ def compile_bundle(
             metavar="DIR", help="Feed TensorRT the bundle's calibration set from here; default: use its ranges."
         ),
     ] = None,
+    rtx: Annotated[bool, typer.Option("--rtx", help="By TensorRT-RTX, which pip installs on a PC.")] = False,
+    compute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N.N...",
+            help="With --rtx, on any host: compile ahead of time for these compute capabilities, into the bundle.",
+        ),
+    ] = None,
     engines: EnginesFolder = ENGINES,
 ) -> None:
     """On the device: compile a bundle's graphs for its GPU, and prove the engines on the golden pictures."""
+    if compute:
+        _compile_ahead(bundle, precision, compute, rtx)
+        return
     from edge_build.on_device.calibration_pictures import find_pictures
     from edge_build.on_device.child_process import ChildFailedError, in_child
     from edge_build.on_device.compile import Settings, compile_engine
     from edge_build.on_device.implicit_int8 import ImplicitInt8
+    from edge_runtime.bundle.device_seal import machine_id
     from edge_runtime.bundle.reader import open_bundle
-    from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
+    from edge_runtime.engines.tensorrt.engine_cache import EngineCache
+    from edge_runtime.engines.tensorrt.library import Library
     from edge_runtime.engines.tensorrt.stack import find_nvidia
 
     if implicit_calibration is not None and precision is not Precision.INT8:
         raise ConfigError("--implicit-calibration makes INT8 alone: give --precision int8, too")
+    if implicit_calibration is not None and rtx:
+        raise ConfigError("--implicit-calibration is for TensorRT 8 and 10: TensorRT-RTX takes the bundle's INT8 graph")
     if implicit_calibration is None and calibration_pictures is not None:
         raise ConfigError("--calibration-pictures is for --implicit-calibration: the INT8 graph has its ranges in it")
     opened, cache, progress = open_bundle(bundle), EngineCache(engines, machine_id()), progress_for_stderr()
     pictures = find_pictures(opened, calibration_pictures, progress) if calibration_pictures is not None else []
 
     def work() -> None:
-        nvidia, implicit = find_nvidia(), None
+        nvidia, implicit = find_nvidia(Library.TENSORRT_RTX if rtx else Library.TENSORRT), None
         if implicit_calibration is not None:
             implicit = ImplicitInt8(opened, implicit_calibration, pictures, nvidia, cache)
         for each in opened.manifest.graphs if precision is None else [precision]:
@@ -226,6 +243,17 @@ def compile_bundle(
         cache.remove_unfinished()  # of a child that was killed
 
 
+def _compile_ahead(bundle: Path, precision: Precision | None, computes: list[str], rtx: bool) -> None:
+    from edge_build.workflows.add_engines import add_engines
+
+    if not rtx:
+        raise ConfigError("--compute is for --rtx: TensorRT itself compiles on the device alone, without --compute")
+    for engine in add_engines(bundle, computes, precision, progress_for_stderr()):
+        print(f"{bundle / engine.file}: for compute capability {', '.join(engine.computes)}, "
+              f"TensorRT-RTX {engine.version}")  # fmt: skip
+    print("A device loads them once it has the bundle from `edge-deploy pack` and `edge-deploy install`")
+
+
 @app.command("inspect")
 def inspect_file(
     what: Annotated[Path, typer.Argument(metavar="BUNDLE|ENGINE", help="A bundle's folder, or a compiled engine.")],
@@ -237,7 +265,7 @@ def inspect_file(
     """Say what graphs or an engine are made of: layers, precisions, sizes, and what TensorRT would refuse."""
     if what.is_file():
         from edge_build.on_device.inspect_engine import engine_text
-        from edge_runtime.engines.tensorrt.engine_cache import machine_id
+        from edge_runtime.bundle.device_seal import machine_id
         from edge_runtime.engines.tensorrt.stack import find_nvidia
 
         print(engine_text(what, find_nvidia, machine_id(), layers))
@@ -256,6 +284,15 @@ def _write_json(path: Path | None, record: BaseModel) -> None:
         write_at_once(path, (record.model_dump_json(indent=2) + "\n").encode())
 
 
+def repeat_option(option: str, arguments: Sequence[str]) -> list[str]:
+    """Lets an option take several numbers: `--compute 8.6 8.9` becomes `--compute 8.6 --compute 8.9`."""
+    repeated: list[str] = []
+    for argument in arguments:
+        another = re.fullmatch(r"\d+\.\d+", argument) and len(repeated) > 1 and repeated[-2] == option
+        repeated += [option, argument] if another else [argument]
+    return repeated
+
+
 def main() -> None:
     """Run the command line; errors of the world outside become one message and an exit code."""
     report_crashes()
@@ -263,7 +300,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: what is half-written is removed
     try:
-        app()
+        app(repeat_option("--compute", sys.argv[1:]))
     except SystemExit as end:
         if end.code == INTERRUPTED:
             print("edge-build: interrupted; what was half-written is removed", file=sys.stderr)

@@ -30,6 +30,7 @@ from edge_deploy.keys import SIGNATURE_BYTES, SigningKey, TrustedKey
 from edge_deploy.tar_header import BLOCK, LENGTH_FIELD, MAX_LENGTH, MAX_NAME, header_for, padded, what_header_says
 from edge_runtime.bundle.manifest import FileEntry, Manifest
 from edge_runtime.bundle.reader import MANIFEST, open_bundle
+from edge_runtime.bundle.receipt import RECEIPT
 from edge_runtime.errors import BundleError
 
 SIGNATURE = "manifest.sig"
@@ -170,7 +171,7 @@ def _manifest_from_bytes(data: bytes, where: Path) -> Manifest:
             f"edge-inspection on host and device"
         ) from error
     for name, entry in manifest.files.items():
-        if name in (SIGNATURE, MANIFEST):
+        if name in (SIGNATURE, MANIFEST, RECEIPT):
             raise BundleError(f"{where} lists {name!r} as a file, a name that packing needs itself: rename the file")
         if len(name) > MAX_NAME or entry.length > MAX_LENGTH:
             raise BundleError(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -24,8 +24,10 @@ from edge_deploy import activation
 from edge_deploy.archive import Archive, open_archive
 from edge_deploy.durable import make_folder, storage_errors, sync_folder
 from edge_deploy.keys import TrustedKey
+from edge_runtime.bundle.device_seal import machine_id
 from edge_runtime.bundle.manifest_digest import is_damaged
 from edge_runtime.bundle.reader import MANIFEST, open_bundle, sha256_of
+from edge_runtime.bundle.receipt import INDEX, write_receipt
 from edge_runtime.errors import BundleError, StorageError
 
 INCOMING = "incoming"
@@ -59,22 +61,27 @@ class Entry:
 class Store:
     """A folder with `bundles/`, `history/` and the link `active`. One change at a time, held by a lock."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, identify: Callable[[], str] = machine_id) -> None:
+        """identify: this device's machine id, which seals receipts."""
+        self.folder, self._identify = folder, identify
         self._bundles = folder / activation.BUNDLES
 
     def install(self, path: Path, key: TrustedKey) -> tuple[str, Installation]:
         """Check and unpack an `.edgebundle`, and name it. Installing the same one again repairs what is damaged.
 
-        Raises BundleError for a file that is not to be trusted and for a label that another bundle has.
+        Raises BundleError for a file that is not to be trusted and for a label that another bundle has, ConfigError on
+        a device without a machine id when the bundle has engines in it.
         """
         with open_archive(path, key) as archive, storage_errors(self.folder):
             make_folder(self._bundles)
             with self._alone() as incoming:
                 target = self._bundles / archive.label
                 if target.exists():
-                    return archive.label, self._install_again(archive, target, incoming)
+                    what = self._install_again(archive, target, incoming)
+                    self._leave_receipt(archive, target, key)
+                    return archive.label, what
                 self._unpack(archive, incoming / archive.label)
+                self._leave_receipt(archive, incoming / archive.label, key)
                 (incoming / archive.label).rename(target)
                 sync_folder(self._bundles)
                 return archive.label, Installation.NEW
@@ -143,6 +150,13 @@ class Store:
         sync_folder(target)
         open_bundle(target)
         return Installation.REPAIRED
+
+    def _leave_receipt(self, archive: Archive, folder: Path, key: TrustedKey) -> None:
+        """Beside a bundle with engines in it, which a device loads only with the proof that they were signed."""
+        if INDEX not in archive.manifest.files:
+            return
+        write_receipt(folder, self._identify(), key.fingerprint)
+        sync_folder(folder)
 
     def _unpack(self, archive: Archive, folder: Path) -> None:
         needed = archive.path.stat().st_size

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_build.graphs.compiler_check import compile_ahead
 from edge_build.graphs.lint import require_compilable
+from edge_build.on_device.ahead_of_time import build_ahead
 from edge_runtime.bundle.reader import open_bundle
 
 needs_compiler = pytest.mark.skipif(
-    importlib.util.find_spec("tensorrt_rtx") is None, reason="needs pip install '.[trt-check]'"
+    importlib.util.find_spec("tensorrt_rtx") is None, reason="needs pip install '.[rtx]'"
 )
 ONLY_FP32 = ("precisions: [fp32, fp16, int8]", "precisions: [fp32]")
 PROGRAM = (sys.executable, "-c", "from edge_build.cli import main; main()")
@@ -64,7 +64,7 @@ def assert_compilable(folder: Path) -> None:
     for precision in bundle.manifest.graphs:
         graph = bundle.graph(precision).read_bytes()
         require_compilable(graph)
-        assert compile_ahead(graph).layers > 100, precision
+        assert build_ahead(graph).layers > 100, precision
 
 
 def left_in(folder: Path) -> list[str]:

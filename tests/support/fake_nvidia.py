@@ -17,10 +17,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from edge_runtime.engines.tensorrt.errors import TensorrtMissingError
+from edge_runtime.engines.tensorrt.library import Library
 from edge_runtime.engines.tensorrt.stack import Nvidia
 from tests.support.fake_tensorrt import fake_tensorrt
 
 VERSIONS = ("8.6", "10.3", "10.13", "11.4")
+RTX = "rtx-1.7"  # the surface of TensorRT-RTX
 SURFACES = Path(__file__).parent / "tensorrt_surfaces"
 
 
@@ -39,6 +42,9 @@ class FakeDevice:
     def __init__(self, version: str, gpu: str = "Orin", compute: tuple[int, int] = (8, 7), integrated: bool = True):
         self.surface = json.loads((SURFACES / f"{version}.json").read_text())
         self.gpu, self.compute, self.integrated = gpu, compute, integrated
+        self.library = Library.TENSORRT_RTX if version == RTX else Library.TENSORRT
+        self.computes: list[str] = []  # what the compiler was told to compile for
+        self.offered_runtime = b""  # the runtime cache that was given
         self.refuses_capture = False
         self.build_fails_with: list[str] = []
         self.loads_with: list[str] = []
@@ -65,15 +71,18 @@ class FakeDevice:
         """The calling thread's stack of CUDA contexts."""
         return self._threads.__dict__.setdefault("contexts", [])
 
-    def nvidia(self) -> Nvidia:
-        return Nvidia(self.trt, self.cuda, self.driver, self.gpu, ".".join(map(str, self.compute)), self.integrated)
+    def nvidia(self, library: Library | None = None) -> Nvidia:
+        if library not in (None, self.library):
+            raise TensorrtMissingError(f"{library.label} cannot be imported: {library.how_to_install}")
+        compute = ".".join(map(str, self.compute))
+        return Nvidia(self.library, self.trt, self.cuda, self.driver, self.gpu, compute, self.integrated)
 
     def load_library(self, name: str):
         assert name == "libcuda.so.1"
         return self.driver
 
     def import_module(self, name: str):
-        return {"tensorrt": self.trt, "pycuda.driver": self.cuda}[name]
+        return {self.library.module: self.trt, "pycuda.driver": self.cuda}[name]
 
     def calibrate(self, calibrator) -> None:
         """What TensorRT does with a calibrator: its cache is used as it is, or it is fed, and given a cache to keep."""

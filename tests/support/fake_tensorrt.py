@@ -126,6 +126,12 @@ def fake_tensorrt(device) -> SimpleNamespace:
     @limited
     class IBuilderConfig:
         progress_monitor = profiling_verbosity = int8_calibrator = None
+        num_compute_capabilities = 0
+
+        def set_compute_capability(self, compute, number):
+            assert number == len(device.computes) < self.num_compute_capabilities
+            device.computes.append(compute.name)
+            return True
 
         def set_memory_pool_limit(self, pool, size):
             assert pool.name == "WORKSPACE"
@@ -260,8 +266,37 @@ def fake_tensorrt(device) -> SimpleNamespace:
         def create_engine_inspector(self):
             return EngineInspector()
 
-        def create_execution_context(self):
+        def create_runtime_config(self):
+            return IRuntimeConfig()
+
+        def create_execution_context(self, config=None):
+            assert config is None or config.cache is not None
             return IExecutionContext(self._session)
+
+    @limited
+    class IRuntimeConfig:
+        def __init__(self):
+            self.__dict__["cache"] = None
+
+        def create_runtime_cache(self):
+            return IRuntimeCache()
+
+        def set_runtime_cache(self, cache):
+            self.__dict__["cache"] = cache
+            return True
+
+    @limited
+    class IRuntimeCache:
+        """As NVIDIA documents it: needs a context, and takes nothing but what this GPU's own made."""
+
+        def serialize(self):
+            device.require_context()
+            return f"finished on {device.gpu}".encode()
+
+        def deserialize(self, blob):
+            device.require_context()
+            device.offered_runtime = bytes(blob)
+            return bytes(blob) == f"finished on {device.gpu}".encode()
 
     @limited
     class EngineInspector:
@@ -300,6 +335,8 @@ def fake_tensorrt(device) -> SimpleNamespace:
         "IProgressMonitor": type("IProgressMonitor", (), {}), "DataType": data, "TensorIOMode": modes,
         "BuilderFlag": flags, "NetworkDefinitionCreationFlag": creation, "MemoryPoolType": enum("MemoryPoolType"),
         "ProfilingVerbosity": enum("ProfilingVerbosity"), "LayerInformationFormat": enum("LayerInformationFormat"),
+        "ComputeCapability": enum("ComputeCapability") if "ComputeCapability" in offered else None,
+        "IRuntimeConfig": IRuntimeConfig, "IRuntimeCache": IRuntimeCache,
         "EngineInspector": EngineInspector, "LayerType": enum("LayerType"),
         "IInt8EntropyCalibrator2": type("IInt8EntropyCalibrator2", (Calibrator,), {}),
         "IInt8MinMaxCalibrator": type("IInt8MinMaxCalibrator", (Calibrator,), {}),

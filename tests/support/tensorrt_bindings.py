@@ -28,10 +28,11 @@ BINDINGS = {
     "11.4": Bindings(Path(sys.prefix) / "tensorrt-bindings/11.4.0.106", "11"),
 }
 CLASSES = (
-    "Builder", "BuilderFlag", "DataType", "EngineInspector", "IBuilderConfig", "ICudaEngine", "IExecutionContext",
-    "IHostMemory", "IInt8EntropyCalibrator2", "IInt8MinMaxCalibrator", "ILayer", "ILogger", "INetworkDefinition",
-    "IProgressMonitor", "ITensor", "ITimingCache", "LayerInformationFormat", "LayerType", "MemoryPoolType",
-    "NetworkDefinitionCreationFlag", "OnnxParser", "ParserError", "ProfilingVerbosity", "Runtime", "TensorIOMode",
+    "Builder", "BuilderFlag", "ComputeCapability", "DataType", "EngineInspector", "IBuilderConfig", "ICudaEngine",
+    "IExecutionContext", "IHostMemory", "IInt8EntropyCalibrator2", "IInt8MinMaxCalibrator", "ILayer", "ILogger",
+    "INetworkDefinition", "IProgressMonitor", "IRuntimeCache", "IRuntimeConfig", "ITensor", "ITimingCache",
+    "LayerInformationFormat", "LayerType", "MemoryPoolType", "NetworkDefinitionCreationFlag", "OnnxParser",
+    "ParserError", "ProfilingVerbosity", "Runtime", "TensorIOMode",
 )  # fmt: skip
 LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser", "nvparsers")
 EMPTY = """
@@ -51,7 +52,7 @@ void _ZN14nvcaffeparser123shutdownProtobufLibraryEv(void) {}
 """
 SURFACE = """
 import json, sys
-import tensorrt_bindings as trt
+import {module} as trt
 present = [name for name in {classes} if hasattr(trt, name)]
 classes = {{name: sorted(n for n in dir(getattr(trt, name)) if n[0] != "_") for name in present}}
 names = sorted(n for n in dir(trt) if n[0] != "_" or n == "__version__")
@@ -82,7 +83,7 @@ def run_with_bindings(program: str, bindings: Path, libraries: Path, *path: Path
 
 def surface_of(bindings: Path, libraries: Path) -> str:
     """What a version's module offers, as JSON."""
-    found = run_with_bindings(SURFACE.format(classes=CLASSES), bindings, libraries)
+    found = run_with_bindings(SURFACE.format(classes=CLASSES, module="tensorrt_bindings"), bindings, libraries)
     if found.returncode:
         raise RuntimeError(found.stderr)
     return found.stdout

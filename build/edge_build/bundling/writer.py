@@ -133,11 +133,21 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` with the length and hash of every file in the folder; all of it is on the disk then."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {p.relative_to(folder).as_posix(): FileEntry(length=p.stat().st_size, sha256=sha256_of(p)) for p in files}
-    complete = manifest.with_changes(files=entries, digest=NOT_YET)
-    (folder / MANIFEST).write_bytes(with_digest(complete.model_dump_json(indent=2).encode() + b"\n"))
-    for path in [*files, folder / MANIFEST]:
+    for path in files:
         with path.open("rb") as file:
             os.fsync(file.fileno())
+    replace_manifest(folder, manifest.with_changes(files=entries))
+
+
+def replace_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` with its digest, on the disk, in one rename. Raises OSError."""
+    complete = manifest.with_changes(digest=NOT_YET)
+    temporary = folder / f".{MANIFEST}.tmp"
+    with temporary.open("wb") as file:
+        file.write(with_digest(complete.model_dump_json(indent=2).encode() + b"\n"))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / MANIFEST)
 
 
 def _write_map(path: Path, inspection: Inspection) -> None:

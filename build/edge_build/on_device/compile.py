@@ -2,10 +2,8 @@
 
     compiled = compile_engine(bundle, Precision.FP16, nvidia, cache, Settings(), progress)
 
-It needs TensorRT and the bundle, and neither torch nor onnx. Precision lives in the graph: where TensorRT knows
-strongly typed networks (10 and later) it keeps every type as it is there. Version 8 does not know them: it gets the
-flags that allow what the graph asks for, and a constraint on every layer. What a version has is found by its names, not
-by its number.
+It needs TensorRT or TensorRT-RTX and the bundle, and neither torch nor onnx. Precision lives in the graph (network.py).
+An engine of TensorRT-RTX that came in the bundle is not compiled again: it is loaded, which finishes it, and proven.
 """
 
 from __future__ import annotations
@@ -15,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_build.on_device.compiler_progress import progress_monitor
 from edge_build.on_device.implicit_int8 import ImplicitInt8
+from edge_build.on_device.network import MEBIBYTE, network_of_graph
 from edge_build.progress import Progress
 from edge_runtime.bundle.reader import Bundle
+from edge_runtime.bundle.receipt import INDEX
 from edge_runtime.engines.golden import replay_golden, require_same_verdicts
-from edge_runtime.engines.tensorrt.engine import TensorrtEngine
 from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import (
@@ -29,17 +29,17 @@ from edge_runtime.engines.tensorrt.errors import (
     GpuError,
     OutOfMemoryError,
 )
+from edge_runtime.engines.tensorrt.library import Library
+from edge_runtime.engines.tensorrt.opening import open_engine, serialized_engine
 from edge_runtime.engines.tensorrt.stack import Nvidia, message_collector
 from edge_runtime.errors import EngineError
 from edge_runtime.records import Precision
 
-MEBIBYTE = 1 << 20
 MEMORY_SIGNS = ("outofmemory", "out of memory", "insufficient memory", "memory allocation", "cudaerrormemoryallocation")
 MAKE_ROOM = (
     "Stop the station and the desktop (sudo systemctl isolate multi-user), give the compiler less (--workspace 256), "
     "or add swap."
 )
-SAY_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Settings:
 @dataclass(frozen=True)
 class Compiled:
     """What came of it. deviation: from the golden figures, as a share of the tolerance. seconds: 0 for one that was
-    there already."""
+    there already, or came in the bundle."""
 
     path: Path
     size: int
@@ -82,7 +82,7 @@ def compile_engine(
     if found is not None:
         return found
     started = time.monotonic()
-    progress.say(f"compiling {bundle.label} {precision.value} for {nvidia.gpu} with TensorRT {nvidia.tensorrt_version}")
+    progress.say(f"compiling {bundle.label} {precision.value} for {nvidia.gpu} with {nvidia.product}")
     if implicit is not None:
         progress.say(f"INT8 by {implicit.source}")
     graph = bundle.graph(precision if implicit is None else Precision.FP32).read_bytes()
@@ -117,13 +117,16 @@ def _kept(
     except EngineError as error:
         if cache.path(key).exists():
             progress.say(f"set aside as {cache.set_aside(key).name}: {error}")
+        elif INDEX in bundle.manifest.files:
+            progress.say(f"the bundle's own engine is not used: {error}")
         return None
-    return Compiled(cache.path(key), cache.path(key).stat().st_size, name, deviation, 0.0)
+    where = cache.path(key) if cache.path(key).exists() else bundle.folder / INDEX
+    return Compiled(where, len(serialized_engine(bundle, key, cache)), name, deviation, 0.0)
 
 
 def _proven(bundle: Bundle, nvidia: Nvidia, cache: EngineCache, key: EngineKey) -> tuple[str, float]:
     """The engine's name and its deviation on the golden pictures."""
-    with TensorrtEngine(nvidia, cache.read(key), key) as engine:
+    with open_engine(bundle, key, nvidia, cache) as engine:
         off = replay_golden(bundle, engine, key.precision)
         if key.calibration:
             require_same_verdicts(bundle, engine, key.precision)
@@ -143,22 +146,18 @@ def _built(
     try:
         builder = trt.Builder(messages)
     except TypeError as error:  # what pybind11 makes of a null pointer
-        raise CompilerRefusedError(f"TensorRT {trt.__version__} does not start: {messages.last_errors()}") from error
-    network = builder.create_network(_network_flags(trt, weakly=implicit is not None))
-    parser = trt.OnnxParser(network, messages)
-    if not parser.parse(graph):
-        raise CompilerRefusedError(f"TensorRT {trt.__version__} does not take the graph: {_parser_errors(parser)}")
-    config = builder.create_builder_config()
+        raise CompilerRefusedError(f"{nvidia.product} does not start: {messages.last_errors()}") from error
+    network, config = network_of_graph(trt, builder, graph, messages, nvidia.product, weakly=implicit is not None)
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb * MEBIBYTE)
-    # TF32 has the mantissa of FP16, and what is FP32 in a graph is so because FP16 cannot hold it (decisions/0013).
-    config.clear_flag(trt.BuilderFlag.TF32)
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `edge-build inspect ENGINE`
-    if implicit is None and not hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
-        _allow_types(trt, network, config)
-    monitor = _monitor(trt, progress) if hasattr(config, "progress_monitor") else None
+    monitor = progress_monitor(trt, progress) if hasattr(config, "progress_monitor") else None
     if monitor is not None:
         config.progress_monitor = monitor
-    timing = _timing_cache(config, cache.read_timing(key), progress) if settings.timing_cache else None
+    timing = None
+    if nvidia.library is Library.TENSORRT_RTX:  # it tries nothing out, and compiles for what it is told to
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(trt.ComputeCapability.CURRENT, 0)
+    elif settings.timing_cache:
+        timing = _timing_cache(config, cache.read_timing(key), progress)
     if implicit is None:
         serialized = builder.build_serialized_network(network, config)
     else:
@@ -185,46 +184,6 @@ def _built_calibrated(builder: Any, network: Any, config: Any, nvidia: Nvidia, i
         context.detach()
 
 
-def _network_flags(trt: Any, weakly: bool = False) -> int:
-    """Strongly typed where TensorRT has it and is not to choose itself; else the explicit batch that 8 asks for."""
-    known = trt.NetworkDefinitionCreationFlag
-    name = "STRONGLY_TYPED" if hasattr(known, "STRONGLY_TYPED") and not weakly else "EXPLICIT_BATCH"
-    return 1 << int(getattr(known, name))
-
-
-def _allow_types(trt: Any, network: Any, config: Any) -> None:
-    """Version 8 chooses precisions itself among those that are allowed: allow what the graph has, and hold it to that.
-
-    What reads a dequantised tensor is left alone: TensorRT makes one INT8 layer of the three.
-    """
-    layers = [network.get_layer(number) for number in range(network.num_layers)]
-    kinds = {tensor.dtype for layer in layers for tensor in _outputs(layer)}
-    if trt.DataType.INT8 in kinds:
-        config.set_flag(trt.BuilderFlag.INT8)
-    if trt.DataType.HALF not in kinds:
-        return
-    config.set_flag(trt.BuilderFlag.FP16)
-    config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
-    quantised = {layer.name for layer in layers if trt.DataType.INT8 in (t.dtype for t in _tensors(layer))}
-    dequantised = {tensor.name for layer in layers if layer.name in quantised for tensor in _outputs(layer)}
-    for layer in layers:
-        if layer.name in quantised or dequantised & {tensor.name for tensor in _tensors(layer)}:
-            continue
-        for number, tensor in enumerate(_outputs(layer)):
-            if tensor.dtype in (trt.DataType.FLOAT, trt.DataType.HALF):
-                layer.precision = tensor.dtype
-                layer.set_output_type(number, tensor.dtype)
-
-
-def _outputs(layer: Any) -> list[Any]:
-    return [layer.get_output(number) for number in range(layer.num_outputs)]
-
-
-def _tensors(layer: Any) -> list[Any]:
-    given = [layer.get_input(number) for number in range(layer.num_inputs)]
-    return [tensor for tensor in given if tensor is not None] + _outputs(layer)
-
-
 def _timing_cache(config: Any, content: bytes, progress: Progress) -> Any:
     """What was measured before on this device; a cache that TensorRT does not take is started again, empty."""
     timing = config.create_timing_cache(content)
@@ -235,46 +194,13 @@ def _timing_cache(config: Any, content: bytes, progress: Progress) -> Any:
     return timing
 
 
-def _monitor(trt: Any, progress: Progress) -> Any:
-    """Says how far the compiler is, at most every few seconds; some phases have thousands of steps."""
-
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # a class of a library without types
-        def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
-            self._steps: dict[str, int] = {}
-            self._last_said = time.monotonic()
-
-        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            self._steps[phase_name] = num_steps
-
-        def step_complete(self, phase_name: str, step: int) -> bool:
-            if time.monotonic() - self._last_said >= SAY_EVERY_S:
-                self._last_said = time.monotonic()
-                progress.say(f"  {phase_name}: {step + 1} of {self._steps.get(phase_name, 0)}")
-            return True  # go on
-
-        def phase_finish(self, phase_name: str) -> None:
-            self._steps.pop(phase_name, None)
-
-    return Monitor()
-
-
 def _failure(nvidia: Nvidia, reason: str, settings: Settings) -> GpuError:
     """Out of memory is an error of its own: a person can do something about it."""
     if not any(sign in reason.lower() for sign in MEMORY_SIGNS):
         hint = "; a larger --workspace may help" if "could not find any implementation" in reason.lower() else ""
-        return CompilerRefusedError(f"TensorRT {nvidia.tensorrt_version} does not compile the graph: {reason}{hint}")
+        return CompilerRefusedError(f"{nvidia.product} does not compile the graph: {reason}{hint}")
     free, total = nvidia.free_memory()
     return OutOfMemoryError(
         f"compiling ran out of memory: {free // MEBIBYTE} MiB of {total // MEBIBYTE} are free now, and TensorRT was "
         f"allowed a workspace of {settings.workspace_mb} MiB. {MAKE_ROOM} TensorRT logged: {reason}"
     )
-
-
-def _parser_errors(parser: Any) -> str:
-    """Every error with its node; older versions do not know the node's name."""
-    found = []
-    for error in (parser.get_error(number) for number in range(parser.num_errors)):
-        node = error.node_name() if hasattr(error, "node_name") else f"node {error.node()}"
-        found.append(f"{node}: {' '.join(error.desc().split())}")
-    return " | ".join(found)

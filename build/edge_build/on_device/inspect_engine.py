@@ -14,11 +14,12 @@ from typing import Any
 from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import EngineDamagedError
+from edge_runtime.engines.tensorrt.library import Library
 from edge_runtime.engines.tensorrt.stack import Nvidia, message_collector
 from edge_runtime.records import Precision
 
 
-def engine_text(path: Path, find: Callable[[], Nvidia], machine_id: str, every_layer: bool = False) -> str:
+def engine_text(path: Path, find: Callable[[Library], Nvidia], machine_id: str, every_layer: bool = False) -> str:
     """Lines for a terminal. every_layer: one for each, otherwise how many there are of each kind and number type.
 
     Raises GpuError when this device did not write the engine, or cannot load it.
@@ -28,15 +29,16 @@ def engine_text(path: Path, find: Callable[[], Nvidia], machine_id: str, every_l
     key = EngineKey(
         *(record.graph_sha256, Precision(record.precision), record.tensorrt, record.gpu, record.compute),
         record.calibration,
+        record.library,
     )
     serialized = cache.read(key)
     lines = [
         path.name,
         f"  {record.precision}{f' by {key.calibrator} calibration' if key.calibration else ''} of graph "
         f"{record.graph_sha256[:16]}, {record.length / 1e6:.1f} MB, this device's own",
-        f"  for {record.gpu}, compute capability {record.compute}, TensorRT {record.tensorrt}",
+        f"  for {record.gpu}, compute capability {record.compute}, {record.library.label} {record.tensorrt}",
     ]
-    return "\n".join([*lines, *_layer_lines(find(), serialized, key, every_layer)])
+    return "\n".join([*lines, *_layer_lines(find(key.library), serialized, key, every_layer)])
 
 
 def _layer_lines(nvidia: Nvidia, serialized: bytes, key: EngineKey, every_layer: bool) -> Iterator[str]:
@@ -46,7 +48,7 @@ def _layer_lines(nvidia: Nvidia, serialized: bytes, key: EngineKey, every_layer:
         runtime = trt.Runtime(messages)
         engine = runtime.deserialize_cuda_engine(serialized)
         if engine is None:
-            raise EngineDamagedError(f"TensorRT does not load {key.stem}: {messages.last_errors()}")
+            raise EngineDamagedError(f"{nvidia.product} does not load {key.stem}: {messages.last_errors()}")
         description = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
         layers = [_layer(entry) for entry in json.loads(description).get("Layers", ())]
         del engine, runtime

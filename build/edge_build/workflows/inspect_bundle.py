@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
-from edge_build.graphs.compiler_check import compile_ahead
 from edge_build.graphs.cost import kernels_of, operators_of
 from edge_build.graphs.lint import violations
+from edge_build.on_device.ahead_of_time import build_ahead
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.errors import EngineError
 from edge_runtime.records import Precision
@@ -22,7 +22,7 @@ WIDTH = 100
 
 
 def bundle_text(bundle: Bundle, compile_too: bool) -> str:
-    """Lines for a terminal. compile_too: put each graph through NVIDIA's compiler as well (extra `trt-check`)."""
+    """Lines for a terminal. compile_too: put each graph through NVIDIA's compiler as well (extra `rtx`)."""
     manifest = bundle.manifest
     lines = [f"{bundle.label}  {manifest.detector}, {manifest.backbone}, {manifest.height} x {manifest.width}"]
     for precision in manifest.graphs:
@@ -51,8 +51,9 @@ def _graph_lines(bundle: Bundle, precision: Precision, compile_too: bool) -> Ite
     yield from (f"    {violation}" for violation in found)
     if compile_too:
         try:
-            compiled = compile_ahead(graph)
-            yield f"  {compiled.compiler}: compiles, {compiled.layers} layers, {compiled.size / 1e6:.1f} MB"
+            ahead = build_ahead(graph)
+            size = len(ahead.serialized) / 1e6
+            yield f"  TensorRT-RTX {ahead.version}: compiles, {ahead.layers} layers, {size:.1f} MB"
         except EngineError as error:
             yield f"  {error}"
 

@@ -16,10 +16,11 @@ ENGINES = Path("/var/lib/edge/engines")  # this device's compiled ones; not insi
 
 
 class EngineKind(str, Enum):
-    """What a station or `evaluate` asks for; engine_choice.py opens it."""
+    """What a station or `evaluate` asks for; selection.py opens it."""
 
     AUTO = "auto"
     TENSORRT = "tensorrt"
+    TENSORRT_RTX = "tensorrt-rtx"  # the TensorRT that pip installs on a PC
     TENSORRT_ENTROPY = "tensorrt-entropy"  # INT8 by implicit calibration
     TENSORRT_MINMAX = "tensorrt-minmax"
     ONNXRUNTIME = "onnxruntime"

@@ -1,27 +1,28 @@
 """Which engine serves, and why that one.
 
-    chosen = choose_engine(EngineKind.AUTO, bundle, Precision.FP32, EngineCache(folder, machine_id))
+    chosen = choose_engine(EngineKind.AUTO, bundle, Precision.FP32, Path("/var/lib/edge/engines"))
     with chosen.engine as engine: ...
 
-`auto` takes TensorRT where it loads and reproduces the golden pictures, and otherwise onnxruntime on the CPU, whose
-scores are the reference. What is asked for by name is never replaced by something else.
+`auto` takes TensorRT, then TensorRT-RTX, where it loads and reproduces the golden pictures, and otherwise onnxruntime
+on the CPU, whose scores are the reference. What is asked for by name is never replaced by something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.bundle.device_seal import machine_id
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.engines.golden import replay_golden
 from edge_runtime.engines.onnxruntime_engine import CPU, CUDA, TENSORRT, OnnxruntimeEngine
 from edge_runtime.engines.protocol import Engine, EngineKind
-from edge_runtime.engines.tensorrt.engine import TensorrtEngine
-from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
-from edge_runtime.engines.tensorrt.engine_key import EngineKey
-from edge_runtime.engines.tensorrt.errors import DriverMissingError, GpuError
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
+from edge_runtime.engines.tensorrt.errors import DriverMissingError, GpuError, TensorrtMissingError
 from edge_runtime.engines.tensorrt.implicit_int8 import NOT_JUDGED, Calibrator, implicit_key
+from edge_runtime.engines.tensorrt.library import Library
+from edge_runtime.engines.tensorrt.opening import open_device_engine, open_engine
 from edge_runtime.engines.tensorrt.stack import Nvidia, find_nvidia
 from edge_runtime.errors import ConfigError, EngineError
 from edge_runtime.records import Precision
@@ -32,6 +33,8 @@ PROVIDERS = {
     EngineKind.ONNXRUNTIME_TENSORRT: TENSORRT,
 }
 CALIBRATORS = {EngineKind.TENSORRT_ENTROPY: Calibrator.ENTROPY, EngineKind.TENSORRT_MINMAX: Calibrator.MINMAX}
+LIBRARIES = {EngineKind.TENSORRT: Library.TENSORRT, EngineKind.TENSORRT_RTX: Library.TENSORRT_RTX}
+Find = Callable[[Library], Nvidia]
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def choose_engine(
     precision: Precision,
     engines: Path,
     threads: int = 0,
-    find: Callable[[], Nvidia] = find_nvidia,
+    find: Find = find_nvidia,
     identify: Callable[[], str] = machine_id,
 ) -> Chosen:
     """Open what is asked for. engines: the folder of `edge-build compile`. threads: onnxruntime's; 0: one per core.
@@ -61,28 +64,22 @@ def choose_engine(
         return _best(bundle, precision, engines, threads, find, identify)
     if kind in CALIBRATORS:
         return _calibrated(CALIBRATORS[kind], bundle, precision, find, EngineCache(engines, identify()))
-    if kind is EngineKind.TENSORRT:
-        return Chosen(open_tensorrt(bundle, precision, find(), EngineCache(engines, identify())), "as configured")
+    if kind in LIBRARIES:
+        nvidia = find(LIBRARIES[kind])
+        cache = EngineCache(engines, identify())
+        return Chosen(open_device_engine(bundle, precision, nvidia, cache), "as configured")
     return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads, PROVIDERS[kind]), "as configured")
 
 
-def open_tensorrt(bundle: Bundle, precision: Precision, nvidia: Nvidia, cache: EngineCache) -> TensorrtEngine:
-    """The engine that this device compiled of a bundle's graph. Raises GpuError."""
-    key = EngineKey.of(nvidia, bundle.graph_sha256(precision), precision)
-    return TensorrtEngine(nvidia, cache.read(key), key)
-
-
-def _calibrated(
-    calibrator: Calibrator, bundle: Bundle, precision: Precision, find: Callable[[], Nvidia], cache: EngineCache
-) -> Chosen:
+def _calibrated(calibrator: Calibrator, bundle: Bundle, precision: Precision, find: Find, cache: EngineCache) -> Chosen:
     if precision is not Precision.INT8:
         raise ConfigError(
             f"the engine tensorrt-{calibrator.value} computes in INT8, and {precision.value} is asked for: choose "
             "precision int8, or another engine"
         )
-    nvidia = find()
+    nvidia = find(Library.TENSORRT)
     key = implicit_key(nvidia, bundle, calibrator)
-    return Chosen(TensorrtEngine(nvidia, cache.read(key), key), f"as configured; {NOT_JUDGED}")
+    return Chosen(open_engine(bundle, key, nvidia, cache), f"as configured; {NOT_JUDGED}")
 
 
 def _best(
@@ -90,29 +87,46 @@ def _best(
     precision: Precision,
     engines: Path,
     threads: int,
-    find: Callable[[], Nvidia],
+    find: Find,
     identify: Callable[[], str],
 ) -> Chosen:
-    try:
-        nvidia = find()
-        engine = open_tensorrt(bundle, precision, nvidia, EngineCache(engines, identify()))
+    problems: list[tuple[Library, EngineError | ConfigError]] = []
+    for library in LIBRARIES.values():
         try:
-            replay_golden(bundle, engine, precision)
-        except BaseException:
-            engine.__exit__(None, None, None)
-            raise
-        return Chosen(engine, "auto: TensorRT is here, and reproduces the golden pictures")
-    except (EngineError, ConfigError) as error:
-        return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads), f"auto: {_in_short(error)}", str(error))
+            engine = _proven(bundle, precision, find(library), EngineCache(engines, identify()))
+            return Chosen(engine, f"auto: {library.label} is here, and reproduces the golden pictures")
+        except DriverMissingError as error:
+            problems = [(library, error)]
+            break
+        except (EngineError, ConfigError) as error:
+            problems.append((library, error))
+    detail = "; ".join(str(error) for _, error in problems)
+    return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads), f"auto: {_in_short(problems)}", detail)
 
 
-def _in_short(error: EngineError | ConfigError) -> str:
-    """Why TensorRT does not serve, for a line of a log. A machine without NVIDIA's hardware is as it should be; what is
-    wrong otherwise can be mended, so the command that says it all is named."""
-    if isinstance(error, DriverMissingError):
+def _proven(bundle: Bundle, precision: Precision, nvidia: Nvidia, cache: EngineCache) -> Engine:
+    """An open engine that reproduces the golden pictures. Raises EngineError."""
+    engine = open_device_engine(bundle, precision, nvidia, cache)
+    try:
+        replay_golden(bundle, engine, precision)
+    except BaseException:
+        engine.__exit__(None, None, None)
+        raise
+    return engine
+
+
+def _in_short(problems: Sequence[tuple[Library, EngineError | ConfigError]]) -> str:
+    """Why no GPU serves, for a line of a log. A machine without NVIDIA's hardware is as it should be, and nobody needs
+    both compilers; what is wrong otherwise can be mended, so the command that says it all is named."""
+    if isinstance(problems[0][1], DriverMissingError):
+        return problems[0][1].short
+    installed = [(library, error) for library, error in problems if not isinstance(error, TensorrtMissingError)]
+    named = installed or problems[:1]
+    reasons = ", ".join(f"no {library.label}, {_reason(error)}" for library, error in named)
+    return f"{reasons} (edge-daemon selftest BUNDLE --engine {named[0][0].value} says more)"
+
+
+def _reason(error: EngineError | ConfigError) -> str:
+    if isinstance(error, GpuError):
         return error.short
-    why = "the machine has no machine id" if isinstance(error, ConfigError) else "its engine fails the self-test"
-    return (
-        f"no TensorRT, {error.short if isinstance(error, GpuError) else why} "
-        "(edge-daemon selftest BUNDLE --engine tensorrt says more)"
-    )
+    return "the machine has no machine id" if isinstance(error, ConfigError) else "its engine fails the self-test"

@@ -8,13 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.fake_nvidia import VERSIONS, FakeDevice
+from tests.support.bundled_engine import put_engine
+from tests.support.fake_nvidia import RTX, VERSIONS, FakeDevice
 from tests.support.tiny_bundle import tiny_graph, write_bundle
 
 from edge_build.on_device.child_process import ChildFailedError, in_child
 from edge_build.on_device.compile import Settings, compile_engine
 from edge_build.progress import SilentProgress
 from edge_runtime.bundle.reader import Bundle, open_bundle
+from edge_runtime.bundle.receipt import write_receipt
 from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import CompilerRefusedError, OutOfMemoryError
@@ -241,3 +243,34 @@ def test_long_work_is_never_silent() -> None:
     in_child(lambda: time.sleep(0.5), output, "compiling", say_every_s=0.1)
     assert output.lines
     assert output.lines[0].startswith("compiling goes on (")
+
+
+def test_tensorrt_rtx_compiles_for_this_device_by_the_same_classes(bundle: Bundle, files: EngineCache) -> None:
+    device, said = FakeDevice(RTX, "NVIDIA GeForce RTX 4090", (8, 9), integrated=False), Said()
+    made = compiled(device, bundle, files, said)
+    assert made.path.name.endswith("-fp32-rtx1.7.1.116-NVIDIA_GeForce_RTX_4090-sm89.engine")
+    assert made.engine == "TensorRT-RTX 1.7.1.116 (NVIDIA GeForce RTX 4090, fp32, CUDA graph)"
+    assert said.lines[0] == "compiling tiny-1.0 fp32 for NVIDIA GeForce RTX 4090 with TensorRT-RTX 1.7.1.116"
+    assert (device.computes, device.network_flags) == (["CURRENT"], ["STRONGLY_TYPED"])
+    assert list(files.folder.glob("*.timing")) == []  # it tries nothing out
+    assert len(list(files.folder.glob("*.runtime"))) == 1
+    assert compiled(device, bundle, files).seconds == 0.0
+
+
+def test_an_engine_in_an_installed_bundle_is_proven_and_not_compiled_again(tmp_path: Path, files: EngineCache) -> None:
+    device = FakeDevice(RTX, "NVIDIA GeForce RTX 3060", (8, 6), integrated=False)
+    device.build_fails_with = ["this compiler must not be asked"]
+    folder = put_engine(write_bundle(tmp_path / "bundle"), device)
+    write_receipt(folder, HERE, "a key")
+    made = compiled(device, open_bundle(folder), files)
+    assert (made.path, made.seconds) == (folder / "engines/engines.json", 0.0)
+    assert [path.suffix for path in sorted(files.folder.iterdir())] == [".runtime", ".json"]
+
+
+def test_an_engine_in_a_bundle_of_unknown_origin_is_not_used_and_one_is_compiled(
+    tmp_path: Path, files: EngineCache
+) -> None:
+    device, said = FakeDevice(RTX, "NVIDIA GeForce RTX 3060", (8, 6), integrated=False), Said()
+    made = compiled(device, open_bundle(put_engine(write_bundle(tmp_path / "bundle"), device)), files, said)
+    assert made.seconds > 0
+    assert said.lines[0].startswith("the bundle's own engine is not used: bundle tiny-1.0 in ")

@@ -15,7 +15,8 @@ from tests.support.fake_nvidia import VERSIONS
 from tests.support.fake_stack import MARK, Mishap, write_stack
 from tests.support.tiny_bundle import write_bundle
 
-from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
+from edge_runtime.bundle.device_seal import machine_id
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 
 COMMAND = [sys.executable, "-c", "from edge_build.cli import main; main()", "compile"]
 LIMIT_S = 60

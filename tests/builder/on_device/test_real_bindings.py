@@ -13,18 +13,19 @@ SURFACES = Path(__file__).parents[2] / "support/tensorrt_surfaces"
 OUR_CLASSES = """
 import tensorrt_bindings as trt
 from edge_runtime.engines.tensorrt.stack import message_collector
-from edge_build.on_device.compile import _monitor, _network_flags
+from edge_build.on_device.compiler_progress import progress_monitor
+from edge_build.on_device.network import network_flags
 from edge_build.progress import SilentProgress
 
 messages = message_collector(trt)
 messages.log(trt.ILogger.Severity.ERROR, "two\\n lines")
 messages.log(trt.ILogger.Severity.INFO, "not kept")
 assert (messages.errors, messages.warnings) == (["two lines"], []), messages.errors
-monitor = _monitor(trt, SilentProgress())
+monitor = progress_monitor(trt, SilentProgress())
 monitor.phase_start("Building", None, 3)
 assert monitor.step_complete("Building", 0) is True
 monitor.phase_finish("Building")
-assert _network_flags(trt) == 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+assert network_flags(trt) == 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 try:
     trt.Builder(messages)
 except TypeError as error:

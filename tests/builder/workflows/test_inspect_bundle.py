@@ -39,7 +39,7 @@ def test_what_tensorrt_would_refuse_is_told_by_the_nodes_name(tmp_path: Path) ->
     assert "  TensorRT's rules, 8.6 and later: 1 broken\n    the-TopK (TopK): K is 4000" in text
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="needs pip install '.[trt-check]'")
+@pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="needs pip install '.[rtx]'")
 def test_a_bundle_can_be_compiled_without_a_gpu(tmp_path: Path) -> None:
     bundle = open_bundle(write_bundle(tmp_path / "bundle"))
     assert "TensorRT-RTX 1." in bundle_text(bundle, compile_too=True).splitlines()[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.fake_nvidia import FakeDevice
+from tests.support.fake_nvidia import RTX, FakeDevice
 from tests.support.tiny_bundle import picture, tiny_graph, write_bundle
 
 from edge_runtime.bundle.reader import open_bundle
@@ -11,7 +11,13 @@ from edge_runtime.engines.protocol import EngineKind
 from edge_runtime.engines.selection import choose_engine
 from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
-from edge_runtime.engines.tensorrt.errors import DriverMissingError, EngineAbsentError, EngineDamagedError
+from edge_runtime.engines.tensorrt.errors import (
+    DriverMissingError,
+    EngineAbsentError,
+    EngineDamagedError,
+    TensorrtMissingError,
+)
+from edge_runtime.engines.tensorrt.library import Library
 from edge_runtime.errors import ConfigError, EngineError
 from edge_runtime.records import Precision
 
@@ -44,7 +50,7 @@ def test_auto_takes_tensorrt_when_it_reproduces_the_golden_pictures(tmp_path):
     assert chosen.why == "auto: TensorRT is here, and reproduces the golden pictures"
 
 
-def no_driver():
+def no_driver(library):
     raise DriverMissingError("this machine has no NVIDIA driver")
 
 
@@ -109,3 +115,48 @@ def test_without_a_machine_id_auto_goes_on_with_onnxruntime(tmp_path):
 def test_a_provider_that_does_not_come_up_is_an_error_and_not_a_slow_cpu(tmp_path, kind):
     with pytest.raises(EngineError, match=r"does not bring up (CUDA|Tensorrt)ExecutionProvider, only .*CPUExecution"):
         Place(tmp_path).choose(kind)
+
+
+class RtxPlace(Place):
+    """The same, with TensorRT-RTX and an engine of it instead."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.device = FakeDevice(RTX, "NVIDIA GeForce RTX 4090", (8, 9), integrated=False)
+        key = EngineKey.of(self.device.nvidia(), self.bundle.graph_sha256(Precision.FP32), Precision.FP32)
+        plan = b'{"tensorrt": "1.7.1.116", "gpu": "NVIDIA GeForce RTX 4090"}\0' + tiny_graph()
+        EngineCache(self.engines, HERE).write(key, plan)
+
+
+@pytest.mark.parametrize("kind", [EngineKind.AUTO, EngineKind.TENSORRT_RTX])
+def test_tensorrt_rtx_serves_where_there_is_no_tensorrt(tmp_path, kind):
+    chosen = RtxPlace(tmp_path).choose(kind)
+    with chosen.engine as engine:
+        assert engine.name == "TensorRT-RTX 1.7.1.116 (NVIDIA GeForce RTX 4090, fp32, CUDA graph)"
+    assert chosen.why.startswith("auto: TensorRT-RTX is here" if kind is EngineKind.AUTO else "as configured")
+
+
+def test_auto_names_what_is_installed_and_does_not_serve(tmp_path):
+    place = RtxPlace(tmp_path)
+    place.device.loads_with = ["Magic tag does not match"]
+    chosen = place.choose(EngineKind.AUTO)
+    with chosen.engine as engine:
+        assert engine.name.endswith("(CPU)")
+    assert chosen.why == (
+        "auto: no TensorRT-RTX, the engine is damaged or another device's "
+        "(edge-daemon selftest BUNDLE --engine tensorrt-rtx says more)"
+    )
+    assert "TensorRT cannot be imported" in chosen.detail
+
+
+def test_auto_tries_tensorrt_first_and_tensorrt_rtx_then(tmp_path):
+    asked = []
+
+    def find(library):
+        asked.append(library)
+        raise TensorrtMissingError(f"{library.label} cannot be imported")
+
+    chosen = Place(tmp_path).choose(EngineKind.AUTO, find)
+    with chosen.engine:
+        assert asked == [Library.TENSORRT, Library.TENSORRT_RTX]
+    assert chosen.why == f"auto: no TensorRT, Python does not find it {MORE}"

@@ -1,21 +1,19 @@
-"""Compiled engines and timing caches on the disk: how they are named, sealed and verified.
+"""Compiled engines on this device's disk, and the caches that help with them: how they are sealed and verified.
 
     cache = EngineCache(Path("/var/lib/edge/engines"), machine_id())
-    cache.write(key, plan)
-    plan = cache.read(key)      # raises the GpuError that says why not
+    cache.write(key, serialized)
+    serialized = cache.read(key)      # raises the GpuError that says why not
 
-An engine is a program for one GPU and one version of TensorRT, and loading it runs what it says. So none is loaded that
-this device did not write: beside each file lies a record with its hash, sealed with a key that is made from the
-device's machine id. A file that was copied from another device, truncated or exchanged does not fit its record and is
-never given to TensorRT. Whoever may write into the folder could forge both, so it must belong to this user or to root.
+An engine is a program for one GPU and one version of TensorRT, and loading it runs what it says. So none is loaded from
+here that this device did not write: beside each file lies a record with its hash, sealed by the device
+(bundle/device_seal.py). A file that was copied from another device, truncated or exchanged does not fit its record and
+is never given to TensorRT.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
-import json
 import os
 import re
 from dataclasses import asdict, dataclass
@@ -23,20 +21,21 @@ from pathlib import Path
 
 import pydantic
 
+from edge_runtime.bundle.device_seal import same_seal, seal_of, writable_by_others
 from edge_runtime.bundle.manifest import Record, Sha256
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import (
-    COMPILE,
     EngineAbsentError,
     EngineDamagedError,
     WrongGpuError,
     WrongVersionError,
 )
-from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.engines.tensorrt.library import Library
+from edge_runtime.errors import StorageError
 
-MACHINE_ID = Path("/etc/machine-id")
 PURPOSE = b"edge-inspection engine record 1"
-ENGINE, TIMING, RANGES, RECORD, ASIDE, UNFINISHED = ".engine", ".timing", ".calibration", ".json", ".aside", ".tmp"
+ENGINE, TIMING, RANGES, RUNTIME = ".engine", ".timing", ".calibration", ".runtime"
+RECORD, ASIDE, UNFINISHED = ".json", ".aside", ".tmp"
 
 
 class EngineRecord(Record):
@@ -52,20 +51,7 @@ class EngineRecord(Record):
     seal: str
     calibration: str = ""
     ranges: str = ""  # with a calibration: SHA-256 of the ranges that were used
-
-
-def machine_id(path: Path = MACHINE_ID) -> str:
-    """What tells this device from all others. Raises ConfigError."""
-    try:
-        found = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error}), and without it no engine can be known as this device's own: run "
-            f"systemd-machine-id-setup, or give a container its host's with -v {path}:{path}:ro"
-        ) from error
-    if not re.fullmatch(r"[0-9a-f]{32}", found):
-        raise ConfigError(f"{path} holds no machine id (32 hexadecimal digits): run systemd-machine-id-setup")
-    return found
+    library: Library = Library.TENSORRT
 
 
 @dataclass(frozen=True)
@@ -89,10 +75,10 @@ class EngineCache:
             raise self._why_absent(key)
         return self.read_verified(path, _facts(key))
 
-    def write(self, key: EngineKey, plan: bytes, ranges: str = "") -> Path:
+    def write(self, key: EngineKey, serialized: bytes, ranges: str = "") -> Path:
         """Keep an engine, with its record. ranges: SHA-256 of those that its calibration gave. Raises StorageError;
         then what was there before still is."""
-        return self._write(self.path(key), plan, {**_facts(key), "ranges": ranges})
+        return self._write(self.path(key), serialized, {**_facts(key), "ranges": ranges})
 
     def read_timing(self, key: EngineKey) -> bytes:
         """The device's timing cache; empty when there is none or it cannot be verified; that one is set aside."""
@@ -110,6 +96,14 @@ class EngineCache:
         """Keep what calibrating gave. Raises StorageError."""
         self._write(self.folder / f"{key.stem}{RANGES}", cache, _facts(key))
 
+    def read_runtime(self, key: EngineKey) -> bytes:
+        """What the device made of a key's engine when it loaded it; empty without one that can be verified."""
+        return self._read_or_set_aside(self.folder / f"{key.stem}{RUNTIME}", _facts(key))
+
+    def write_runtime(self, key: EngineKey, cache: bytes) -> None:
+        """Keep it, so that the engine loads at once the next time. Raises StorageError."""
+        self._write(self.folder / f"{key.stem}{RUNTIME}", cache, _facts(key))
+
     def remove_unfinished(self) -> None:
         """Take away what a process was writing when it was ended."""
         for path in self.folder.glob(f".*{UNFINISHED}"):
@@ -122,32 +116,34 @@ class EngineCache:
 
     def record(self, path: Path) -> EngineRecord:
         """The record of one of the folder's files, if this device wrote it. Raises EngineDamagedError."""
-        place = _record_path(path)
+        place, how = _record_path(path), _how_to_compile(path)
         try:
             record = EngineRecord.model_validate_json(place.read_bytes())
         except (OSError, pydantic.ValidationError) as error:
             raise EngineDamagedError(
                 f"{path} has no valid record beside it ({place.name}), so this device did not write it: it is not "
-                f"loaded; {COMPILE}"
+                f"loaded; {how}"
             ) from error
-        if not hmac.compare_digest(record.seal, self._seal(record)):
+        if not same_seal(record.seal, self._seal(record)):
             raise EngineDamagedError(
                 f"{path} was not written by this device (the seal of {place.name} does not fit its machine id): an "
-                f"engine from elsewhere is not loaded; {COMPILE}"
+                f"engine from elsewhere is not loaded; {how}"
             )
         return record
 
     def read_verified(self, path: Path, facts: dict[str, str]) -> bytes:
+        how = _how_to_compile(path)
         for place in (self.folder, path):
-            _require_safe(place)
+            if problem := writable_by_others(place):
+                raise EngineDamagedError(f"{problem}, then {how}")
         record = self.record(path)
         if {name: getattr(record, name) for name in facts} != facts:
-            raise EngineDamagedError(f"{path} is another engine than its name says: it is not loaded; {COMPILE}")
+            raise EngineDamagedError(f"{path} is another engine than its name says: it is not loaded; {how}")
         content = path.read_bytes()
         if len(content) != record.length or hashlib.sha256(content).hexdigest() != record.sha256:
             raise EngineDamagedError(
                 f"{path} is truncated or was changed ({len(content)} bytes, {record.length} were written): it is not "
-                f"loaded; {COMPILE}"
+                f"loaded; {how}"
             )
         return content
 
@@ -172,6 +168,7 @@ class EngineCache:
             seal="",
             calibration=facts.get("calibration", ""),
             ranges=facts.get("ranges", ""),
+            library=Library(facts["library"]),
         )
         record = unsealed.model_copy(update={"seal": self._seal(unsealed)})
         try:
@@ -187,9 +184,8 @@ class EngineCache:
         return path
 
     def _seal(self, record: EngineRecord) -> str:
-        facts = record.model_dump(exclude={"seal"}, exclude_defaults=True)  # as before there were calibrations
-        key = hmac.digest(bytes.fromhex(self.machine_id), PURPOSE, "sha256")
-        return hmac.digest(key, json.dumps(facts, sort_keys=True).encode(), "sha256").hex()
+        facts = record.model_dump(mode="json", exclude={"seal"}, exclude_defaults=True)  # as records were before
+        return seal_of(self.machine_id, PURPOSE, facts)
 
     def _set_aside(self, path: Path) -> Path:
         aside = path.with_name(path.name + ASIDE)
@@ -200,43 +196,41 @@ class EngineCache:
 
     def _why_absent(self, key: EngineKey) -> EngineAbsentError | WrongVersionError | WrongGpuError:
         """An engine of the same graph for another version or GPU says more than that there is none."""
-        for path in sorted(self.folder.glob(f"{key.graph_stem}-trt*{ENGINE}")):
+        how = key.library.how_to_compile
+        for path in sorted(self.folder.glob(f"{key.graph_stem}-{key.library.tag}*{ENGINE}")):
             with contextlib.suppress(EngineDamagedError):
                 record = self.record(path)
                 if (record.gpu, record.compute) != (key.gpu, key.compute):
                     return WrongGpuError(
                         f"the engine {path.name} is for {record.gpu} (compute capability {record.compute}), this "
-                        f"device has {key.gpu} ({key.compute}): {COMPILE}"
+                        f"device has {key.gpu} ({key.compute}): {how}"
                     )
                 if record.tensorrt != key.tensorrt:
                     return WrongVersionError(
-                        f"the engine {path.name} is for TensorRT {record.tensorrt}, this device has {key.tensorrt}: "
-                        f"{COMPILE}"
+                        f"the engine {path.name} is for {key.library.label} {record.tensorrt}, this device has "
+                        f"{key.tensorrt}: {how}"
                     )
-        how = f" with --precision int8 --implicit-calibration {key.calibrator}" if key.calibration else ""
-        return EngineAbsentError(f"{self.folder} has no engine {key.stem}{ENGINE}: {COMPILE}{how}")
+        option = f" with --precision int8 --implicit-calibration {key.calibrator}" if key.calibration else ""
+        return EngineAbsentError(f"{self.folder} has no engine {key.stem}{ENGINE}: {how}{option}")
 
 
 def _facts(key: EngineKey) -> dict[str, str]:
-    return {**asdict(key), "precision": key.precision.value}
+    return {**asdict(key), "precision": key.precision.value, "library": key.library.value}
 
 
 def _device_facts(key: EngineKey) -> dict[str, str]:
-    return {"tensorrt": key.tensorrt, "gpu": key.gpu, "compute": key.compute, "graph_sha256": "", "precision": ""}
+    device = {"tensorrt": key.tensorrt, "gpu": key.gpu, "compute": key.compute, "library": key.library.value}
+    return {**device, "graph_sha256": "", "precision": ""}
+
+
+def _how_to_compile(path: Path) -> str:
+    """The command for an engine of that name."""
+    rtx = re.search(rf"(^|-){Library.TENSORRT_RTX.tag}\d", path.name)
+    return (Library.TENSORRT_RTX if rtx else Library.TENSORRT).how_to_compile
 
 
 def _record_path(path: Path) -> Path:
     return path.with_name(path.name + RECORD)
-
-
-def _require_safe(path: Path) -> None:
-    """Raises EngineDamagedError when someone else could have written it."""
-    status = path.stat()
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
-        raise EngineDamagedError(
-            f"{path} could have been written by other users (owner {status.st_uid}, mode {status.st_mode & 0o777:o}): "
-            f"nothing in it is loaded. Make it root's with mode 755 (folder) or 644 (file), then {COMPILE}"
-        )
 
 
 def _write_at_once(path: Path, content: bytes) -> None:

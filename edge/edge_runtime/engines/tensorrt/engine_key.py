@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from edge_runtime.engines.tensorrt.library import Library
 from edge_runtime.engines.tensorrt.stack import Nvidia
 from edge_runtime.records import Precision
 
 
 @dataclass(frozen=True)
 class EngineKey:
-    """What an engine belongs to. compute: compute capability, e.g. 8.7. calibration: where INT8's ranges come from when
-    they do not stand in the graph (implicit_int8.py), otherwise empty."""
+    """What an engine belongs to. tensorrt: the version of the library. compute: compute capability, e.g. 8.7.
+
+    calibration: where INT8's ranges come from when they do not stand in the graph (implicit_int8.py), otherwise empty.
+    """
 
     graph_sha256: str
     precision: Precision
@@ -24,17 +27,20 @@ class EngineKey:
     gpu: str
     compute: str
     calibration: str = ""
+    library: Library = Library.TENSORRT
 
     @staticmethod
     def of(nvidia: Nvidia, graph_sha256: str, precision: Precision, calibration: str = "") -> EngineKey:
         """The key of a graph on this device."""
-        return EngineKey(graph_sha256, precision, nvidia.tensorrt_version, nvidia.gpu, nvidia.compute, calibration)
+        return EngineKey(
+            *(graph_sha256, precision, nvidia.version, nvidia.gpu, nvidia.compute, calibration, nvidia.library)
+        )
 
     @property
     def device_stem(self) -> str:
         """What all engines of a device share, and its timing cache is named by: it helps with every graph."""
         gpu = re.sub(r"[^A-Za-z0-9]+", "_", self.gpu)
-        return f"trt{self.tensorrt}-{gpu}-sm{self.compute.replace('.', '')}"
+        return f"{self.library.tag}{self.tensorrt}-{gpu}-sm{self.compute.replace('.', '')}"
 
     @property
     def graph_stem(self) -> str:

@@ -6,8 +6,6 @@ docs/how-to/jetson.md has the table.
 
 from edge_runtime.errors import EngineError
 
-COMPILE = "run `edge-build compile BUNDLE` on this device"
-
 
 class GpuError(EngineError):
     """No engine for this GPU. Restarting does not help. short: what is wrong, in a few words."""
@@ -23,17 +21,10 @@ class DriverMissingError(GpuError):
 
 
 class TensorrtMissingError(GpuError):
-    """The Python module `tensorrt` cannot be imported."""
+    """The Python module of the compiler, `tensorrt` or `tensorrt_rtx`, cannot be imported."""
 
-    exit_code = 81
-    short = "Python finds no tensorrt"
-
-
-class PycudaMissingError(GpuError):
-    """The Python module `pycuda` cannot be imported."""
-
-    exit_code = 82
-    short = "Python finds no pycuda"
+    exit_code = 81  # 82 was a missing pycuda, without which the driver is called directly now
+    short = "Python does not find it"
 
 
 class WrongVersionError(GpuError):

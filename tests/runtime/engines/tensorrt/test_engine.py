@@ -102,7 +102,10 @@ def test_another_thread_than_the_one_that_opened_it_may_use_and_close_it():
     ids=["another size", "floats", "no picture"],
 )
 def test_a_picture_that_the_engine_does_not_take_is_an_engine_error(image):
-    with opened(FakeDevice("10.3")) as engine, pytest.raises(EngineError, match="TensorRT failed on a picture"):
+    with (
+        opened(FakeDevice("10.3")) as engine,
+        pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 failed on a picture"),
+    ):
         engine.infer(image)
 
 
@@ -111,7 +114,7 @@ def test_an_error_of_the_gpu_is_an_engine_error_and_the_next_picture_is_judged()
     with opened(device) as engine:
         launch = device.driver.cuGraphLaunch
         device.driver.cuGraphLaunch = lambda *_: 700  # CUDA_ERROR_ILLEGAL_ADDRESS
-        with pytest.raises(EngineError, match="TensorRT failed on a picture: cuGraphLaunch: 700"):
+        with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 failed on a picture: cuGraphLaunch: 700"):
             engine.infer(picture(True, 1)[None])
         device.driver.cuGraphLaunch = launch
         assert engine.infer(picture(True, 1)[None]).score > 200

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from edge_runtime.engines.tensorrt.engine_cache import EngineCache, machine_id
+from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import EngineAbsentError, EngineDamagedError, WrongGpuError, WrongVersionError
-from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.engines.tensorrt.library import Library
+from edge_runtime.errors import StorageError
 from edge_runtime.records import Precision
 
 KEY = EngineKey("ab" * 32, Precision.FP16, "10.3.0", "NVIDIA Orin (nvgpu)", "8.7")
@@ -146,17 +148,37 @@ def test_a_write_that_was_ended_in_the_middle_leaves_nothing_to_load(files, tmp_
     assert files.read(KEY) == PLAN
 
 
-def test_the_machine_id_is_read_or_the_message_says_how_to_have_one(tmp_path):
-    (tmp_path / "id").write_text(f"{HERE}\n")
-    assert machine_id(tmp_path / "id") == HERE
-    (tmp_path / "id").write_text("uninitialized\n")
-    with pytest.raises(ConfigError, match="holds no machine id"):
-        machine_id(tmp_path / "id")
-    with pytest.raises(ConfigError, match="systemd-machine-id-setup, or give a container its host's"):
-        machine_id(tmp_path / "none")
-
-
 def test_the_seal_needs_the_machine_id_and_not_the_user(files):
     files.write(KEY, PLAN)
     assert EngineCache(files.folder, HERE).read(KEY) == PLAN
     assert files.path(KEY).stat().st_mode & 0o777 == 0o644  # the daemon's user may read it
+
+
+def test_both_compilers_keep_their_engines_side_by_side(files):
+    rtx = replace(KEY, library=Library.TENSORRT_RTX, tensorrt="1.7.1.116")
+    files.write(KEY, PLAN)
+    with pytest.raises(
+        EngineAbsentError, match=r"has no engine .*-rtx1\.7\.1\.116-.*compile BUNDLE --rtx` on this device"
+    ):
+        files.read(rtx)
+    files.write(rtx, b"an engine of TensorRT-RTX")
+    assert (files.read(KEY), files.read(rtx)) == (PLAN, b"an engine of TensorRT-RTX")
+    with pytest.raises(WrongVersionError, match=r"is for TensorRT-RTX 1\.7\.1\.116, this device has 1\.8"):
+        files.read(replace(rtx, tensorrt="1.8"))
+
+
+def test_what_a_device_made_of_an_engine_is_sealed_like_the_engine(files):
+    files.write_runtime(KEY, b"finished")
+    assert files.read_runtime(KEY) == b"finished"
+    assert files.read_runtime(replace(KEY, precision=Precision.INT8)) == b""
+    EngineCache(files.folder, ELSEWHERE).write_runtime(KEY, b"finished elsewhere")
+    assert files.read_runtime(KEY) == b""
+
+
+def test_a_record_from_before_there_were_two_compilers_is_still_good(files):
+    """Records and seals of TensorRT's engines are what they were, so that no update makes a device compile again."""
+    record = files.write(KEY, PLAN).with_suffix(".engine.json").read_text()
+    assert "tensorrt" in record
+    older = {name: value for name, value in json.loads(record).items() if name != "library"}
+    files.path(KEY).with_suffix(".engine.json").write_text(json.dumps(older))
+    assert files.read(KEY) == PLAN
