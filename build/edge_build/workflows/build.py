@@ -6,32 +6,27 @@ print(built.folder)
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from edge_build.acceptance.held_out import Graphs
 from edge_build.acceptance.judgement import Judgement, judge_precisions
 from edge_build.bundling.pack import BundleContents, pack
 from edge_build.bundling.training_record import training_record_of
-from edge_build.bundling.writer import DEVICE_TOLERANCE, check_place
+from edge_build.bundling.writer import DEVICE_TOLERANCE
 from edge_build.checkpoint import Unfinished, open_unfinished
-from edge_build.data.dataset import Dataset, fingerprint, scan_dataset
-from edge_build.data.frame_limits import limits_of_good
-from edge_build.data.pictures import GOOD, DatasetError, PreparedPictures
-from edge_build.data.splits import Splits, split
-from edge_build.detectors.backbones.weights import WeightsFile, find_weights
+from edge_build.data.dataset import fingerprint
+from edge_build.data.pictures import GOOD, Picture
 from edge_build.detectors.cpr.learner import CprLearner
 from edge_build.detectors.cpr.model import DIMENSIONS
-from edge_build.detectors.defects.real import RealDefects, load_defects
 from edge_build.detectors.patchcore.learner import PatchcoreLearner
-from edge_build.detectors.protocol import Learner
+from edge_build.detectors.protocol import Detector, Learner
 from edge_build.evaluation.evaluate import evaluate
 from edge_build.evaluation.result import Evaluation
 from edge_build.evaluation.summary import figures
@@ -41,16 +36,12 @@ from edge_build.graphs.parity import Parity, golden_pictures, prove_parity
 from edge_build.graphs.precisions import GateResult, PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
-from edge_build.workflows.provenance import provenance_of
-from edge_runtime import __version__
+from edge_build.workflows.build_inputs import BuildInputs, GoodPictures, find_inputs, read_good_pictures
 from edge_runtime.bundle.manifest import Dataset as DatasetRecord
-from edge_runtime.bundle.manifest import Figures, FrameLimits, Golden, GraphEntry, Manifest, Record, Threshold
-from edge_runtime.errors import ConfigError
+from edge_runtime.bundle.manifest import Figures, Golden, GraphEntry, Manifest, Record, Threshold
 from edge_runtime.imaging.preprocess import PREPROCESSING
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Inspection, Precision
-
-LIBRARIES = ("torch", "onnx", "onnxruntime", "opencv-python-headless", "numpy")
 
 
 class Built(Record):
@@ -72,23 +63,11 @@ class Built(Record):
 
 
 @dataclass(frozen=True)
-class BuildInputs:
-    """What a build starts from, found and checked."""
-
-    recipe: Recipe
-    recipe_text: str
-    builder: str  # who builds, for the manifest
-    dataset: Dataset
-    defects: RealDefects | None
-    splits: Splits
-    prepared: PreparedPictures
-    frames: FrameLimits
-
-
-@dataclass(frozen=True)
 class Measurements:
-    """golden: what every graph measured on the golden pictures. evaluations: on the test pictures, if there are any."""
+    """golden_pictures: uint8 (n, H, W, 3). golden: what every graph measured on them. evaluations: of test pictures;
+    empty without any."""
 
+    golden_pictures: NDArray[np.uint8]
     parity: Parity
     golden: Mapping[Precision, Sequence[Inspection]]
     evaluations: Mapping[Precision, Evaluation]
@@ -103,95 +82,84 @@ def build(
     The test pictures are measured last, and nothing is chosen on them.
     """
     started = time.monotonic()
-    label = recipe.label
-    if thorough:
-        _check_thorough(recipe)
-        recipe_text = f"# built with --thorough\n{recipe_text}"
-    check_place(out, label, "raise `version` in the recipe")
-    builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
-    dataset = _dataset(recipe.dataset, progress)
-    defects = _real_defects(recipe, dataset, progress)
-    provenance = provenance_of(recipe, thorough, dataset, builder)
-    with open_unfinished(out / f"{label}.unfinished", provenance, resume, progress) as work:
-        splits = split(dataset.good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
-        prepared, frames = PreparedPictures(dataset.good, recipe.size, progress), limits_of_good(dataset.good, progress)
-        m = BuildInputs(recipe, recipe_text, builder, dataset, defects, splits, prepared, frames)
-        learner = _learner(m, work, thorough, progress)
-        return _build(m, learner, out, started, progress)
+    inputs = find_inputs(recipe, recipe_text, out, thorough, progress)
+    with open_unfinished(out / f"{recipe.label}.unfinished", inputs.provenance, resume, progress) as unfinished:
+        good = read_good_pictures(inputs, progress)
+        learner = _learner(inputs, good, unfinished, progress)
+        known = good.known(learner.compares)
+        detector = learner.learn(good.train_rows(), good.prepared.rows(known))
+        graph = export_graph(detector, *recipe.size)
+        maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, good.calibration, recipe.seed, progress)
+        judgement = _judge(inputs, good, learner, graph, maker, progress)
+        graphs = judgement.accepted(maker.graphs(graph))
+        measured = _measure(inputs, good, detector, graphs, judgement, progress)
+        contents = _contents(inputs, good, known, detector, graphs, maker, judgement, measured)
+        describe = partial(_manifest, inputs, good, measured.evaluations)
+        manifest = pack(out, recipe.label, contents, describe)
+    return _built(out, manifest, detector, contents, measured, time.monotonic() - started)
 
 
-def _build(m: BuildInputs, learner: Learner, out: Path, started: float, progress: Progress) -> Built:
-    known = m.splits.known_without(None) if learner.compares else ()
-    detector = learner.learn(m.prepared.rows(m.splits.train), m.prepared.rows(known))
-    graph, candidates = export_graph(detector, *m.recipe.size), m.prepared.of(m.splits.calibration)
-    maker = PrecisionMaker(m.recipe.precisions, m.recipe.calibration, graph, candidates, m.recipe.seed, progress)
-    judgement = _judge(m, learner, graph, maker, progress)
-    judgement.report_to(progress)
-    graphs = judgement.accepted(maker.graphs(graph))
-    golden = golden_pictures(candidates, m.recipe.golden.pictures)
-    measured = _measure(m, detector, graphs, judgement, golden, progress)
-    contents = BundleContents(
-        graphs,
-        golden,
-        measured.golden,
-        judgement,
-        maker,
-        m.splits.calibration,
-        training=training_record_of((*m.splits.train, *known)),
-        root=m.dataset.root,
-        notes=(*m.dataset.notes, *detector.notes, *judgement.notes),
-        parity=measured.parity,
-        evaluations=measured.evaluations,
-        examples=detector.examples,
-        real_defects=len(m.defects or ()),
-    )
-    label = m.recipe.label
-    manifest = pack(out, label, contents, lambda golden, graphs: _manifest(m, golden, graphs, measured.evaluations))
-    return Built(
-        folder=str(out / label),
-        bundle=label,
-        bank_entries=detector.entries,
-        dimensions=detector.dimensions,
-        threshold=judgement.thresholds[Precision.FP32],
-        figures=manifest.figures.get(Precision.FP32),
-        not_judged=int((~measured.evaluations[Precision.FP32].judged).sum()) if m.dataset.test else 0,
-        precisions=tuple(graphs),
-        results=dict(judgement.results),
-        parity_score=measured.parity.score,
-        parity_map=measured.parity.map,
-        seconds=round(time.monotonic() - started, 1),
-        notes=contents.notes,
+def _learner(inputs: BuildInputs, good: GoodPictures, unfinished: Unfinished, progress: Progress) -> Learner:
+    """What the recipe's `detector` names."""
+    recipe, pictures = inputs.recipe, good.prepared.all()
+    if recipe.detector == "patchcore":
+        return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
+    return CprLearner(
+        pictures,
+        recipe.cpr,
+        DIMENSIONS[recipe.detector],
+        recipe.seed,
+        progress,
+        work=unfinished,
+        thorough=inputs.thorough,
+        defects=inputs.defects,
     )
 
 
-def _judge(m: BuildInputs, learner: Learner, graph: bytes, maker: PrecisionMaker, progress: Progress) -> Judgement:
+def _judge(
+    inputs: BuildInputs,
+    good: GoodPictures,
+    learner: Learner,
+    graph: bytes,
+    maker: PrecisionMaker,
+    progress: Progress,
+) -> Judgement:
     """Every precision on held-out pictures, which no graph that scores them has learned from."""
 
     def graphs_without(fold: int) -> Graphs:
-        train = m.splits.train_without(fold)
-        known = m.splits.known_without(fold) if learner.compares else ()
-        if train == m.splits.train and not learner.compares:
+        rows = good.train_rows(fold)
+        if rows == good.train_rows() and not learner.compares:
             return maker.graphs(graph)
-        learned = learner.learn(m.prepared.rows(train), m.prepared.rows(known))
-        return maker.graphs(export_graph(learned, *m.recipe.size))
+        learned = learner.learn(rows, good.prepared.rows(good.known(learner.compares, fold)))
+        return maker.graphs(export_graph(learned, *inputs.recipe.size))
 
-    settings = m.recipe.threshold
+    settings = inputs.recipe.threshold
     # what compares with the held-out pictures knows more when it serves than when it judged them
     method = "cross-fitted" if learner.compares else settings.method
-    return judge_precisions(
-        m.splits, graphs_without, m.prepared, maker, settings.false_reject_rate, method, m.recipe.seed, progress
+    judgement = judge_precisions(
+        good.splits,
+        graphs_without,
+        good.prepared,
+        maker,
+        settings.false_reject_rate,
+        method,
+        inputs.recipe.seed,
+        progress,
     )
+    judgement.report_to(progress)
+    return judgement
 
 
 def _measure(
-    m: BuildInputs,
-    detector: nn.Module,
+    inputs: BuildInputs,
+    good: GoodPictures,
+    detector: Detector,
     graphs: Graphs,
     judgement: Judgement,
-    golden: NDArray[np.uint8],
     progress: Progress,
 ) -> Measurements:
     """Prove FP32 against torch, and measure every graph on the golden and the test pictures."""
+    golden = golden_pictures(good.calibration, inputs.recipe.golden.pictures)
     on_golden: dict[Precision, Sequence[Inspection]] = {}
     evaluations: dict[Precision, Evaluation] = {}
     for precision, graph in graphs.items():
@@ -202,78 +170,71 @@ def _measure(
                 progress.say(f"torch and onnxruntime agree within {parity.score:.1e} of the threshold")
             else:
                 on_golden[precision] = [engine.infer(picture[None]) for picture in golden]
-            if m.dataset.test:
-                judge = Judge(engine, threshold, *m.recipe.size, limits=m.frames)
-                evaluations[precision] = evaluate(judge, m.dataset.test, progress, f"evaluate {precision.value}")
-    return Measurements(parity, on_golden, evaluations)
+            if test := inputs.dataset.test:
+                judge = Judge(engine, threshold, *inputs.recipe.size, limits=good.frames)
+                evaluations[precision] = evaluate(judge, test, progress, f"evaluate {precision.value}")
+    return Measurements(golden, parity, on_golden, evaluations)
+
+
+def _contents(
+    inputs: BuildInputs,
+    good: GoodPictures,
+    known: Sequence[Picture],
+    detector: Detector,
+    graphs: Graphs,
+    maker: PrecisionMaker,
+    judgement: Judgement,
+    measured: Measurements,
+) -> BundleContents:
+    return BundleContents(
+        graphs,
+        measured.golden_pictures,
+        measured.golden,
+        judgement,
+        maker,
+        good.splits.calibration,
+        training=training_record_of((*good.splits.train, *known)),
+        root=inputs.dataset.root,
+        notes=(*inputs.dataset.notes, *detector.notes, *judgement.notes),
+        parity=measured.parity,
+        evaluations=measured.evaluations,
+        examples=detector.examples,
+        real_defects=len(inputs.defects or ()),
+    )
 
 
 def _manifest(
-    m: BuildInputs,
+    inputs: BuildInputs,
+    good: GoodPictures,
+    evaluations: Mapping[Precision, Evaluation],
     golden: tuple[Golden, ...],
     graphs: Mapping[Precision, GraphEntry],
-    evaluations: Mapping[Precision, Evaluation],
 ) -> Manifest:
+    recipe = inputs.recipe
     return Manifest(
         schema_version=1,
-        name=m.recipe.name,
-        version=m.recipe.version,
-        detector=m.recipe.detector,
-        backbone=m.recipe.active.backbone,
-        height=m.recipe.size[0],
-        width=m.recipe.size[1],
+        name=recipe.name,
+        version=recipe.version,
+        detector=recipe.detector,
+        backbone=recipe.active.backbone,
+        height=recipe.size[0],
+        width=recipe.size[1],
         preprocessing=PREPROCESSING,
         graphs=dict(graphs),
         golden=golden,
         tolerance=DEVICE_TOLERANCE,
-        dataset=_dataset_record(m),
+        dataset=_dataset_record(inputs, good),
         figures={precision: figures(evaluation) for precision, evaluation in evaluations.items()},
-        recipe=m.recipe_text,
-        seed=m.recipe.seed,
-        builder=m.builder,
-        frames=m.frames,
+        recipe=inputs.recipe_text,
+        seed=recipe.seed,
+        builder=inputs.builder,
+        frames=good.frames,
         files={},
     )
 
 
-def _check_thorough(recipe: Recipe) -> None:
-    if recipe.detector == "patchcore":
-        raise ConfigError(
-            "--thorough is for detectors that are trained; patchcore learns the same in any time: leave it out"
-        )
-
-
-def _learner(m: BuildInputs, work: Unfinished, thorough: bool, progress: Progress) -> Learner:
-    """What the recipe's `detector` names."""
-    recipe, pictures = m.recipe, m.prepared.all()
-    if recipe.detector == "patchcore":
-        return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
-    dimensions = DIMENSIONS[recipe.detector]
-    return CprLearner(
-        pictures, recipe.cpr, dimensions, recipe.seed, progress, work=work, thorough=thorough, defects=m.defects
-    )
-
-
-def _dataset(root: Path, progress: Progress) -> Dataset:
-    """The pictures, if a detector can learn from them; what was left out of them is said."""
-    dataset = scan_dataset(root, progress)
-    shapes = dataset.shapes
-    if shapes is not None and shapes.refuse:
-        raise DatasetError(shapes.text)
-    dataset = dataset if shapes is None else replace(dataset, notes=(*dataset.notes, f"warning: {shapes.text}"))
-    for note in dataset.notes:
-        progress.say(note)
-    return dataset
-
-
-def _real_defects(recipe: Recipe, dataset: Dataset, progress: Progress) -> RealDefects | None:
-    if recipe.detector == "patchcore" or recipe.cpr.defects is None:
-        return None
-    return load_defects(recipe.cpr.defects, dataset, *recipe.size, progress)
-
-
-def _dataset_record(m: BuildInputs) -> DatasetRecord:
-    dataset, splits, defects = m.dataset, m.splits, m.defects
+def _dataset_record(inputs: BuildInputs, good: GoodPictures) -> DatasetRecord:
+    dataset, splits, defects = inputs.dataset, good.splits, inputs.defects
     test_good = sum(picture.label == GOOD for picture in dataset.test)
     return DatasetRecord(
         name=dataset.name,
@@ -286,6 +247,22 @@ def _dataset_record(m: BuildInputs) -> DatasetRecord:
     )
 
 
-def _builder(weights: WeightsFile) -> str:
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-    return f"edge-build {__version__} ({versions}; weights {weights.path.name} sha256 {weights.sha256})"
+def _built(
+    out: Path, manifest: Manifest, detector: Detector, contents: BundleContents, measured: Measurements, seconds: float
+) -> Built:
+    label, evaluation = manifest.label, measured.evaluations.get(Precision.FP32)
+    return Built(
+        folder=str(out / label),
+        bundle=label,
+        bank_entries=detector.entries,
+        dimensions=detector.dimensions,
+        threshold=contents.judgement.thresholds[Precision.FP32],
+        figures=manifest.figures.get(Precision.FP32),
+        not_judged=0 if evaluation is None else int((~evaluation.judged).sum()),
+        precisions=tuple(contents.graphs),
+        results=dict(contents.judgement.results),
+        parity_score=measured.parity.score,
+        parity_map=measured.parity.map,
+        seconds=round(seconds, 1),
+        notes=contents.notes,
+    )

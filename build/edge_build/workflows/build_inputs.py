@@ -1,0 +1,123 @@
+"""What a build starts from: found and checked before anything is learned, then read.
+
+inputs = find_inputs(recipe, recipe_text, out, thorough=False, progress=progress)
+good = read_good_pictures(inputs, progress)
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_build.bundling.writer import check_place
+from edge_build.checkpoint import Dependency
+from edge_build.data.dataset import Dataset, scan_dataset
+from edge_build.data.frame_limits import limits_of_good
+from edge_build.data.pictures import DatasetError, Picture, PreparedPictures
+from edge_build.data.splits import Splits, split
+from edge_build.detectors.backbones.weights import WeightsFile, find_weights
+from edge_build.detectors.defects.real import RealDefects, load_defects
+from edge_build.progress import Progress
+from edge_build.recipe.recipe import Recipe
+from edge_build.workflows.provenance import provenance_of
+from edge_runtime import __version__
+from edge_runtime.bundle.manifest import FrameLimits
+from edge_runtime.errors import ConfigError
+
+LIBRARIES = ("torch", "onnx", "onnxruntime", "opencv-python-headless", "numpy")
+
+
+@dataclass(frozen=True)
+class BuildInputs:
+    """recipe_text: for the manifest. thorough: as `--thorough`. builder: the versions and weights that build.
+
+    defects: real ones to learn from, None without any.
+    """
+
+    recipe: Recipe
+    recipe_text: str
+    thorough: bool
+    builder: str
+    dataset: Dataset
+    defects: RealDefects | None
+
+    @property
+    def provenance(self) -> list[Dependency]:
+        """What a checkpoint of this build depends on."""
+        return provenance_of(self.recipe, self.thorough, self.dataset, self.builder)
+
+
+@dataclass(frozen=True)
+class GoodPictures:
+    """The good pictures at the model's size, what each of them is for, and the limits of frames that they set."""
+
+    splits: Splits
+    prepared: PreparedPictures
+    frames: FrameLimits
+
+    def train_rows(self, without_fold: int | None = None) -> list[int]:
+        """Rows in `prepared` to learn from; without those of a fold when a detector is to score it."""
+        train = self.splits.train if without_fold is None else self.splits.train_without(without_fold)
+        return self.prepared.rows(train)
+
+    def known(self, compares: bool, without_fold: int | None = None) -> Sequence[Picture]:
+        """What a detector that compares knows without having learned from it; nothing for any other."""
+        return self.splits.known_without(without_fold) if compares else ()
+
+    @property
+    def calibration(self) -> NDArray[np.uint8]:
+        """The candidates for INT8 calibration, uint8 BGR (n, H, W, 3)."""
+        return self.prepared.of(self.splits.calibration)
+
+
+def find_inputs(recipe: Recipe, recipe_text: str, out: Path, thorough: bool, progress: Progress) -> BuildInputs:
+    """Everything that can be refused before the long work is. Raises an EdgeError that says what to do."""
+    if thorough:
+        _refuse_thorough(recipe)
+        recipe_text = f"# built with --thorough\n{recipe_text}"
+    check_place(out, recipe.label, "raise `version` in the recipe")
+    builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
+    dataset = _dataset(recipe.dataset, progress)
+    return BuildInputs(recipe, recipe_text, thorough, builder, dataset, _real_defects(recipe, dataset, progress))
+
+
+def read_good_pictures(inputs: BuildInputs, progress: Progress) -> GoodPictures:
+    """Split the good pictures, read them at the model's size, and measure what frames may look like."""
+    good, recipe = inputs.dataset.good, inputs.recipe
+    splits = split(good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
+    return GoodPictures(splits, PreparedPictures(good, recipe.size, progress), limits_of_good(good, progress))
+
+
+def _refuse_thorough(recipe: Recipe) -> None:
+    if recipe.detector == "patchcore":
+        raise ConfigError(
+            "--thorough is for detectors that are trained; patchcore learns the same in any time: leave it out"
+        )
+
+
+def _dataset(root: Path, progress: Progress) -> Dataset:
+    """The pictures, if a detector can learn from them; what was left out of them is logged."""
+    dataset = scan_dataset(root, progress)
+    shapes = dataset.shapes
+    if shapes is not None and shapes.refuse:
+        raise DatasetError(shapes.text)
+    dataset = dataset if shapes is None else replace(dataset, notes=(*dataset.notes, f"warning: {shapes.text}"))
+    for note in dataset.notes:
+        progress.say(note)
+    return dataset
+
+
+def _real_defects(recipe: Recipe, dataset: Dataset, progress: Progress) -> RealDefects | None:
+    if recipe.detector == "patchcore" or recipe.cpr.defects is None:
+        return None
+    return load_defects(recipe.cpr.defects, dataset, *recipe.size, progress)
+
+
+def _builder(weights: WeightsFile) -> str:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    return f"edge-build {__version__} ({versions}; weights {weights.path.name} sha256 {weights.sha256})"
