@@ -21,7 +21,7 @@ from edge_runtime.errors import BundleError, ConfigError, EdgeError, SourceError
 from edge_runtime.inspection.frame_checks import frame_fault
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.monitoring.prometheus import probe_port
-from edge_runtime.mqtt.client import probe_broker
+from edge_runtime.mqtt.probe import probe_broker
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage import image_archive

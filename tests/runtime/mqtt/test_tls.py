@@ -7,7 +7,7 @@ from tests.support.certificates import Authority
 
 from edge_runtime.config.station import MqttSettings, TlsSettings
 from edge_runtime.errors import ConfigError
-from edge_runtime.mqtt.client import paho_client
+from edge_runtime.mqtt.paho_connection import paho_client
 from edge_runtime.mqtt.tls import tls_context
 
 

@@ -16,7 +16,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_runtime.errors import RecordError
-from edge_runtime.mqtt.client import send_at_once
+from edge_runtime.mqtt.paho_connection import send_at_once
 from edge_runtime.wire.verdict_json import decode_json
 from tests.support.faults.ledger import Ledger
 from tests.support.faults.stand import PREFIX

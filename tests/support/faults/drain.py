@@ -17,7 +17,7 @@ import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_runtime.mqtt.client import send_at_once
+from edge_runtime.mqtt.paho_connection import send_at_once
 from edge_runtime.records import Flag
 from edge_runtime.storage.recovery import open_spool
 from edge_runtime.storage.retention import Retention

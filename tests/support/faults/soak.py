@@ -11,7 +11,7 @@ import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_runtime.mqtt.client import send_at_once
+from edge_runtime.mqtt.paho_connection import send_at_once
 from edge_runtime.wire.verdict_binary import decode_binary
 from tests.support.faults.stand import PREFIX, Stand
 
