@@ -11,7 +11,7 @@ def stage(tmp_path):
 
     def make(mode="free-running", *frames, **settings):
         stages.append(Stage(tmp_path, mode, *frames, **settings))
-        stages[-1].inspector.start()
+        stages[-1].self_test.conclude_first(once=False)
         return stages[-1]
 
     yield make

@@ -1,4 +1,4 @@
-"""An inspector with scripted surroundings, a real spool and a real bundle."""
+"""A station with a scripted source, engine and publisher, a real spool and a real bundle."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.config.station import MqttSettings, SourceSettings, Station
+from edge_runtime.daemon.command_handler import CommandHandler
+from edge_runtime.daemon.dispatcher import Dispatcher
 from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.inspector import Inspector
-from edge_runtime.daemon.model import Loader, load_model
+from edge_runtime.daemon.model import Loader, ServingModel, load_model
 from edge_runtime.daemon.requests import binding_request
+from edge_runtime.daemon.self_test import SelfTest
 from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.daemon.trigger_modes import open_trigger_mode
@@ -66,8 +69,8 @@ class ScriptedSource:
 
     def next_frame(self, wait_s):
         self.waits.append(wait_s)
-        capture = self.frames.pop(0) if self.frames else None
-        return capture() if callable(capture) else capture
+        frame = self.frames.pop(0) if self.frames else None
+        return frame() if callable(frame) else frame
 
     def problem(self):
         return self.lost
@@ -106,7 +109,7 @@ def frame(spot=False, name="a.png", seed=1, sequence=1):
 
 
 class Stage:
-    """One station. Without `with stage.answers`, no deadline is watched."""
+    """One station. Without `with stage.issuer`, no deadline is watched."""
 
     def __init__(self, folder, mode, *frames, deadline_ms=60_000, **settings):
         write_bundle(folder / "bundle")
@@ -131,12 +134,20 @@ class Stage:
             self.trigger_gate.complete if mode == "triggered" else lambda verdict: None, self.events.put,
             Clock(synchronised=lambda: True),
         )  # fmt: skip
-        self.inspector = Inspector(
-            self.station, model, self.source, open_trigger_mode(self.station, self.source, self.counters), self.spool,
-            self.publisher, self.trigger_gate, self.counters, self.status, self.issuer, self.events, Loader(self.load),
-            Watchdog(1000.0, self.notified.append), FrameHistory(60_000, self.station.health.frozen),
-            ImageArchive(folder, 0, 0),
+        self.serving, watchdog = ServingModel(model), Watchdog(1000.0, self.notified.append)
+        self.self_test = SelfTest(self.serving, self.status, watchdog, self.station.self_test_hours)
+        self.loader = Loader(self.load)
+        self.commands = CommandHandler(
+            self.serving, self.self_test, self.loader, self.issuer, self.events, self.status,
+            lambda reply: self.publisher.reply("command/ack", reply),
         )  # fmt: skip
+        self.dispatcher = Dispatcher(
+            self.events, open_trigger_mode(self.station, self.source, self.counters), self.trigger_gate, self.issuer,
+            self.source, self.self_test, self.commands, self.status, watchdog,
+        )  # fmt: skip
+        history = FrameHistory(60_000, self.station.health.frozen)
+        archive = ImageArchive(folder, 0, 0)
+        self.inspector = Inspector(self.source, self.serving, history, self.issuer, archive, self.status)
 
     @property
     def engine(self):
@@ -150,7 +161,7 @@ class Stage:
         return load_model(open_bundle(self.station.bundle), self.station, open_engine)
 
     def trigger(self, trigger_id=7, part_id="PART-7"):
-        """As the reception does."""
+        """As the message router does."""
         trigger = Trigger(trigger_id, 12, part_id)
         assert self.trigger_gate.offer(trigger).reply.value == "ACCEPTED"
         request = binding_request(trigger, time.monotonic_ns(), self.station.deadline_ms)
@@ -160,7 +171,7 @@ class Stage:
 
     def step(self, once=False):
         """One turn of serve's loop; the verdict, or None at the end."""
-        request = self.inspector.next_request(once)
+        request = self.dispatcher.next_request(once)
         if request is None:
             return None
         capture = self.inspector.capture(request)
@@ -169,7 +180,7 @@ class Stage:
         return self.inspector.answer(request, capture, self.inspector.judge(request, capture))
 
     def run(self):
-        """Serve in a thread of its own, until the inbox is told to stop."""
+        """Serve in a thread of its own, until the events say stop."""
 
         def serve():
             while self.step() is not None or not self.status.conditions.stopping:

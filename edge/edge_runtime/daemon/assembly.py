@@ -1,25 +1,29 @@
-"""A station put together from its parts: what is kept, what is said, what judges. What fails fastest is opened first.
+"""A station put together from its parts, in the order in which they need each other. What fails fastest comes first.
 
-with open_inspector(station, inbox, Hardware()) as inspector:
-    inspector.start(once=False)
+with open_station(station, events, Hardware()) as opened:
+    opened.self_test.conclude_first(once=False)
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.config.station import Station
+from edge_runtime.daemon.command_handler import CommandHandler
 from edge_runtime.daemon.crash_recovery import issue_interrupted
 from edge_runtime.daemon.disk_watch import DiskWatch
+from edge_runtime.daemon.dispatcher import Dispatcher
 from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.inspector import Inspector
 from edge_runtime.daemon.message_router import MessageRouter
-from edge_runtime.daemon.model import Loader, Model, load_model, model_without_engine
+from edge_runtime.daemon.model import Loader, Model, ServingModel, load_model, model_without_engine
+from edge_runtime.daemon.self_test import SelfTest
 from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.daemon.trigger_modes import open_trigger_mode
@@ -44,6 +48,27 @@ from edge_runtime.wire.states import Conditions, State, StateReport, report_from
 
 
 @dataclass(frozen=True)
+class OpenStation:
+    """What `serve` works with; everything else is reached through these."""
+
+    dispatcher: Dispatcher
+    inspector: Inspector
+    self_test: SelfTest
+    publisher: Publisher
+    counters: Counters
+    spool: Spool
+    watchdog: Watchdog
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What is kept on the disk."""
+
+    spool: Spool
+    archive: ImageArchive
+
+
+@dataclass(frozen=True)
 class Exchange:
     """What triggers come in by, and verdicts and states go out by."""
 
@@ -55,49 +80,58 @@ class Exchange:
 
 
 @contextmanager
-def open_inspector(station: Station, events: EventQueue, hardware: Hardware) -> Iterator[Inspector]:
-    """Open everything; on leaving, say OFFLINE and close everything. Raises EdgeError."""
-    check_watchdog(station, watchdog_s())
+def open_station(station: Station, events: EventQueue, hardware: Hardware) -> Iterator[OpenStation]:
+    """Open everything; on leaving, announce OFFLINE and close everything. Raises EdgeError."""
+    watchdog = Watchdog(watchdog_period_s(station))
     bundle = open_bundle(station.bundle)
     with ExitStack() as stack:
         source = stack.enter_context(hardware.open_source(station))
-        check_owner(station.state_dir, station.name)
-        spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention(station.pictures)))
-        claim_folder(station.state_dir, station.name)
-        pictures = station.pictures
-        archive = stack.enter_context(ImageArchive(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
-        source.resume(JudgedFiles(spool.judged(), spool.forget_judged))
-        exchange = open_exchange(station, bundle, spool, archive, events, stack, source.simulated)
+        storage = open_storage(station, stack)
+        source.resume(JudgedFiles(storage.spool.judged(), storage.spool.forget_judged))
+        exchange = open_exchange(station, bundle, storage, events, source.simulated, stack)
         stack.enter_context(announcing_offline(exchange.publisher))
         model = first_model(station, bundle, hardware, exchange.status)
+        serving = stack.enter_context(closing(ServingModel(model)))
+        issuer = stack.enter_context(exchange.issuer)
+        status = exchange.status
+        self_test = SelfTest(serving, status, watchdog, station.self_test_hours)
         loader = Loader(lambda: load_model(open_bundle(station.bundle), station, hardware.open_engine))
+        reply = partial(exchange.publisher.reply, station.topics.command_ack)
+        commands = CommandHandler(serving, self_test, loader, issuer, events, status, reply)
+        trigger_mode = open_trigger_mode(station, source, exchange.counters)
         health = station.health
         history = FrameHistory(health.max_age_ms or station.deadline_ms, health.frozen)
-        trigger_mode = open_trigger_mode(station, source, exchange.counters)
-        stack.enter_context(exchange.issuer)
-        inspector = Inspector(
-            station, model, source, trigger_mode, spool, exchange.publisher, exchange.trigger_gate,
-            exchange.counters, exchange.status, exchange.issuer, events, loader, Watchdog(watchdog_s()), history,
-            archive,
-        )  # fmt: skip
-        stack.callback(lambda: inspector.model.close())  # the one that serves then
-        yield inspector
+        yield OpenStation(
+            Dispatcher(
+                *(events, trigger_mode, exchange.trigger_gate, issuer, source, self_test, commands, status, watchdog)
+            ),
+            Inspector(source, serving, history, issuer, storage.archive, status),
+            self_test,
+            exchange.publisher,
+            exchange.counters,
+            storage.spool,
+            watchdog,
+        )
+
+
+def open_storage(station: Station, stack: ExitStack) -> Storage:
+    """The spool and the pictures of this station, and of no other; what is opened goes on the stack."""
+    check_owner(station.state_dir, station.name)
+    spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention(station.pictures)))
+    claim_folder(station.state_dir, station.name)
+    pictures = station.pictures
+    archive = stack.enter_context(ImageArchive(station.state_dir, pictures.max_mb * MB, pictures.every_ok))
+    return Storage(spool, archive)
 
 
 def open_exchange(
-    station: Station,
-    bundle: Bundle,
-    spool: Spool,
-    archive: ImageArchive,
-    events: EventQueue,
-    stack: ExitStack,
-    simulated: bool,
+    station: Station, bundle: Bundle, storage: Storage, events: EventQueue, simulated: bool, stack: ExitStack
 ) -> Exchange:
-    """Connect to the broker and answer what a crash left unanswered; what is opened goes on the stack.
+    """Answer what a crash left unanswered and connect to the broker; what is opened goes on the stack.
 
     simulated: whether the source's frames are recordings.
     """
-    counters, topics, clock = Counters(), station.topics, Clock()
+    spool, counters, clock, metrics = storage.spool, Counters(), Clock(), Metrics(station.line, station.cell)
     issue_interrupted(spool, bundle, counters, clock)
     triggered = station.mode == "triggered"
     known_from_ms = clock.unix_ms() - station.duplicate_window_s * 1000
@@ -105,25 +139,8 @@ def open_exchange(
     trigger_gate = TriggerGate(
         station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth
     )
-    metrics = Metrics(
-        station.line,
-        station.cell,
-        lambda: Sample(
-            counters.sample(spool.waiting),
-            counters.refused(),
-            status.report.state,
-            trigger_gate.in_hand,
-            issuer.bundle,
-            station.precision.value,
-        ),
-    )
     publisher = Publisher(
-        topics,
-        spool,
-        counters,
-        station.mqtt.heartbeat_ms / 1000,
-        events.put,
-        station.duplicate_window_s,
+        *(station.topics, spool, counters, station.mqtt.heartbeat_ms / 1000, events.put, station.duplicate_window_s),
         on_verdict=metrics.observe_verdict,
         on_live=metrics.observe_publish,
         broker=station.mqtt.address,
@@ -131,30 +148,35 @@ def open_exchange(
     status = Status(publisher.publish_state, trigger_gate, triggered)
     complete = trigger_gate.complete if triggered else lambda verdict: None
     issuer = VerdictIssuer(
-        *(station.recipe, bundle.manifest, spool, publisher, counters, status),
-        *(complete, events.put, clock, simulated),
+        *(station.recipe, bundle.manifest, spool, publisher, counters, status, complete, events.put, clock, simulated)
+    )
+    metrics.add_sample(
+        lambda: Sample(
+            *(counters.sample(spool.waiting), counters.refused(), status.report.state, trigger_gate.in_hand),
+            *(issuer.bundle, station.precision.value),
+        )
     )
     if station.metrics.port is not None:
         stack.enter_context(serve_metrics(metrics, station.metrics.host, station.metrics.port))
-    router = MessageRouter(topics, trigger_gate, spool, events, publisher, counters, station.deadline_ms, issuer)
+    router = MessageRouter(station.topics, trigger_gate, events, publisher, counters, station.deadline_ms, issuer)
     client = stack.enter_context(MqttClient(station, publisher.on_connection_event, router.receive))
     publisher.publish_state(status.report)
-    watch = DiskWatch(station.state_dir, station.spool.retention(station.pictures), spool, archive, status)
-    publisher.start(client, watch.check)
+    retention = station.spool.retention(station.pictures)
+    publisher.start(client, DiskWatch(station.state_dir, retention, spool, storage.archive, status).check)
     return Exchange(counters, trigger_gate, publisher, status, issuer)
 
 
 @contextmanager
 def announcing_offline(publisher: Publisher) -> Iterator[None]:
-    """On leaving, publish what waits and say OFFLINE, with the reason if it is an error."""
-    farewell = report_from(Conditions(stopped=True))
+    """On leaving, publish what waits and the state OFFLINE, with the reason if it is an error."""
+    last = report_from(Conditions(stopped=True))
     try:
         yield
     except BaseException as error:
-        farewell = StateReport(State.OFFLINE, _error_code(error), f"ended by {type(error).__name__}")
+        last = StateReport(State.OFFLINE, _error_code(error), f"ended by {type(error).__name__}")
         raise
     finally:
-        publisher.close(farewell)
+        publisher.close(last)
 
 
 def first_model(station: Station, bundle: Bundle, hardware: Hardware, status: Status) -> Model:
@@ -167,6 +189,16 @@ def first_model(station: Station, bundle: Bundle, hardware: Hardware, status: St
     except EdgeError:
         status.note(started=True, self_test_passed=False)
         raise
+
+
+def watchdog_period_s(station: Station) -> float | None:
+    """Within which time systemd wants to be told of progress; None: it does not watch.
+
+    Raises ConfigError when it would end a station that is merely slow.
+    """
+    period_s = watchdog_s()
+    check_watchdog(station, period_s)
+    return period_s
 
 
 def check_watchdog(station: Station, period_s: float | None) -> None:

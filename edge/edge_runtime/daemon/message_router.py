@@ -18,7 +18,6 @@ from edge_runtime.errors import RecordError
 from edge_runtime.monitoring.counters import Counters
 from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
-from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import (
     Reply,
     command_from_payload,
@@ -39,7 +38,6 @@ class MessageRouter:
         self,
         topics: Topics,
         trigger_gate: TriggerGate,
-        spool: Spool,
         events: EventQueue,
         publisher: Publisher,
         counters: Counters,
@@ -47,7 +45,7 @@ class MessageRouter:
         issuer: VerdictIssuer,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._topics, self._trigger_gate, self._spool, self._events = topics, trigger_gate, spool, events
+        self._topics, self._trigger_gate, self._events = topics, trigger_gate, events
         self._publisher, self._counters, self._clock_ns = publisher, counters, clock_ns
         self._deadline_ms, self._issuer = deadline_ms, issuer
         self._throttle = LogThrottle(lambda: clock_ns() / 1e9)
@@ -86,7 +84,7 @@ class MessageRouter:
             return
         answer = self._trigger_gate.offer(trigger)
         if answer.reply is Reply.ACCEPTED:
-            self._spool.accept(trigger)  # whatever happens now, it gets a verdict, after a restart at the latest
+            self._issuer.accept(trigger)
         self._reply(trigger.trigger_id, answer.reply)  # first, so that ACCEPTED comes before the verdict
         if answer.reply is Reply.ACCEPTED:
             request = binding_request(trigger, arrived_ns, self._deadline_ms)

@@ -1,4 +1,4 @@
-"""A detector that may serve: a bundle, its engine and its golden pictures, proven by the self-test.
+"""A detector that may serve: a bundle, its engine and its golden pictures, which the engine has reproduced.
 
 model = load_model(open_bundle(station.bundle), station, open_engine)
 """
@@ -21,7 +21,7 @@ from edge_runtime.engines.protocol import Engine
 from edge_runtime.engines.tensorrt.errors import GpuError
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.inspection.judge import Judge
-from edge_runtime.records import Inspection
+from edge_runtime.records import Inspection, Precision
 
 OpenEngine = Callable[[Station, Bundle], Engine]
 
@@ -31,14 +31,44 @@ class Model:
     """Owned by whoever loaded it; `close` frees the engine."""
 
     bundle: Bundle
+    precision: Precision
     engine: Engine
     judge: Judge
     references: tuple[Reference, ...]
     worst: float  # the largest deviation of its first self-test, as a share of the tolerance
 
+    @property
+    def missing_engine(self) -> GpuError | None:
+        """Why there is no engine on this device, if there is none."""
+        return self.engine.reason if isinstance(self.engine, UnavailableEngine) else None
+
+    @property
+    def description(self) -> str:
+        """For the log, when it begins to serve."""
+        return (
+            f"bundle {self.bundle.label} serves: {self.precision.value}, threshold {self.judge.threshold.score:.6g}, "
+            f"by {self.engine.name}; golden pictures reproduced, largest deviation {self.worst:.3f} of the tolerance"
+        )
+
     def close(self) -> None:
         """Free the engine."""
         self.engine.__exit__(None, None, None)
+
+
+class ServingModel:
+    """The model that serves now, and its owner. Only the serving thread replaces and closes it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def replace(self, model: Model) -> None:
+        """Let another model serve, and free the engine of the one before."""
+        before, self.model = self.model, model
+        before.close()
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.model.close()
 
 
 def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Model:
@@ -50,14 +80,14 @@ def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Mod
     except BaseException as error:
         engine.__exit__(type(error), error, error.__traceback__)
         raise
-    return Model(bundle, engine, _judge(engine, bundle, station), references, worst)
+    return Model(bundle, station.precision, engine, _judge(engine, bundle, station), references, worst)
 
 
 def model_without_engine(bundle: Bundle, station: Station, reason: GpuError) -> Model:
     """What a station holds until a RELOAD finds an engine: it fails every self-test with the reason."""
     engine = UnavailableEngine(reason)
     references = read_references(bundle, station.precision)
-    return Model(bundle, engine, _judge(engine, bundle, station), references, 0.0)
+    return Model(bundle, station.precision, engine, _judge(engine, bundle, station), references, 0.0)
 
 
 def frame_limits(manifest: Manifest, station: Station) -> FrameLimits:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from edge_runtime.records import FailedFrame, Frame
 from edge_runtime.wire.commands import Trigger
 
-EXPIRES_BEFORE_NS = 20_000_000  # an ERROR needs a moment to reach the disk and the broker by the deadline
+DEADLINE_RESERVE_NS = 20_000_000  # an ERROR needs a moment to reach the disk and the broker by the deadline
+CAPTURE_RESERVE_NS = 10_000_000  # a camera is given up so long before its request expires: the answer says more then
 HANGS_AFTER_NS = 10_000_000_000  # no engine is that late; told before the unit's watchdog acts, if deadline_ms is usual
 CAMERA = "check camera, cable and trigger, or raise deadline_ms if taking a picture needs longer"  # when none comes
 FASTER = "raise deadline_ms, or take a faster engine, precision or detector"  # what helps when verdicts are late
@@ -52,7 +53,7 @@ def binding_request(
 ) -> InspectionRequest:
     """An order that is answered by its deadline, whatever happens."""
     deadline_ns = deadline_ms * 1_000_000
-    margin_ns = min(EXPIRES_BEFORE_NS, deadline_ns // 10)
+    margin_ns = min(DEADLINE_RESERVE_NS, deadline_ns // 10)
     return InspectionRequest(
         trigger, arrived_ns, arrived_ns + deadline_ns, arrived_ns + deadline_ns - margin_ns, capture
     )

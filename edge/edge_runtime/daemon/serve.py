@@ -1,4 +1,4 @@
-"""The daemon's main path: a picture is captured, judged, committed and published, in this order, one at a time.
+"""The daemon's main path: a frame is captured, judged, committed and published, in this order, one at a time.
 
 serve(read_station(Path("station.yaml")), EventQueue())
 """
@@ -6,7 +6,7 @@ serve(read_station(Path("station.yaml")), EventQueue())
 from __future__ import annotations
 
 from edge_runtime.config.station import Station
-from edge_runtime.daemon.assembly import open_inspector
+from edge_runtime.daemon.assembly import open_station
 from edge_runtime.daemon.events import EventQueue, Stop
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.monitoring.counters import CounterValues
@@ -15,22 +15,22 @@ from edge_runtime.mqtt.publisher import Publisher
 
 
 def serve(station: Station, events: EventQueue, once: bool = False, hardware: Hardware | None = None) -> CounterValues:
-    """Inspect until `inbox.stop()`; with `once`, until the source is exhausted and the broker has every verdict.
+    """Inspect until `events.stop()`; with `once`, until the source is exhausted and the broker has every verdict.
 
     Raises EdgeError for what makes serving impossible. A broker that is away does not: verdicts wait in the spool.
     """
-    with open_inspector(station, events, hardware or Hardware()) as inspector:
-        inspector.start(once)
-        while (request := inspector.next_request(once)) is not None:
-            capture = inspector.capture(request)
+    with open_station(station, events, hardware or Hardware()) as opened:
+        opened.self_test.conclude_first(once)
+        while (request := opened.dispatcher.next_request(once)) is not None:
+            capture = opened.inspector.capture(request)
             if capture is None:
                 continue  # the source's end; a trigger would still get its answer
-            decision = inspector.judge(request, capture)
-            inspector.answer(request, capture, decision)
-        inspector.watchdog.stopping()
+            decision = opened.inspector.judge(request, capture)
+            opened.inspector.answer(request, capture, decision)
+        opened.watchdog.stopping()
         if once:
-            wait_for_delivery(inspector.publisher, events, inspector.watchdog)
-        return inspector.counters.sample(inspector.spool.waiting)
+            wait_for_delivery(opened.publisher, events, opened.watchdog)
+        return opened.counters.sample(opened.spool.waiting)
 
 
 def wait_for_delivery(publisher: Publisher, events: EventQueue, watchdog: Watchdog) -> None:

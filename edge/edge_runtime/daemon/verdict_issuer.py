@@ -31,6 +31,7 @@ from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, PictureFile, Verdict
 from edge_runtime.storage.spool import Spool
+from edge_runtime.wire.commands import Trigger
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,13 @@ class VerdictIssuer:
         """From now on verdicts name this bundle."""
         with self._changed:
             self._manifest = manifest
+
+    def accept(self, trigger: Trigger) -> None:
+        """Write a trigger to the disk: from now on it gets a verdict, after a restart at the latest. `track` follows.
+
+        Raises StorageError.
+        """
+        self._spool.accept(trigger)
 
     def track(self, request: InspectionRequest) -> None:
         """From now on the order will be answered, if need be by an ERROR when it expires."""

@@ -41,10 +41,9 @@ class Sample:
 class Metrics:
     """All figures of one station. `observe_*` may be called from any thread."""
 
-    def __init__(self, line: str, cell: str, sample: Callable[[], Sample], thermal: Path = THERMAL) -> None:
+    def __init__(self, line: str, cell: str) -> None:
         self.registry = CollectorRegistry()
-        labels = {"line": line, "cell": cell}
-        self.registry.register(_OnDemand(labels, sample, thermal))
+        self._labels = {"line": line, "cell": cell}
         stages = Histogram(
             "edge_stage_seconds",
             "Where a part's time goes",
@@ -60,6 +59,10 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         ).labels(line, cell)
+
+    def add_sample(self, sample: Callable[[], Sample], thermal: Path = THERMAL) -> None:
+        """From now on totals, state and temperatures are there, too: `sample` is called when somebody asks."""
+        self.registry.register(_OnDemand(self._labels, sample, thermal))
 
     def observe_verdict(self, verdict: Verdict) -> None:
         """A verdict is on the disk. Only stages that took place count: a part that was not judged took no time there,

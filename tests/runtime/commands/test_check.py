@@ -215,7 +215,8 @@ def test_a_metrics_port_that_is_taken_is_wrong_unless_this_very_station_answers_
         return list(check_metrics(station(tmp_path, metrics=MetricsSettings(port=port))))
 
     assert found(None) == []
-    metrics = Metrics("press", "1", lambda: Sample(CounterValues(), {}, State.READY, 0, "tiny-1.0", "fp32"), tmp_path)
+    metrics = Metrics("press", "1")
+    metrics.add_sample(lambda: Sample(CounterValues(), {}, State.READY, 0, "tiny-1.0", "fp32"), tmp_path)
     with serve_metrics(metrics, "127.0.0.1", 0) as port:
         assert [(f.text, f.rating) for f in found(port)] == [
             (f"metrics 127.0.0.1:{port}: this station runs, and answers there", Rating.OK)

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tests.support.station_stage import ScriptedEngine, Stage, frame
-from tests.support.tiny_bundle import THRESHOLD, picture, write_bundle
+from tests.support.station_stage import frame
+from tests.support.tiny_bundle import THRESHOLD
 
-from edge_runtime.bundle.reader import open_bundle
-from edge_runtime.daemon.model import load_model
 from edge_runtime.errors import EngineError, StorageError
-from edge_runtime.records import ErrorCode, FailedFrame, Flag, NoFrame, Outcome, PictureFile, Precision
+from edge_runtime.records import ErrorCode, FailedFrame, Flag, NoFrame, Outcome, PictureFile
 from edge_runtime.wire.commands import Command, Trigger
 from edge_runtime.wire.states import State
 
@@ -76,7 +73,7 @@ def test_a_state_that_calls_for_somebody_is_told_and_the_everyday_ones_are_not(s
     s.trigger()
     s.step()
     for command in (Command.PAUSE, Command.RESUME):
-        s.inspector.execute(command)
+        s.commands.execute(command)
     logged = [record.getMessage() for record in caplog.records if record.getMessage().startswith("state ")]
     assert logged == ["state READY;000;", "state NOTREADY;000;paused", "state READY;000;"]
 
@@ -118,58 +115,6 @@ def test_a_late_free_running_verdict_is_flagged(stage):
     assert (verdict.decision.outcome, verdict.flags) == (Outcome.OK, Flag.LATE)
 
 
-def test_pause_stops_free_running_and_resume_goes_on(stage):
-    s = stage("free-running", frame())
-    for command in (Command.PAUSE, Command.RESUME):
-        s.events.put(command)
-    assert s.step() is not None
-    assert s.publisher.states == [State.READY, State.NOTREADY, State.READY]
-    assert s.publisher.replies == [b"PAUSE;DONE", b"RESUME;DONE"]
-
-
-def test_a_self_test_on_command_takes_the_station_out_of_service_when_it_fails(stage):
-    s = stage("triggered", frame())
-    s.inspector.execute(Command.SELFTEST)
-    assert s.publisher.replies == [b"SELFTEST;DONE;largest deviation 0.000 of the tolerance"]
-    s.engine.failure = EngineError("nan everywhere")
-    s.inspector.execute(Command.SELFTEST)
-    assert s.publisher.replies[-1] == b"SELFTEST;FAILED;the self-test failed, see the log"
-    assert s.publisher.states[-1] is State.NOTREADY
-    assert s.trigger_gate.offer(TRIGGER).reply.value == "NOTREADY"
-    s.engine.failure = None
-    s.inspector.execute(Command.SELFTEST)
-    assert s.publisher.states[-1] is State.READY
-
-
-def test_the_self_test_on_schedule_takes_one_picture_between_two_parts(stage):
-    s = stage("free-running", *[frame(seed=n) for n in range(6)], self_test_hours=1e-9)
-    s.step()  # due from now on
-    measured = []
-    infer = s.engine.infer
-    s.engine.infer = lambda image: measured.append(1) or infer(image)
-    counts = []
-    for _ in range(5):
-        before = len(measured)
-        assert s.step().decision.outcome is Outcome.OK
-        counts.append(len(measured) - before)
-    assert counts == [2, 2, 1, 2, 2]  # the part, and a golden picture; of these there are two, and then it is due again
-    assert s.publisher.states == [State.READY]
-
-
-def test_a_self_test_on_schedule_that_fails_takes_the_station_out_of_service_until_one_passes(stage):
-    s = stage("triggered", frame(), self_test_hours=1e-9)
-    s.engine.failure = EngineError("nan everywhere")
-    s.trigger()
-    assert s.step().decision.error is ErrorCode.ENGINE_FAILED
-    s.inspector._test_one_picture()
-    s.inspector._test_one_picture()
-    assert s.status.report.payload() == b"NOTREADY;203;the self-test failed"
-    assert s.trigger_gate.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
-    s.engine.failure = None
-    s.inspector.execute(Command.SELFTEST)
-    assert s.publisher.states[-1] is State.DEGRADED
-
-
 def test_what_was_accepted_before_the_self_test_failed_is_error_and_not_judged(stage):
     s = stage("triggered", frame())
     s.trigger()
@@ -199,39 +144,6 @@ def test_a_quiet_camera_is_error_to_a_trigger_and_says_for_how_long(stage):
     assert 4 < s.source.waits[0] < 5
 
 
-def test_a_camera_that_is_lost_takes_the_station_out_of_service_until_it_is_back(stage):
-    s = stage("triggered")
-    s.source.lost = "unplugged"
-    s.inspector._look_after_camera()
-    assert s.status.report.payload() == b"NOTREADY;101;the camera delivers nothing"
-    s.source.lost = None
-    s.inspector._look_after_camera()
-    assert s.publisher.states[-1] is State.READY
-
-
-def test_the_watchdog_hears_of_the_self_test_and_of_each_turn(stage):
-    s = stage("free-running", frame())
-    s.step()
-    assert s.notified == ["READY=1", "WATCHDOG=1"]
-
-
-def test_a_trigger_accepted_before_the_stop_still_gets_its_verdict(stage):
-    s = stage("triggered", frame())
-    s.trigger()
-    s.events.stop()
-    assert s.step().trigger_id == 7
-    assert s.step() is None
-    assert s.trigger_gate.offer(Trigger(8, 12, "")).reply.value == "NOTREADY"
-
-
-def test_a_stop_ends_free_running_before_the_next_frame(stage):
-    s = stage("free-running", frame(), frame())
-    s.step()
-    s.events.stop()
-    assert s.step() is None
-    assert len(s.source.frames) == 1
-
-
 def test_a_disk_that_cannot_be_written_gives_no_verdict_and_a_fault(stage):
     s = stage("free-running", frame())
     s.spool._db.execute("PRAGMA query_only = 1")
@@ -241,31 +153,6 @@ def test_a_disk_that_cannot_be_written_gives_no_verdict_and_a_fault(stage):
     assert s.publisher.verdicts == []
     assert s.publisher.states[-1] is State.FAULT
     assert s.counters.sample(0).triggers == 0
-
-
-def test_what_ended_another_thread_is_raised_here(stage):
-    s = stage("triggered")
-    s.events.put(StorageError("gone"))
-    with pytest.raises(StorageError, match="gone"):
-        s.step()
-
-
-def test_a_bundle_whose_golden_pictures_are_not_reproduced_does_not_load_and_frees_its_engine(tmp_path):
-    s = Stage(tmp_path, "triggered")
-    write_bundle(tmp_path / "other", golden_score=10.0)
-    with pytest.raises(EngineError, match=r"self-test failed: scripted gives .* where the bundle tiny-1\.0 says 10"):
-        load_model(open_bundle(tmp_path / "other"), s.station, lambda station, bundle: s.engine)
-    assert s.engine.closed
-    s.spool.__exit__(None, None, None)
-
-
-def test_a_tiny_bundle_serves_in_onnxruntime_as_in_the_scripted_engine(tmp_path: Path):
-    from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
-
-    bundle = open_bundle(write_bundle(tmp_path / "bundle"))
-    with OnnxruntimeEngine(bundle.graph(Precision.FP32), threads=1) as engine:
-        real, scripted = (e.infer(picture(True, 3)[None]) for e in (engine, ScriptedEngine()))
-    assert real.score == pytest.approx(scripted.score, rel=1e-6)  # the mean of three in another order
 
 
 def test_a_file_is_remembered_with_its_verdict_and_then_the_source_may_put_it_away(stage):

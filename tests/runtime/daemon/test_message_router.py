@@ -34,34 +34,29 @@ class RecordingPublisher:
         self.heard.append(("replay", wanted))
 
 
-class RecordingSpool:
+class RecordingIssuer:
     def __init__(self, publisher):
         self._publisher, self.failure = publisher, None
         self.accepted = []  # triggers, each with how many messages had gone out before it
+        self.tracked = []
 
     def accept(self, trigger):
         if self.failure is not None:
             raise self.failure
         self.accepted.append((trigger, len(self._publisher.heard)))
 
-
-class RecordingAnswers:
-    def __init__(self):
-        self.expected = []
-
     def track(self, request):
-        self.expected.append(request)
+        self.tracked.append(request)
 
 
 class Stage:
     def __init__(self):
         self.publisher, self.events, self.counters = RecordingPublisher(), EventQueue(), Counters()
-        self.spool, self.issuer = RecordingSpool(self.publisher), RecordingAnswers()
+        self.issuer = RecordingIssuer(self.publisher)
         self.trigger_gate, self.now_ns = TriggerGate(12, 10, clock=lambda: 0.0), 5
         self.router = MessageRouter(
             TOPICS,
             self.trigger_gate,
-            self.spool,
             self.events,
             self.publisher,
             self.counters,
@@ -83,22 +78,22 @@ def stage():
     return stage
 
 
-def test_an_accepted_trigger_is_acknowledged_first_and_then_ordered_by_its_deadline(stage):
+def test_an_accepted_trigger_is_acknowledged_first_and_then_tracked_with_its_deadline(stage):
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == [("trigger/ack", b"7;ACCEPTED")]
     request = stage.events.take(0)
     assert (request.trigger, request.arrived_ns) == (Trigger(7, 12, "PART-7"), 5)
     assert (request.deadline_ns, request.expires_ns) == (200_000_005, 180_000_005)  # ERROR needs its moment, too
-    assert stage.issuer.expected == [request]
+    assert stage.issuer.tracked == [request]
 
 
 def test_an_accepted_trigger_is_on_the_disk_before_anyone_hears_of_it(stage):
     stage.receive(TOPICS.trigger, b"7;12;PART-7")
     stage.receive(TOPICS.trigger, b"8;12;PART-8")  # busy
-    assert stage.spool.accepted == [(Trigger(7, 12, "PART-7"), 0)]
+    assert stage.issuer.accepted == [(Trigger(7, 12, "PART-7"), 0)]
 
 
 def test_a_trigger_that_cannot_be_written_is_not_accepted_and_ends_the_station(stage):
-    stage.spool.failure = StorageError("disk full")
+    stage.issuer.failure = StorageError("disk full")
     assert stage.receive(TOPICS.trigger, b"7;12;PART-7") == []
     with pytest.raises(StorageError, match="disk full"):
         stage.events.take(0)
@@ -123,7 +118,7 @@ def test_a_bad_trigger_is_answered_too(stage, payload, answer):
     assert stage.counters.sample(0).missed == 0  # the PLC's fault, not the station's lack of time
 
 
-def test_why_triggers_are_refused_is_told_when_it_begins_and_every_minute_and_each_time_at_debug(stage, caplog):
+def test_why_triggers_are_refused_is_logged_when_it_begins_and_every_minute_and_each_time_at_debug(stage, caplog):
     caplog.set_level("DEBUG")
     busy = "is answered BUSY: queue_depth 1 is reached: wait for a verdict, or raise queue_depth"
     stage.receive(TOPICS.trigger, b"7;12;PART-7")

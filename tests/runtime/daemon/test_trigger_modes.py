@@ -98,7 +98,7 @@ def test_a_camera_that_counts_anew_is_no_gap(clock, caplog):
 
 def test_a_station_triggered_by_hardware_answers_each_frame_and_takes_no_plc_triggers(tmp_path):
     s = Stage(tmp_path, "hardware", frame(sequence=41), NoFrame(), frame(spot=True, sequence=43, seed=2))
-    s.inspector.start()
+    s.self_test.conclude_first(once=False)
     found = [s.step() for _ in range(3)]
     assert [(v.trigger_id, v.decision.outcome) for v in found] == [
         (41, Outcome.OK),
@@ -112,7 +112,7 @@ def test_a_station_triggered_by_hardware_answers_each_frame_and_takes_no_plc_tri
 
 def test_a_station_at_intervals_judges_one_frame_a_tick(tmp_path):
     s = Stage(tmp_path, "interval", frame(), frame(seed=2), NoFrame(), interval_ms=10, deadline_ms=5000)
-    s.inspector.start()
+    s.self_test.conclude_first(once=False)
     found = [s.step(once=True) for _ in range(4)]
     assert [v and (v.trigger_id, v.decision.outcome, v.decision.error) for v in found] == [
         (0, Outcome.OK, 0),

@@ -24,7 +24,9 @@ def metrics(tmp_path):
     (tmp_path / "thermal_zone0/type").write_text("GPU-therm\n")
     (tmp_path / "thermal_zone0/temp").write_text("48500\n")
     (tmp_path / "thermal_zone1").mkdir()  # switched off: nothing to read
-    return Metrics("press", "1", lambda: SAMPLE, tmp_path)
+    metrics = Metrics("press", "1")
+    metrics.add_sample(lambda: SAMPLE, tmp_path)
+    return metrics
 
 
 def value(metrics, name, **labels):

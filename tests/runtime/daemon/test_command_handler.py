@@ -20,7 +20,7 @@ from edge_runtime.wire.states import State
 @pytest.fixture
 def stage(tmp_path):
     s = Stage(tmp_path, "free-running", *[frame(seed=n) for n in range(4)])
-    s.inspector.start()
+    s.self_test.conclude_first(once=False)
     yield s
     s.spool.__exit__(None, None, None)
 
@@ -34,8 +34,8 @@ def put_in_place(folder, version="1.0", **settings):
 
 
 def reload_and_wait(s):
-    s.inspector.execute(Command.RELOAD)
-    s.inspector.loader._thread.join(WAIT_S)
+    s.commands.execute(Command.RELOAD)
+    s.loader._thread.join(WAIT_S)
 
 
 def test_the_new_model_serves_from_the_next_picture_on_and_the_old_engine_is_freed(stage):
@@ -79,28 +79,27 @@ def test_a_bundle_that_is_damaged_leaves_the_old_one_serving(stage, caplog):
 def test_while_one_model_is_being_loaded_another_reload_is_refused(stage):
     goes_on = threading.Event()
     load = stage.load
-    stage.inspector.loader._load = lambda: goes_on.wait(WAIT_S) and load()
-    stage.inspector.execute(Command.RELOAD)
-    stage.inspector.execute(Command.RELOAD)
+    stage.loader._load = lambda: goes_on.wait(WAIT_S) and load()
+    stage.commands.execute(Command.RELOAD)
+    stage.commands.execute(Command.RELOAD)
     assert stage.publisher.replies == [b"RELOAD;REFUSED;a model is being loaded already"]
     assert stage.step().bundle_version == "1.0"  # it serves meanwhile
     goes_on.set()
-    stage.inspector.loader._thread.join(WAIT_S)
+    stage.loader._thread.join(WAIT_S)
     stage.step()
     assert stage.publisher.replies[-1] == b"RELOAD;DONE;tiny-1.0 serves"
 
 
 def test_a_station_without_an_engine_judges_nothing_until_a_reload_finds_one(stage):
     reason = EngineAbsentError("there is no engine: run `edge-build compile BUNDLE` on this device")
-    s = stage.inspector
-    s.model = model_without_engine(s.model.bundle, stage.station, reason)
+    stage.serving.model = model_without_engine(stage.serving.model.bundle, stage.station, reason)
     with pytest.raises(EngineAbsentError):
-        s.start(once=True)
-    s.start()
+        stage.self_test.conclude_first(once=True)
+    stage.self_test.conclude_first(once=False)
     assert stage.publisher.states[-1] is State.NOTREADY
     shown = stage.status.report.payload()
     assert shown == b"NOTREADY;201;there is no engine: run `edge-build compile BUNDLE` on this device"
-    s.execute(Command.SELFTEST)
+    stage.commands.execute(Command.SELFTEST)
     assert stage.publisher.replies[-1].startswith(b"SELFTEST;FAILED")
     assert stage.publisher.states[-1] is State.NOTREADY
     reload_and_wait(stage)

@@ -1,0 +1,74 @@
+"""What a command on `/command` does, and what is replied to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge_runtime.daemon.events import EventQueue, Loaded, NotLoaded
+from edge_runtime.daemon.model import Loader, Model, ServingModel
+from edge_runtime.daemon.self_test import SelfTest
+from edge_runtime.daemon.status import Status
+from edge_runtime.daemon.verdict_issuer import VerdictIssuer
+from edge_runtime.errors import EdgeError
+from edge_runtime.wire.commands import Command, without_folders
+
+log = logging.getLogger(__name__)
+
+REPLY_LENGTH = 80
+
+
+@dataclass(frozen=True)
+class CommandHandler:
+    """See the module. Only the serving thread calls it. reply: sends bytes on `/command/ack`."""
+
+    serving: ServingModel
+    self_test: SelfTest
+    loader: Loader
+    issuer: VerdictIssuer
+    events: EventQueue
+    status: Status
+    reply: Callable[[bytes], None]
+
+    def execute(self, command: Command) -> None:
+        """Do what a command asks, and reply. RELOAD gets its reply when the other model is loaded, or is not."""
+        if command is Command.SELFTEST:
+            self._log_and_reply(command, self.self_test.run())
+        elif command is Command.PAUSE:
+            self.status.note(paused=True)
+            self._log_and_reply(command, "DONE")
+        elif command is Command.RESUME:
+            self.status.note(paused=False)
+            self._log_and_reply(command, "DONE")
+        elif not self.loader.start(lambda model: self.events.put(Loaded(model)), self._loading_failed):
+            self._log_and_reply(command, "REFUSED;a model is being loaded already")
+
+    def loaded(self, model: Model) -> None:
+        """RELOAD has another model, and it passed its self-test: from now on it judges, between two parts."""
+        self.issuer.serve_with(model.bundle.manifest)
+        self.serving.replace(model)
+        self.self_test.start_over()
+        log.info("%s", model.description)
+        self.status.note(self_test_passed=True, no_engine=False)
+        self._log_and_reply(Command.RELOAD, f"DONE;{model.bundle.label} serves")
+
+    def not_loaded(self, reason: str) -> None:
+        """RELOAD has no other model. The loader's thread has logged it; the reply has less room."""
+        self._reply(Command.RELOAD, self._goes_on(without_folders(reason)))
+
+    def _loading_failed(self, error: Exception) -> None:
+        """In the loader's thread: log it in full, with the traceback of a bug."""
+        result = self._goes_on(str(error))
+        log.error("command RELOAD: %s", result, exc_info=None if isinstance(error, EdgeError) else error)
+        self.events.put(NotLoaded(str(error)))
+
+    def _goes_on(self, reason: str) -> str:
+        return f"FAILED;{self.serving.model.bundle.label} goes on: {reason}"
+
+    def _log_and_reply(self, command: Command, result: str) -> None:
+        log.info("command %s: %s", command.value, result)
+        self._reply(command, result)
+
+    def _reply(self, command: Command, result: str) -> None:
+        self.reply(f"{command.value};{result}".encode("ascii", "replace")[:REPLY_LENGTH])
