@@ -220,6 +220,15 @@ class Station(_Part):
         return self
 
     @model_validator(mode="after")
+    def _input_of_a_triggered_camera(self) -> Station:
+        source, trigger = self.source, self.source.camera.trigger_source
+        if self.mode == "hardware" and source.uri.startswith("aravis://") and trigger in (None, "none", "Software"):
+            raise ValueError("mode hardware needs source.camera.trigger_source: the camera's input, for example Line1")
+        if trigger is not None and self.mode == "free-running":
+            raise ValueError("source.camera.trigger_source has no meaning in mode free-running: make it null")
+        return self
+
+    @model_validator(mode="after")
     def _mode_of_a_watched_folder(self) -> Station:
         if self.source.is_watched and self.mode != "free-running":
             raise ValueError(

@@ -26,7 +26,7 @@ def open_engine(station: Station, bundle: Bundle) -> Engine:
 
 def open_station_source(station: Station) -> Source:
     """The station's source."""
-    return open_source(station.source)
+    return open_source(station.source, station.mode)
 
 
 @dataclass(frozen=True)

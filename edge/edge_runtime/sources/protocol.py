@@ -57,8 +57,8 @@ class Source(Protocol):
     ) -> None: ...
 
 
-def open_source(settings: SourceSettings) -> Source:
-    """Open what the settings name. Raises SourceError."""
+def open_source(settings: SourceSettings, mode: str = "free-running") -> Source:
+    """Open what the settings name. mode: the station's, for a camera is triggered by it. Raises EdgeError."""
     # Imported here, so that a station loads what its own source needs and nothing more.
     if settings.is_watched:
         from edge_runtime.sources.watched_folder import WatchedFolder
@@ -68,6 +68,14 @@ def open_source(settings: SourceSettings) -> Source:
         from edge_runtime.sources.folder import FolderSource
 
         return FolderSource(settings.path, settings.loop)
+    if settings.uri.startswith("aravis://"):
+        from edge_runtime.sources.aravis_camera import open_aravis
+
+        return open_aravis(settings, mode)
+    if settings.is_camera:
+        from edge_runtime.sources.gst_camera import open_gst
+
+        return open_gst(settings, mode)
     from edge_runtime.sources.video import VideoSource
 
     return VideoSource(settings.path, settings.loop)

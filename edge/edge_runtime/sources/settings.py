@@ -2,20 +2,24 @@
 
     folder://DIR          recorded pictures, listed once       video://FILE    a recorded video
     folder://DIR?watch    pictures that others drop into DIR, each judged once
+    aravis://*  aravis://SERIAL  aravis://ADDRESS      GigE Vision and USB3 Vision
+    rtsp://HOST/PATH  csi://0  v4l2:///dev/video0      by GStreamer; gst://PIPELINE for anything else
 
 settings = SourceSettings(uri="folder:///data/parts?watch", watch=WatchSettings(after="done"))
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 WATCH = "?watch"
-SCHEMES = ("folder://", "video://")
+SCHEMES = ("folder://", "video://", "aravis://", "gst://", "rtsp://", "rtsps://", "csi://", "v4l2://")
 RECORDINGS = ("folder://", "video://")  # unless watched: they have no camera's signals, and release no parts
+OF_ARAVIS = ("offset_x", "offset_y", "pixel_format", "shift", "exposure_us", "gain_db", "packet_size", "features")
 FILES = ("folder://", "video://")  # what follows is a path
 
 
@@ -40,18 +44,63 @@ class WatchSettings(_Part):
     )
 
 
+class CameraSettings(_Part):
+    """Of a camera. null: as the camera has it."""
+
+    width: Annotated[int, Field(ge=1)] | None = Field(default=None, description="pixels that the camera delivers")
+    height: Annotated[int, Field(ge=1)] | None = Field(default=None, description="likewise")
+    offset_x: Annotated[int, Field(ge=0)] = Field(default=0, description="of the region on the sensor, with width")
+    offset_y: Annotated[int, Field(ge=0)] = Field(default=0, description="likewise, with height")
+    rotate: Literal[0, 90, 180, 270] = Field(
+        default=0, description="degrees clockwise; 180 by the camera itself where it can"
+    )
+    pixel_format: str | None = Field(
+        default=None, description="GenICam's name: Mono8, BGR8, BayerRG8, Mono12 and others; all end as 8-bit BGR"
+    )
+    shift: Annotated[int, Field(ge=0, le=8)] | None = Field(
+        default=None, description="of more than 8 bits: value >> shift, at most 255; null: the upper eight bits"
+    )
+    exposure_us: Annotated[float, Field(gt=0)] | None = Field(default=None, description="microseconds")
+    gain_db: Annotated[float, Field(ge=0)] | None = Field(default=None, description="in the camera's unit, mostly dB")
+    trigger_source: str | None = Field(
+        default=None,
+        description="in mode hardware the input, for example Line1; in mode triggered null: Software, or none: the "
+        "camera runs freely and the first frame that begins after the trigger is taken",
+    )
+    packet_size: Annotated[int, Field(ge=220, le=65_535)] | None = Field(
+        default=None, description="GigE: bytes of a packet; null: the largest that gets through"
+    )
+    latency_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0,
+        description="GStreamer: how long a frame is under way, from its exposure to its arrival here",
+    )
+    features: dict[str, str | int | float | bool] = Field(
+        default={}, description="other GenICam features by name, for example {BalanceWhiteAuto: 'Off'}"
+    )
+
+    @model_validator(mode="after")
+    def _region_is_whole(self) -> CameraSettings:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height go together: give both or none")
+        if self.width is None and (self.offset_x or self.offset_y):
+            raise ValueError("offset_x and offset_y need width and height")
+        return self
+
+
 class SourceSettings(_Part):
     """Where the pictures come from."""
 
     uri: str = Field(
-        description="folder://DIR (recorded pictures, recursive, in name order; listed once, at the start), "
-        "video://FILE, or folder://DIR?watch (pictures that others drop into DIR)"
+        description="aravis://* (the first GigE or USB3 Vision camera; or its serial or address), rtsp://HOST/PATH, "
+        "csi://0, v4l2:///dev/video0, gst://PIPELINE, folder://DIR?watch (pictures that others drop into DIR), "
+        "folder://DIR (recorded pictures, recursive, in name order; listed once, at the start) or video://FILE"
     )
     fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         default=None, description="frames a second in free-running mode; null: as fast as they are judged"
     )
     loop: bool = Field(default=False, description="recordings: begin again after the last picture")
     watch: WatchSettings = WatchSettings()
+    camera: CameraSettings = CameraSettings()
 
     @field_validator("uri")
     @classmethod
@@ -67,7 +116,15 @@ class SourceSettings(_Part):
         if self.watch != WatchSettings() and not self.is_watched:
             raise ValueError(f"watch belongs to folder://DIR{WATCH}: add {WATCH} to the uri, or leave watch out")
         if self.loop and not self.is_recording:
-            raise ValueError(f"loop belongs to recordings, and {self.uri} is none: make it false")
+            raise ValueError(f"loop belongs to recordings, and {self.label} is none: make it false")
+        if self.camera != CameraSettings() and not self.is_camera:
+            raise ValueError(f"camera belongs to cameras, and {self.label} is none: leave it out")
+        if self.uri.startswith("aravis://") and self.camera.latency_ms:
+            raise ValueError("camera.latency_ms has no meaning with aravis://, whose frames are bound by number")
+        if self.is_camera and not self.uri.startswith("aravis://"):
+            given = [name for name in OF_ARAVIS if getattr(self.camera, name) != getattr(CameraSettings(), name)]
+            if given:
+                raise ValueError(f"camera.{given[0]} belongs to aravis://: GStreamer's pipeline says it otherwise")
         return self
 
     @property
@@ -79,6 +136,16 @@ class SourceSettings(_Part):
     def is_recording(self) -> bool:
         """Whether its pictures were taken before, of parts that may be anywhere now."""
         return self.uri.startswith(RECORDINGS) and not self.is_watched
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether frames are taken when the station runs."""
+        return not self.uri.startswith(FILES)
+
+    @property
+    def label(self) -> str:
+        """The URI for people and logs: without a password."""
+        return re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", self.uri)
 
     @property
     def location(self) -> str:
