@@ -23,6 +23,7 @@ from pathlib import Path
 
 from edge_build.progress import Progress
 from edge_runtime.errors import ConfigError, EdgeError, StorageError
+from edge_runtime.files import Durability, write_file
 
 PROVENANCE, LOCK, SUFFIX = "build.json", "lock", ".checkpoint"
 
@@ -63,7 +64,8 @@ class Unfinished:
     def save(self, name: str, content: bytes, reached: str) -> None:
         """Replace a checkpoint. reached: what it holds, for people. Raises StorageError; the old one stays then."""
         try:
-            _write(self.folder / (name + SUFFIX), hashlib.sha256(content).digest() + content)
+            checked = hashlib.sha256(content).digest() + content
+            write_file(self.folder / (name + SUFFIX), checked, Durability.DURABLE)
         except OSError as error:
             raise StorageError(
                 f"no checkpoint can be written to {self.folder}: {error.strerror or error}; check the disk's free "
@@ -129,8 +131,9 @@ def _claim(work: Unfinished, lock: int, dependencies: Sequence[Dependency], resu
         return
     if resume:
         progress.say(f"nothing to resume in {folder}: starting from the beginning")
+    values = json.dumps({one.name: one.value for one in dependencies}, indent=1)
     try:
-        _write(folder / PROVENANCE, json.dumps({one.name: one.value for one in dependencies}, indent=1).encode())
+        write_file(folder / PROVENANCE, values.encode(), Durability.DURABLE)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
 
@@ -159,21 +162,3 @@ def _changes(before: Sequence[Dependency], now: Sequence[Dependency]) -> list[st
         for name in dict.fromkeys([*new, *old])
         if old.get(name) != new.get(name)
     ]
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and on the disk."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

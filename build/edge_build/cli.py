@@ -20,6 +20,7 @@ from edge_build.recipe.input_size import Size
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.engines.tensorrt.implicit_int8 import NOT_JUDGED, Calibrator
 from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
+from edge_runtime.files import Durability, storage_errors, write_file
 from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
 
@@ -278,10 +279,9 @@ def inspect_file(
 
 def _write_json(path: Path | None, record: BaseModel) -> None:
     """What `--json` asks for."""
-    from edge_build.evaluation.result import write_at_once
-
     if path is not None:
-        write_at_once(path, (record.model_dump_json(indent=2) + "\n").encode())
+        with storage_errors(path):
+            write_file(path, (record.model_dump_json(indent=2) + "\n").encode(), Durability.ATOMIC)
 
 
 def repeat_option(option: str, arguments: Sequence[str]) -> list[str]:

@@ -16,8 +16,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_deploy.durable import make_folder, replace_link, sync_folder
 from edge_runtime.errors import StorageError
+from edge_runtime.files import make_folder, replace_link, sync_folder
 
 ACTIVE, HISTORY, BUNDLES = "active", "history", "bundles"
 

@@ -25,13 +25,13 @@ from typing import BinaryIO
 
 import pydantic
 
-from edge_deploy.durable import make_folder, replaced_file, storage_errors
 from edge_deploy.keys import SIGNATURE_BYTES, SigningKey, TrustedKey
 from edge_deploy.tar_header import BLOCK, LENGTH_FIELD, MAX_LENGTH, MAX_NAME, header_for, padded, what_header_says
 from edge_runtime.bundle.manifest import FileEntry, Manifest
 from edge_runtime.bundle.reader import MANIFEST, open_bundle
 from edge_runtime.bundle.receipt import RECEIPT
 from edge_runtime.errors import BundleError
+from edge_runtime.files import Durability, make_folder, replaced_file, storage_errors
 
 SIGNATURE = "manifest.sig"
 MAX_MANIFEST = 4 << 20  # read into memory before its signature is known
@@ -101,7 +101,7 @@ def pack_bundle(folder: Path, key: SigningKey, out: Path) -> Manifest:
     if len(manifest_bytes) > MAX_MANIFEST:
         raise BundleError(f"{folder / MANIFEST} has {len(manifest_bytes)} bytes, more than {MAX_MANIFEST}: {_FEWER}")
     manifest = _manifest_from_bytes(manifest_bytes, folder / MANIFEST)
-    with replaced_file(out) as target:
+    with storage_errors(out), replaced_file(out, Durability.DURABLE, 0o644) as target:
         for name, content in ((SIGNATURE, key.sign(manifest_bytes)), (MANIFEST, manifest_bytes)):
             target.write(header_for(name, len(content)) + content.ljust(padded(len(content)), b"\0"))
         for name, entry in sorted(manifest.files.items()):
@@ -203,8 +203,5 @@ def _copy_checked(source: BinaryIO, target: BinaryIO, entry: FileEntry, what: st
 @contextmanager
 def _new_file(path: Path) -> Iterator[BinaryIO]:
     make_folder(path.parent)
-    with storage_errors(path), path.open("xb") as file:
+    with storage_errors(path), replaced_file(path, Durability.SYNCED, 0o644) as file:
         yield file
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.fsync(file.fileno())

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from edge_deploy.durable import make_folder, replaced_file, storage_errors
 from edge_runtime.errors import ConfigError
+from edge_runtime.files import Durability, make_folder, replaced_file, storage_errors
 
 PRIVATE, PUBLIC = "private.pem", "public.pem"
 SIGNATURE_BYTES = 64
@@ -80,10 +80,10 @@ def generate_pair(folder: Path) -> TrustedKey:
     key = Ed25519PrivateKey.generate()
     with storage_errors(folder):
         make_folder(folder)
-    with replaced_file(private, 0o600) as file:
+    with storage_errors(private), replaced_file(private, Durability.DURABLE, 0o600) as file:
         file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         file.flush()  # a full disk shows here, before the public key stands there alone
-        with replaced_file(public) as public_file:
+        with storage_errors(public), replaced_file(public, Durability.DURABLE, 0o644) as public_file:
             public_file.write(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return load_trusted_key(public)
 

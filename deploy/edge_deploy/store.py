@@ -22,13 +22,13 @@ from pathlib import Path
 
 from edge_deploy import activation
 from edge_deploy.archive import Archive, open_archive
-from edge_deploy.durable import make_folder, storage_errors, sync_folder
 from edge_deploy.keys import TrustedKey
 from edge_runtime.bundle.device_seal import machine_id
 from edge_runtime.bundle.manifest_digest import is_damaged
 from edge_runtime.bundle.reader import MANIFEST, open_bundle, sha256_of
 from edge_runtime.bundle.receipt import INDEX, write_receipt
 from edge_runtime.errors import BundleError, StorageError
+from edge_runtime.files import make_folder, storage_errors, sync_folder
 
 INCOMING = "incoming"
 

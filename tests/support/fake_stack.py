@@ -86,7 +86,7 @@ def _with_mishap(made):
     elif mishap is Mishap.HANGS_IN_COMPILER:
         made.on_build = _hang
     elif mishap is Mishap.HANGS_IN_WRITING:
-        os.fsync = lambda file: _hang()
+        os.fchmod = lambda file, mode: _hang()
     return made
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from edge_runtime.bundle.manifest import FileEntry, Golden, GoldenValue, GraphEn
 from edge_runtime.bundle.manifest_digest import NOT_YET, with_digest
 from edge_runtime.bundle.reader import MANIFEST, sha256_of
 from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.files import Durability, Sync, new_folder, write_file
 from edge_runtime.records import Inspection, Precision
 
 DEVICE_TOLERANCE = Tolerance(score=0.01, map=0.02)  # TF32 and other orders of summing, far below what moves a verdict
@@ -46,24 +46,18 @@ def check_place(out: Path, label: str, remedy: str = "choose another version") -
 
 
 @contextmanager
-def new_bundle(out: Path, label: str) -> Iterator[Path]:
+def new_bundle(out: Path, label: str, sync: Sync = os.fsync) -> Iterator[Path]:
     """A temporary folder that becomes `out/label` when the block ends well, and vanishes when it does not.
 
-    Raises StorageError when the disk is full or not writable, ConfigError when the bundle exists.
+    When the block has ended, all of it survives a power cut, its name too. Raises StorageError when the disk is full or
+    not writable, ConfigError when the bundle exists.
     """
     check_place(out, label)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{label}.", dir=out))
+        with new_folder(out / label, Durability.DURABLE, sync) as temporary:
+            yield temporary
     except OSError as error:
         raise _storage_error(out, error) from error
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        temporary.rename(out / label)
-    except OSError as error:
-        raise _storage_error(out, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_golden(folder: Path, pictures: NDArray[np.uint8], measured: Sequence[Inspection]) -> tuple[Golden, ...]:
@@ -130,24 +124,17 @@ def write_golden_values(folder: Path, precision: Precision, measured: Sequence[I
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` with the length and hash of every file in the folder; all of it is on the disk then."""
+    """Write `manifest.json`, the last of the files, with the length and hash of every other one in the folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     entries = {p.relative_to(folder).as_posix(): FileEntry(length=p.stat().st_size, sha256=sha256_of(p)) for p in files}
-    for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
     replace_manifest(folder, manifest.with_changes(files=entries))
 
 
 def replace_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` with its digest, on the disk, in one rename. Raises OSError."""
+    """Write `manifest.json` with its digest, durably and in one rename. Raises OSError."""
     complete = manifest.with_changes(digest=NOT_YET)
-    temporary = folder / f".{MANIFEST}.tmp"
-    with temporary.open("wb") as file:
-        file.write(with_digest(complete.model_dump_json(indent=2).encode() + b"\n"))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / MANIFEST)
+    content = with_digest(complete.model_dump_json(indent=2).encode() + b"\n")
+    write_file(folder / MANIFEST, content, Durability.DURABLE)
 
 
 def _write_map(path: Path, inspection: Inspection) -> None:

@@ -5,7 +5,6 @@ save_scores(Path("scores.npz"), evaluation, dataset_root)
 
 from __future__ import annotations
 
-import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from edge_build.data.pictures import GOOD, Picture
 from edge_build.detection_metrics import Metrics, measure
 from edge_runtime.bundle.manifest import Threshold
-from edge_runtime.errors import EdgeError, StorageError
+from edge_runtime.errors import EdgeError
+from edge_runtime.files import Durability, storage_errors, write_file
 from edge_runtime.records import FrameFault, Outcome
 
 
@@ -76,23 +76,10 @@ def save_scores(path: Path, evaluation: Evaluation, root: Path) -> None:
         score=evaluation.scores,
         map=evaluation.maps.astype(np.float16),
     )
-    write_at_once(path, buffer.getvalue())
+    with storage_errors(path):
+        write_file(path, buffer.getvalue(), Durability.ATOMIC)
 
 
 def name_in(root: Path, picture: Picture) -> str:
     """A picture's path below the dataset's root, with forward slashes; its full path when it is elsewhere."""
     return (picture.path.relative_to(root) if picture.path.is_relative_to(root) else picture.path).as_posix()
-
-
-def write_at_once(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it: no reader sees half of it. Raises StorageError."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror}; check the folder, the disk and the rights"
-        ) from error

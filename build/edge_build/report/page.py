@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_build.acceptance.held_out import HighScore
 from edge_build.detectors.protocol import Example
-from edge_build.evaluation.result import Evaluation, write_at_once
+from edge_build.evaluation.result import Evaluation
 from edge_build.evaluation.summary import share_interval, summarize
 from edge_build.graphs.parity import Parity
 from edge_build.graphs.precisions import GateResult
@@ -28,6 +28,7 @@ from edge_build.report.origin import origin_of
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.threshold import shortage
 from edge_runtime.bundle.manifest import Manifest, Threshold
+from edge_runtime.files import Durability, storage_errors, write_file
 from edge_runtime.records import Precision
 
 REPORT = "report.html"
@@ -63,7 +64,8 @@ class ReportData:
 
 def write_report(path: Path, data: ReportData) -> None:
     """Render the report and write it at once. Raises PictureError for a picture that is gone, StorageError."""
-    write_at_once(path, report_html(data).encode())
+    with storage_errors(path):
+        write_file(path, report_html(data).encode(), Durability.ATOMIC)
 
 
 def report_html(data: ReportData) -> str:

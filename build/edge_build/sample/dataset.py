@@ -8,8 +8,6 @@ serial number. Defects go from hardly seen to plain. The layout is MVTec's; the 
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from edge_build.sample.camera import photograph, scene_by_chance
 from edge_build.sample.defects import DEFECTS
 from edge_build.sample.part import SIDE, draw_surface, pose_by_chance
 from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.files import Durability, new_folder
 
 JPEG_QUALITY = 95
 SUBTLE, PLAIN = 0.35, 1.0  # severities of the first and the last picture of a kind
@@ -61,20 +60,16 @@ def make_sample(folder: Path, seed: int, counts: SampleCounts, progress: Progres
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(f"{folder} is not empty: give a new folder, so that nothing is mixed or overwritten")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise StorageError(f"{folder} cannot be made: {error.strerror}; check the disk and the rights") from error
     try:
-        partial.chmod(0o755)  # mkdtemp makes it private
-        _make_all(partial, _jobs(seed, counts), progress)
-        partial.replace(folder)
+        with new_folder(folder, Durability.ATOMIC) as partial:
+            _make_all(partial, _jobs(seed, counts), progress)
     except OSError as error:
         raise StorageError(
             f"the sample cannot be written to {folder}: {error.strerror}; nothing was left there, "
             "make room on the disk and try again"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # renamed when all went well
 
 
 def _jobs(seed: int, counts: SampleCounts) -> list[_Job]:

@@ -10,7 +10,6 @@ in between leaves the bundle as it was, with files beside it that nobody reads.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.bundle.receipt import INDEX, RECEIPT
 from edge_runtime.engines.tensorrt.bundled import BundledEngine, BundledEngines, bundled_engines
 from edge_runtime.errors import ConfigError, StorageError
+from edge_runtime.files import Durability, write_file
 from edge_runtime.records import Precision
 
 
@@ -82,11 +82,6 @@ def _write(bundle: Bundle, made: dict[Precision, AheadOfTime]) -> tuple[BundledE
 
 
 def _written(path: Path, content: bytes) -> FileEntry:
-    """Write a file of the bundle, on the disk, under its name in one rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Write a file of the bundle."""
+    write_file(path, content, Durability.DURABLE)
     return FileEntry(length=len(content), sha256=hashlib.sha256(content).hexdigest())

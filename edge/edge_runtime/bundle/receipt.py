@@ -10,7 +10,6 @@ the manifest. The receipt is sealed like the engines that the device compiles it
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pydantic
@@ -19,6 +18,7 @@ from edge_runtime.bundle.device_seal import same_seal, seal_of, writable_by_othe
 from edge_runtime.bundle.manifest import Manifest, Record, Sha256
 from edge_runtime.bundle.reader import MANIFEST, Bundle
 from edge_runtime.errors import BundleError
+from edge_runtime.files import Durability, write_file
 
 RECEIPT = "installed.json"
 INDEX = "engines/engines.json"  # a bundle that lists this has engines in it
@@ -42,14 +42,9 @@ def receipt_of(manifest: bytes, machine: str, signer: str) -> bytes:
 
 
 def write_receipt(folder: Path, machine: str, signer: str) -> None:
-    """Write it into the folder of a bundle, whole or not at all."""
-    temporary = folder / f".{RECEIPT}.tmp"
-    with temporary.open("wb") as file:
-        os.fchmod(file.fileno(), 0o644)
-        file.write(receipt_of((folder / MANIFEST).read_bytes(), machine, signer))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / RECEIPT)
+    """Write it into the folder of a bundle."""
+    receipt = receipt_of((folder / MANIFEST).read_bytes(), machine, signer)
+    write_file(folder / RECEIPT, receipt, Durability.DURABLE, 0o644)
 
 
 def require_receipt(bundle: Bundle, machine: str) -> None:

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.files import Durability, remove_unfinished, write_file
 from edge_runtime.records import AnomalyMap, Frame, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -108,8 +109,7 @@ class ImageArchive:
         """What an earlier run kept. Half-written files of a crash go."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for path in sorted(self._folder.glob("*.new")):
-                path.unlink()
+            remove_unfinished(self._folder)
             for path in sorted(self._folder.glob("*.png")):
                 name = path.name.partition(".")[0]
                 length = path.stat().st_size
@@ -140,9 +140,7 @@ class ImageArchive:
         for suffix, image in images.items():
             path = self._folder / f"{picture.name}{suffix}"
             _, coded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-            unfinished = path.with_name(f"{path.name}.new")
-            unfinished.write_bytes(coded.data)  # not a copy, for which all other threads would wait
-            unfinished.replace(path)
+            write_file(path, coded.data, Durability.ATOMIC)  # not a copy, for which all other threads would wait
             written += coded.size
         self._kept[picture.name] = written
         self._kept_bytes += written

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.errors import StorageError
-from edge_runtime.files import write_durably
+from edge_runtime.files import Durability, write_file
 
 FILE = "seq.mark"
 BLOCK = 10_000  # a file written every quarter of an hour at ten verdicts a second
@@ -61,8 +61,9 @@ class SeqMark:
         return None
 
     def _write(self, mark: Mark) -> None:
+        line = f"{mark.seq} {mark.boot_id} {_check(mark.seq, mark.boot_id)}\n"
         try:
-            write_durably(self._path, f"{mark.seq} {mark.boot_id} {_check(mark.seq, mark.boot_id)}\n")
+            write_file(self._path, line.encode("ascii"), Durability.DURABLE)
         except OSError as error:
             raise StorageError(
                 f"{self._path} cannot be written: {error.strerror}; no verdict can be numbered: check that the disk is "

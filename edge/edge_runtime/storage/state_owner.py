@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_runtime.errors import ConfigError, StorageError
-from edge_runtime.files import write_durably
+from edge_runtime.files import Durability, write_file
 from edge_runtime.storage.database import waiting_at_rest
 
 FILE = "station.txt"
@@ -38,7 +38,7 @@ def claim_folder(folder: Path, name: str) -> None:
         return
     path = folder / FILE
     try:
-        write_durably(path, f"{name}\n")
+        write_file(path, f"{name}\n".encode("ascii"), Durability.DURABLE)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}; check that the disk is there, has room and can be written"

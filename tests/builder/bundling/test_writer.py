@@ -104,6 +104,23 @@ def test_a_file_that_was_changed_afterwards_is_found(bundle: Bundle, name: str) 
         open_bundle(bundle.folder)
 
 
+def test_when_a_bundle_has_its_name_every_file_every_folder_and_the_name_itself_are_on_the_disk(tmp_path: Path) -> None:
+    synced: list[Path] = []
+
+    def note(number: int) -> None:
+        path = Path(f"/proc/self/fd/{number}").readlink()
+        synced.append(path.relative_to(tmp_path))
+
+    with new_bundle(tmp_path, "parts-1", note) as folder:
+        (folder / "golden").mkdir()
+        (folder / "golden/00.png").write_bytes(b"picture")
+        write_manifest(folder, manifest_for(()))
+
+    below = [Path(*path.parts[1:]) for path in synced[:-1]]  # in the temporary folder
+    assert sorted(map(str, below)) == [".", "golden", "golden/00.png", "manifest.json"]
+    assert synced[-1] == Path()  # the parent, with the new name in it
+
+
 def test_a_bundle_without_its_manifest_does_not_open(tmp_path: Path) -> None:
     """The manifest is written last: whatever interrupts a copy leaves no bundle that looks whole."""
     with new_bundle(tmp_path, "parts-1") as folder:

@@ -8,7 +8,7 @@ from tests.support.brightest_pixel import SIZE, THRESHOLD, BrightestPixel
 
 from edge_build.data.dataset import Dataset
 from edge_build.evaluation.evaluate import evaluate
-from edge_build.evaluation.result import Evaluation, save_scores, write_at_once
+from edge_build.evaluation.result import Evaluation, save_scores
 from edge_build.progress import SilentProgress
 from edge_runtime.errors import EdgeError, StorageError
 from edge_runtime.inspection.judge import Judge
@@ -37,10 +37,9 @@ def test_maps_beyond_half_precision_are_refused_and_nothing_is_written(dataset: 
     assert not (tmp_path / "scores.npz").exists()
 
 
-def test_a_file_that_cannot_be_written_is_a_storage_error_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="No such file or directory; check the folder"):
-        write_at_once(tmp_path / "missing" / "file", b"text")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(StorageError, match="cannot be written"):
-        write_at_once(tmp_path / "folder", b"text")
-    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+def test_a_file_that_cannot_be_written_is_a_storage_error_and_leaves_nothing(
+    evaluation: Evaluation, root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StorageError, match=r"missing/scores\.npz: No such file or directory; check the path"):
+        save_scores(tmp_path / "missing" / "scores.npz", evaluation, root)
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]

@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_written_stops_no_verdict(tmp_path, caplog):
 
 def test_what_a_crash_left_half_written_goes(tmp_path):
     (tmp_path / FOLDER).mkdir()
-    (tmp_path / FOLDER / "0000000001-NOK.png.new").write_bytes(b"half")
+    (tmp_path / FOLDER / ".0000000001-NOK.png.0a1b2c3d.tmp").write_bytes(b"half")
     with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
         keep(archive, 2)
     assert names(tmp_path) == ["0000000002-NOK.map.png", "0000000002-NOK.png"]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,10 +31,11 @@ from edge_runtime.engines.tensorrt.errors import (
 )
 from edge_runtime.engines.tensorrt.library import Library
 from edge_runtime.errors import StorageError
+from edge_runtime.files import Durability, remove_unfinished, write_file
 
 PURPOSE = b"edge-inspection engine record 1"
 ENGINE, TIMING, RANGES, RUNTIME = ".engine", ".timing", ".calibration", ".runtime"
-RECORD, ASIDE, UNFINISHED = ".json", ".aside", ".tmp"
+RECORD, ASIDE = ".json", ".aside"
 
 
 class EngineRecord(Record):
@@ -106,9 +106,7 @@ class EngineCache:
 
     def remove_unfinished(self) -> None:
         """Take away what a process was writing when it was ended."""
-        for path in self.folder.glob(f".*{UNFINISHED}"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        remove_unfinished(self.folder)
 
     def set_aside(self, key: EngineKey) -> Path:
         """Rename an engine that must not be loaded: a new one can take its place, and a person can look at it."""
@@ -174,8 +172,8 @@ class EngineCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _record_path(path).unlink(missing_ok=True)  # between the two renames there is a file without a record
-            _write_at_once(path, content)
-            _write_at_once(_record_path(path), record.model_dump_json(indent=1).encode() + b"\n")
+            write_file(path, content, Durability.SYNCED, 0o644)
+            write_file(_record_path(path), record.model_dump_json(indent=1).encode() + b"\n", Durability.SYNCED, 0o644)
         except OSError as error:
             raise StorageError(
                 f"{path} cannot be written: {error.strerror}; check the disk and the rights, or choose another folder "
@@ -231,19 +229,3 @@ def _how_to_compile(path: Path) -> str:
 
 def _record_path(path: Path) -> Path:
     return path.with_name(path.name + RECORD)
-
-
-def _write_at_once(path: Path, content: bytes) -> None:
-    """Write under a temporary name, on the disk, and rename."""
-    temporary = path.with_name(f".{path.name}{UNFINISHED}")
-    try:
-        with temporary.open("wb") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
