@@ -7,6 +7,12 @@
     .venv/bin/python -m benchmarks.reliability.faults outage --count 864000
     .venv/bin/python -m benchmarks.reliability.faults drain --count 100000
     .venv/bin/python -m benchmarks.reliability.faults soak --count 100000
+    .venv/bin/python -m benchmarks.reliability.faults camera-triggers --count 10000
+    .venv/bin/python -m benchmarks.reliability.faults camera-kills --count 200
+    .venv/bin/python -m benchmarks.reliability.faults camera-packets --count 600       # seconds
+    .venv/bin/python -m benchmarks.reliability.faults rtsp-kills --count 50
+    .venv/bin/python -m benchmarks.reliability.faults ftp --count 10000                # as root; a kill every 20
+    .venv/bin/python -m benchmarks.reliability.faults share --count 60                 # seconds; as root
 
 Exit 1 when anything was lost, conflicting, falsely OK or unanswered.
 """
@@ -25,11 +31,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from tests.support.faults.broker_kills import kill_broker
+from tests.support.faults.cameras import kill_camera, lose_packets, trigger_camera
 from tests.support.faults.drain import drain_backlog
+from tests.support.faults.dropped_pictures import drop_by_ftp, stall_share
 from tests.support.faults.kills import kill_daemon
 from tests.support.faults.outage import spool_a_day
 from tests.support.faults.power_cuts import cut_power
 from tests.support.faults.soak import soak
+from tests.support.faults.streams import kill_rtsp_server
 from tests.support.faults.triggers import trigger_through_faults
 
 
@@ -51,6 +60,12 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
     "outage": spool_a_day,
     "drain": drain_backlog,
     "soak": soak,
+    "camera-triggers": trigger_camera,
+    "camera-kills": kill_camera,
+    "camera-packets": lose_packets,
+    "rtsp-kills": kill_rtsp_server,
+    "ftp": drop_by_ftp,
+    "share": stall_share,
 }
 
 

@@ -85,7 +85,7 @@ class Frame:
     sequence: int
     captured_ns: int
     image: NDArray[np.uint8]
-    name: str = ""  # the file that it came from, relative to its source; empty for a camera
+    name: str = ""  # the file that it came from, relative to its source; of a camera SERIAL#NUMBER, if it has both
     camera_ns: int = 0  # the camera's own time stamp; 0 when it has none
     file: PictureFile | None = None  # goes to the disk with the verdict
 

@@ -78,7 +78,6 @@ class AravisConnection:
         self._grabber: FrameGrabber[_Grabbed]
         self._softly = mode in ("triggered", "interval") and settings.trigger_source in (None, "Software")
         self._after_request = mode in ("triggered", "interval") and settings.trigger_source == FREE
-        self._name = "aravis"
         self._numbers, self._triggers, self._gave_up_s = FrameNumbers(), TriggerLedger(), 0.0
         self.late = self.incomplete = self.restarts = 0
         self._lost = threading.Event()
@@ -226,23 +225,24 @@ class AravisConnection:
         """The frame for the caller to own; Aravis' buffer goes back."""
         buffer = grabbed.buffer
         sequence, captured_ns = grabbed.number or 0, self._captured_ns(buffer)
+        name = f"{self.state.serial}#{sequence}"
         try:
             if not grabbed.whole:
                 self.incomplete += 1
                 what = buffer.get_status().value_nick.replace("-", " ")
                 detail = f"the frame is not whole ({what}): check network, packet size and the receive buffer"
-                return FailedFrame("", captured_ns, ErrorCode.FRAME_SHORT, detail, sequence)
+                return FailedFrame(name, captured_ns, ErrorCode.FRAME_SHORT, detail, sequence)
             code = buffer.get_image_pixel_format()
             height, width = buffer.get_image_height(), buffer.get_image_width()
             image = bgr_from_raw(grabbed.raw, height, width, CODES.get(code, f"0x{code:08x}"), self._settings.shift)
         except PixelFormatError as error:
-            return FailedFrame("", captured_ns, ErrorCode.FRAME_WRONG_FORMAT, str(error), sequence)
+            return FailedFrame(name, captured_ns, ErrorCode.FRAME_WRONG_FORMAT, str(error), sequence)
         finally:
             stamp = buffer.get_timestamp()
             self._give_back(grabbed)
         if self._settings.rotate and not self.state.turned:
             image = np.ascontiguousarray(cv2.rotate(image, ROTATIONS[self._settings.rotate]))
-        return Frame(self._name, sequence, captured_ns, image, camera_ns=stamp)
+        return Frame(self.state.serial, sequence, captured_ns, image, name, stamp)
 
     def _captured_ns(self, buffer: Any) -> int:
         """When its first packet came, at the latest now. USB3 and GigE Vision give it alike."""

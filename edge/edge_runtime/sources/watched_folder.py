@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 READ_AHEAD = 2  # pictures in memory that wait to be judged
 POLL_S = 0.5
 LIST_AGAIN_S = 30.0  # also where the kernel tells of changes: it does not for links, nor for a writer that never closes
-LISTING_SHARE = 10  # a folder that takes long to list is listed less often: a tenth of the time at most
+LISTING_SHARE = 10  # a folder that takes long to list is listed less often: a tenth of the time at most,
+LIST_AT_LEAST_S = 30.0  # but this often: it may have hung once
 HANGS_AFTER_S = 5.0
 CLOSE_S = 2.0
 PUT_AWAY_AGAIN_S = 10.0
@@ -130,6 +131,7 @@ class _Follower:
         self._closing, self._wake_fd = closing, wake_fd
         self._arrivals = Arrivals(settings.settle_ms / 1000, settings.give_up_ms / 1000)
         self._handled: dict[bytes, str] = {}  # read in this run, or judged in an earlier one: identities by name
+        self._left_over: dict[bytes, str] = {}  # of these, what an earlier run judged and perhaps did not put away
         self._due: dict[bytes, str] = {}  # judged, and still to be moved or deleted
         self._put_away_at_s = 0.0
         self._judged = JudgedFiles({}, lambda names: None)
@@ -145,7 +147,7 @@ class _Follower:
 
     def remember(self, judged: JudgedFiles) -> None:
         """Before `run`."""
-        self._judged, self._handled = judged, dict(judged.identities)
+        self._judged, self._handled, self._left_over = judged, dict(judged.identities), dict(judged.identities)
 
     def problem(self) -> str | None:
         """May be called by another thread."""
@@ -239,8 +241,8 @@ class _Follower:
         self._follow_renamed(states, present)
         for name, state in sorted(states.items(), key=lambda item: (item[1].changed_ns, item[0])):
             if self._handled.get(name) == state.identity:
-                if self._settings.after != "leave":
-                    self._due.setdefault(name, state.identity)
+                if self._left_over.pop(name, "") == state.identity and self._settings.after != "leave":
+                    self._due[name] = state.identity
                 continue
             # Where clocks agree, what is old has been at rest for long, and need not be watched for that.
             rested_s = 0.0 if self._polls else max(0.0, (wall_ns - state.changed_ns) / 1e9)
@@ -249,7 +251,8 @@ class _Follower:
             self._lose(name)
         self._forget_absent(present)
         took_s = time.monotonic() - began_s
-        self._list_at_s = time.monotonic() + max(POLL_S if self._polls else LIST_AGAIN_S, LISTING_SHARE * took_s)
+        pause_s = max(POLL_S if self._polls else LIST_AGAIN_S, LISTING_SHARE * took_s)
+        self._list_at_s = time.monotonic() + min(pause_s, LIST_AT_LEAST_S)
 
     def _follow_renamed(self, states: dict[bytes, FileState], present: set[bytes]) -> None:
         """A file that waited under one name and is here under another: both have the same inode and content."""

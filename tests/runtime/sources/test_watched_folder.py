@@ -222,6 +222,23 @@ def test_pictures_leave_after_their_verdict_and_not_before(tmp_path, watch, afte
     assert (tmp_path / "done/1.png").exists() is (after == "done")
 
 
+def test_a_picture_that_is_in_hand_when_the_folder_is_listed_again_stays_until_its_verdict(tmp_path, watch):
+    source = watch(after="delete", poll=True)
+    drop(tmp_path / "1.png")
+    source.next_frame(WAIT_S)
+    time.sleep(3 * watched_folder.POLL_S)
+    assert (tmp_path / "1.png").exists()
+
+
+def test_a_listing_that_took_long_does_not_put_off_the_next_one_for_long(tmp_path, watch, monkeypatch):
+    monkeypatch.setattr(watched_folder, "LISTING_SHARE", 1_000_000)
+    monkeypatch.setattr(watched_folder, "LIST_AT_LEAST_S", 0.2)
+    source = watch(poll=True)
+    for name in ("1.png", "2.png"):
+        drop(tmp_path / name)
+        assert source.next_frame(WAIT_S).name == name
+
+
 def test_nothing_in_done_is_overwritten(tmp_path, watch):
     source, memory = watch(after="done"), Memory()
     for seed in range(3):
