@@ -33,6 +33,7 @@ TYPES = {
     "boolean": "`true` or `false`",
     "array": "list",
     "null": "`null`",
+    "object": "keys",
 }
 
 

@@ -75,7 +75,7 @@ def measured(graph: bytes, folder: Path, test: tuple[Picture, ...]) -> str:
     """The four metrics on test pictures, as cells of a table, in percent."""
     bundle = open_bundle(folder)
     with OnnxruntimeEngine(graph, threads=1) as engine:
-        judge = Judge(engine, bundle.threshold(Precision.FP32), bundle.manifest.height, bundle.manifest.width)
+        judge = Judge(engine, bundle.threshold(Precision.FP32), bundle.viewer())
         found = figures(evaluate(judge, test, progress_for_stderr()))
     four = (found.image_auroc, found.pixel_auroc, found.aupro, found.pixel_ap)
     return " | ".join("–" if value is None else f"{100 * value:.2f}" for value in four)

@@ -44,6 +44,7 @@ from edge_build.detectors.cpr.training_state import Branches
 from edge_build.graphs.export import export_graph
 from edge_build.progress import progress_for_stderr
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
+from edge_runtime.imaging.see import whole_frame_viewer
 
 
 class AnyReferences(GlobalBranch):
@@ -137,7 +138,7 @@ def with_any_references(training_set: TrainingSet, material: BuildInputs) -> Tra
 def test_metrics(material: BuildInputs, detector: Cpr, size: int) -> Metrics:
     """Of all test pictures, by the graph in onnxruntime."""
     pictures = material.dataset.test
-    images = load_prepared(pictures, size, size, material.progress)
+    images = load_prepared(pictures, whole_frame_viewer(size, size), material.progress)
     scores, maps = np.empty(len(images)), np.empty((len(images), size, size), np.float32)
     with OnnxruntimeEngine(export_graph(detector, size, size)) as engine:
         for number, image in enumerate(material.progress.track("test pictures", list(images))):

@@ -47,7 +47,7 @@ def main() -> None:
                 continue
             with emulated_engine(bundle.graph(precision), spinning=False) as engine:
                 threshold = bundle.threshold(precision)
-                judge = Judge(engine, threshold, bundle.manifest.height, bundle.manifest.width)
+                judge = Judge(engine, threshold, bundle.viewer())
                 found = evaluate(judge, dataset.test, progress_for_stderr(), f"{bundle.label} {precision.value}")
             reference = reference or found
             print(f"{where} {row(bundle, precision, reference, found)} |", flush=True)

@@ -22,6 +22,7 @@ from edge_build.detectors.cpr.model import DIMENSIONS
 from edge_build.graphs.export import export_graph
 from edge_build.progress import progress_for_stderr
 from edge_build.recipe.detector_settings import CprSettings
+from edge_runtime.imaging.see import whole_frame_viewer
 
 MOST_PICTURES = 40
 
@@ -36,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     progress, size = progress_for_stderr(), options.size
     good = scan_dataset(options.category, progress).good[:MOST_PICTURES]
-    pictures = load_prepared(good, size, size, progress)
+    pictures = load_prepared(good, whole_frame_viewer(size, size), progress)
     learner = CprLearner(pictures, CprSettings(pool=16, steps=8), DIMENSIONS["cpr-faster"], 0, progress)
     train_rows = list(range(4))
     graphs = {}

@@ -60,6 +60,7 @@ from edge_build.recipe.input_size import Size
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
 from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
+from edge_runtime.imaging.see import whole_frame_viewer
 
 NEIGHBOURS = 9
 PEER_PACKAGES = (
@@ -160,7 +161,7 @@ def fit_product(dataset: Dataset, size: Size, seed: int, setting: Setting, peer:
     )
     progress = progress_for_stderr()
     start = time.perf_counter()
-    pictures = load_prepared(dataset.good, size.height, size.width, progress)
+    pictures = load_prepared(dataset.good, whole_frame_viewer(size.height, size.width), progress)
     detector = PatchcoreLearner(pictures, settings, seed, progress).learn(range(len(pictures)))
     graph.write_bytes(export_graph(detector, size.height, size.width))
     fit_s = time.perf_counter() - start

@@ -31,6 +31,7 @@ from edge_build.detectors.cpr.validation import pick_validation_rows, validation
 from edge_build.detectors.defects.textures import load_textures
 from edge_build.progress import Progress
 from edge_build.recipe.detector_settings import CprSettings
+from edge_runtime.imaging.see import whole_frame_viewer
 
 D = DIMENSIONS["cpr-faster"]
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
     """A category of parts (with a background), at most so many of its good pictures, spread over all."""
     dataset = scan_dataset(category, progress)
     good = dataset.good[:: -(-len(dataset.good) // most)]
-    pictures = load_prepared(good, size, size, progress)
+    pictures = load_prepared(good, whole_frame_viewer(size, size), progress)
     taps = taps_of(CprSettings())
     backbone = load_backbone("efficientnet-lite0", taps)
     shallow = load_backbone("efficientnet-lite0", taps[: len(STRIDES)])

@@ -42,6 +42,8 @@ class ErrorCode(IntEnum):
     FRAME_FROZEN = 108
     FRAME_OUT_OF_FOCUS = 109
     FRAME_WRONG_SIZE = 110
+    PART_NOT_FOUND = 111
+    PART_OUT_OF_PLACE = 112
     # 2xx: the measurement
     ENGINE_FAILED = 201
     SCORE_NOT_FINITE = 202
@@ -132,6 +134,16 @@ class AnomalyMap:
 
 
 @dataclass(frozen=True)
+class PartPlace:
+    """Where a part was found: x, y in pixels of the frame, its angle, and the match with good parts, -1 to 1."""
+
+    x: float
+    y: float
+    degrees: float
+    quality: float
+
+
+@dataclass(frozen=True)
 class Region:
     """A connected area of the map above its threshold: box and area in pixels of the frame, peak as a scaled score."""
 
@@ -174,6 +186,7 @@ class Decision:
     timings: Timings = Timings()
     detail: str = ""  # for people: what was found and what to do; never decides anything
     anomaly_map: AnomalyMap | None = field(default=None, compare=False, repr=False)  # for the evidence; not kept
+    place: PartPlace | None = field(default=None, compare=False, repr=False)  # for watching the camera; not kept
 
 
 class Flag(IntEnum):

@@ -13,6 +13,7 @@ from edge_build.evaluation.evaluate import evaluate
 from edge_build.evaluation.result import Evaluation
 from edge_build.progress import SilentProgress
 from edge_runtime.bundle.manifest import Threshold
+from edge_runtime.imaging.see import whole_frame_viewer
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Inspection
 
@@ -82,9 +83,13 @@ def blackened(root: Path, *kinds: str) -> Evaluation:
         image = np.zeros((SIZE, SIZE, 3), np.uint8)
         image[0, number] = 1
         cv2.imwrite(str(path), image)
-    return evaluate(Judge(BrightestPixel(), THRESHOLD, SIZE, SIZE), scan_dataset(root).test, SilentProgress())
+    return evaluate(
+        Judge(BrightestPixel(), THRESHOLD, whole_frame_viewer(SIZE, SIZE)), scan_dataset(root).test, SilentProgress()
+    )
 
 
 def evaluation_of(root: Path) -> Evaluation:
     """All test pictures, measured."""
-    return evaluate(Judge(BrightestPixel(), THRESHOLD, SIZE, SIZE), scan_dataset(root).test, SilentProgress())
+    return evaluate(
+        Judge(BrightestPixel(), THRESHOLD, whole_frame_viewer(SIZE, SIZE)), scan_dataset(root).test, SilentProgress()
+    )

@@ -6,7 +6,7 @@ pack(out, "screw-1", contents, lambda golden, graphs: Manifest(...))
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from edge_build.acceptance.judgement import Judgement
 from edge_build.bundling.calibration_files import write_calibration
 from edge_build.bundling.held_out_scores import write_held_out_scores
 from edge_build.bundling.training_record import TrainingRecord, write_training_record
-from edge_build.bundling.writer import new_bundle, write_golden, write_graphs, write_manifest
+from edge_build.bundling.writer import new_bundle, write_files, write_golden, write_graphs, write_manifest
 from edge_build.data.pictures import Picture
 from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation
@@ -35,6 +35,7 @@ class BundleContents:
 
     graphs: those that may serve, FP32 first. golden: pictures uint8 (n, H, W, 3), and what every graph measured on
     them. calibration: those that `maker` chose its calibration pictures from. training: all that the detector has seen.
+    view: the files of the view by their names in the bundle.
     root: the dataset's folder. The rest is as in `ReportData`.
     """
 
@@ -52,6 +53,7 @@ class BundleContents:
     examples: tuple[Example, ...] = ()
     real_defects: int = 0
     before: Manifest | None = None
+    view: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def pack(out: Path, label: str, contents: BundleContents, describe: Describe) -> Manifest:
@@ -65,6 +67,7 @@ def pack(out: Path, label: str, contents: BundleContents, describe: Describe) ->
         graphs = write_graphs(folder, c.graphs, c.judgement.thresholds, c.measured, c.judgement.results)
         if c.maker.plan is not None:
             write_calibration(folder, c.maker, [c.calibration[row] for row in c.maker.calibrated_on], c.root)
+        write_files(folder, c.view)
         write_training_record(folder, c.training)
         write_held_out_scores(folder, {precision: c.judgement.held_out[precision] for precision in c.graphs})
         manifest = describe(golden, graphs)

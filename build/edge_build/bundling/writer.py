@@ -60,6 +60,13 @@ def new_bundle(out: Path, label: str, sync: Sync = os.fsync) -> Iterator[Path]:
         raise _storage_error(out, error) from error
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by their names in the bundle."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
 def write_golden(folder: Path, pictures: NDArray[np.uint8], measured: Sequence[Inspection]) -> tuple[Golden, ...]:
     """Write golden pictures (n, H, W, 3) as PNG, with their maps, below `golden/`."""
     (folder / "golden").mkdir()

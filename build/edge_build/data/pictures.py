@@ -1,7 +1,7 @@
 """Pictures of parts as files: each is read once to know it, and again, at the model's size, to learn from or measure.
 
 facts = read_facts([Picture(path, GOOD, None, "")], progress)
-prepared = PreparedPictures([each.picture for each in facts], (256, 256), progress)
+prepared = PreparedPictures([each.picture for each in facts], viewer, progress)
 prepared.of(splits.folds[0])  # uint8 (n, 256, 256, 3)
 """
 
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from edge_build.progress import Progress
 from edge_runtime.errors import EdgeError, PictureError
-from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import picture_from_bytes, read_bytes, read_picture
+from edge_runtime.imaging.see import FrameViewer
 
 GOOD = "good"
 SHOWN = 10  # how many of a kind of problem are named
@@ -111,12 +111,12 @@ def read_mask(picture: Picture, height: int, width: int) -> NDArray[np.bool_] | 
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST) > 0, dtype=np.bool_)
 
 
-def load_prepared(pictures: Sequence[Picture], height: int, width: int, progress: Progress) -> NDArray[np.uint8]:
-    """All pictures at the model's size: uint8 BGR (pictures, height, width, 3), owned by the caller.
+def load_prepared(pictures: Sequence[Picture], viewer: FrameViewer, progress: Progress) -> NDArray[np.uint8]:
+    """All pictures as the model sees them: uint8 BGR (pictures, height, width, 3), owned by the caller.
 
     Raises DatasetError when a file is no longer the one that was scanned.
     """
-    images = np.empty((len(pictures), height, width, 3), dtype=np.uint8)
+    images = np.empty((len(pictures), viewer.height, viewer.width, 3), dtype=np.uint8)
 
     def load(index: int) -> None:
         picture = pictures[index]
@@ -125,7 +125,7 @@ def load_prepared(pictures: Sequence[Picture], height: int, width: int, progress
             raise DatasetError(
                 f"{picture.path} was changed since it was first read: leave the pictures alone and rerun"
             )
-        images[index] = preprocess(picture_from_bytes(data, picture.path), height, width)[0]
+        images[index] = viewer.see(picture_from_bytes(data, picture.path)).picture
 
     # OpenCV lets go of Python's lock while it decodes, so threads are enough.
     with ThreadPoolExecutor() as pool:
@@ -144,9 +144,9 @@ def load_prepared(pictures: Sequence[Picture], height: int, width: int, progress
 class PreparedPictures:
     """Pictures at the model's size, by picture."""
 
-    def __init__(self, pictures: Sequence[Picture], size: tuple[int, int], progress: Progress) -> None:
+    def __init__(self, pictures: Sequence[Picture], viewer: FrameViewer, progress: Progress) -> None:
         """Read all of them once. Raises DatasetError when a file is no longer the one that was scanned."""
-        self._images = load_prepared(pictures, *size, progress)
+        self._images = load_prepared(pictures, viewer, progress)
         self._row = {picture: row for row, picture in enumerate(pictures)}
 
     def all(self) -> NDArray[np.uint8]:

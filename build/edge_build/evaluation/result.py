@@ -24,7 +24,8 @@ from edge_runtime.records import FrameFault, Outcome
 class Evaluation:
     """What an engine measured and a threshold decided, picture by picture.
 
-    scores: float64 (pictures,), raw. maps: float32 (pictures, height, width) at the model's size, raw. masks: for every
+    scores: float64 (pictures,), raw. maps: float32 (pictures, height, width) of the whole frame, about as many
+    pixels as the model's picture has, raw; 0 where it does not reach. masks: for every
     picture bool (height, width), true on its defects, or None. latencies_ms: float64 (pictures,), prepare and infer.
     A picture beyond the limits of frames (black, saturated, of another size) has outcome ERROR and its fault, as on the
     line, where it is not judged; it is still measured.

@@ -21,7 +21,6 @@ from edge_runtime.bundle.manifest import Record, Sha256
 from edge_runtime.bundle.reader import MANIFEST, Bundle
 from edge_runtime.engines.tensorrt.implicit_int8 import PICTURES
 from edge_runtime.errors import BundleError, ConfigError
-from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import picture_from_bytes
 
 
@@ -47,7 +46,7 @@ def find_pictures(bundle: Bundle, folder: Path, progress: Progress) -> list[NDAr
     if PICTURES not in bundle.manifest.files:
         raise BundleError(f"bundle {bundle.label} has no {PICTURES}: it was built without INT8")
     listed = bundle.record(PICTURES, CalibrationPictures, "a list of calibration pictures").pictures
-    manifest, found, wrong = bundle.manifest, [], []
+    viewer, found, wrong = bundle.viewer(), [], []
     for one in progress.track("calibration pictures", listed):
         path = folder / one.path
         try:
@@ -58,12 +57,12 @@ def find_pictures(bundle: Bundle, folder: Path, progress: Progress) -> list[NDAr
         if hashlib.sha256(data).hexdigest() != one.sha256:
             wrong.append(f"{path}: it is not the picture that the bundle was calibrated on, its SHA-256 differs")
             continue
-        found.append(preprocess(picture_from_bytes(data, path), manifest.height, manifest.width)[0])
+        found.append(viewer.see(picture_from_bytes(data, path)).picture)
     if wrong:
         raise ConfigError(
             f"{len(wrong)} of the {len(listed)} calibration pictures of bundle {bundle.label} are not in {folder}:\n"
             f"{problem_lines(wrong)}\ngive the folder that the bundle was built from, or leave --calibration-pictures "
             "out: then the ranges in the bundle are used"
         )
-    settings = recipe_from_yaml(manifest.recipe, bundle.folder / f"{MANIFEST}: recipe").calibration
+    settings = recipe_from_yaml(bundle.manifest.recipe, bundle.folder / f"{MANIFEST}: recipe").calibration
     return list(varied(np.stack(found), settings.exposure, settings.lighting))

@@ -1,7 +1,7 @@
 """The recipe: one YAML file that says what to build, and from what. Strict, and all that is wrong is said at once.
 
     recipe = read_recipe(Path("screw.yaml"))
-    height, width = recipe.size
+    label = recipe.label
 
 To add a key, add a field: its description is the comment in new recipes, the text in the JSON Schema, a row in
 docs/reference/recipe.md (`python docs/generate.py`) and, from "allowed" on, the help in errors.
@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from edge_build.recipe.detector_settings import CprSettings, PatchcoreSettings, Settings
 from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP, side_fits
 from edge_build.recipe.problems import problems_from_error
+from edge_build.recipe.view_settings import ViewSettings
 from edge_build.recipe.yaml import values_from_yaml
 from edge_runtime.bundle.manifest import NAME, VERSION, label_of
 from edge_runtime.errors import ConfigError
@@ -32,7 +33,7 @@ def _height_and_width(size: object) -> object:
         raise ValueError("no side or pair of sides")
     if not all(side_fits(side) for side in sides):
         raise ValueError("a side that does not fit")
-    return sides
+    return size
 
 
 def _with_fp32(precisions: tuple[PrecisionName, ...]) -> tuple[PrecisionName, ...]:
@@ -43,7 +44,7 @@ def _with_fp32(precisions: tuple[PrecisionName, ...]) -> tuple[PrecisionName, ..
 
 _SIDE_SCHEMA = {"type": "integer", "minimum": SIDE_MIN, "maximum": SIDE_MAX, "multipleOf": SIDE_STEP}
 Size = Annotated[
-    tuple[int, int],
+    int | tuple[int, int],
     BeforeValidator(_height_and_width),
     WithJsonSchema({"anyOf": [_SIDE_SCHEMA, {"type": "array", "items": _SIDE_SCHEMA, "minItems": 2, "maxItems": 2}]}),
 ]
@@ -123,7 +124,7 @@ class GoldenSettings(Settings):
 
 
 class Recipe(Settings):
-    """All that decides what `edge-build build` makes. `size` is (height, width)."""
+    """All that decides what `edge-build build` makes."""
 
     name: str = Field(
         pattern=NAME,
@@ -142,9 +143,13 @@ class Recipe(Settings):
         "(384); allowed: patchcore, cpr-faster, cpr-fast, cpr",
     )
     size: Size = Field(
-        default=(320, 320),
-        description="pictures are resized to N or [height, width]; "
+        default=320,
+        description="of the model's picture: [height, width], or N for as many pixels as N x N in the part's shape "
+        "(N x N with view.pose fixed); "
         f"allowed: one or two multiples of {SIDE_STEP} from {SIDE_MIN} to {SIDE_MAX}",
+    )
+    view: ViewSettings = Field(
+        default=ViewSettings(), description="what the model's picture shows of a frame; allowed: its own keys"
     )
     seed: int = Field(
         default=0, ge=0, description="same recipe, pictures and seed: same scores; allowed: a whole number, 0 or more"
@@ -210,6 +215,7 @@ def read_recipe(path: Path) -> Recipe:
     return recipe.model_copy(
         update={
             "dataset": path.parent / recipe.dataset.expanduser(),
+            "view": _placed(recipe.view, path.parent),
             "patchcore": _placed(recipe.patchcore, path.parent),
             "cpr": _placed(recipe.cpr, path.parent),
         }

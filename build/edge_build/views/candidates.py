@@ -65,9 +65,7 @@ class Candidate:
         """To see samples of that height and width with."""
         if self.part is None:
             height, width = frame if self.region is None else (self.region[3], self.region[2])
-            return View(
-                *budget.size(width, height), ViewRecord(pose="fixed", frame=frame, region=self.region)
-            )
+            return View(*budget.size(width, height), ViewRecord(pose="fixed", frame=frame, region=self.region))
         part, ring = self.part, None
         box = part.outline if part.ground == "none" else with_margin(part.outline, self.margin)
         if self.pose == "ring":
@@ -89,9 +87,7 @@ class Candidate:
         return np.stack([viewer.see(sample.image).picture for sample in samples])
 
 
-def candidates_for(
-    samples: Sequence[Sample], pose: PoseChoice, margin: float, progress: Progress
-) -> list[Candidate]:
+def candidates_for(samples: Sequence[Sample], pose: PoseChoice, margin: float, progress: Progress) -> list[Candidate]:
     """All ways that fit the pictures; with a pose given, those of this pose alone."""
     found: list[Candidate] = []
     things = [what for ground in GROUNDS if (what := outstanding(samples, ground)) and what.spread <= STEADY]
@@ -138,16 +134,16 @@ def _seen(part: Part, pose: PoseName, margin: float) -> Candidate:
     return Candidate(pose, replace(part, pose=pose), None, margin, lowest)
 
 
-def _steady_region(
-    samples: Sequence[Sample], what: Outstanding, margin: float
-) -> tuple[int, int, int, int] | None:
+def _steady_region(samples: Sequence[Sample], what: Outstanding, margin: float) -> tuple[int, int, int, int] | None:
     """The rectangle that holds the part of all samples, where it hardly moves; None where it does."""
     if what.missing or len({sample.image.shape for sample in samples}) > 1:
         return None
     boxes = []
     for seen in what.seen:
         high, wide = seen.thing.mask.shape
-        boxes.append(np.array([seen.thing.left, seen.thing.top, seen.thing.left + wide, seen.thing.top + high]) * seen.side)
+        boxes.append(
+            np.array([seen.thing.left, seen.thing.top, seen.thing.left + wide, seen.thing.top + high]) * seen.side
+        )
     all_boxes = np.stack(boxes)
     usual = np.median(all_boxes, axis=0)
     sides = np.array([usual[2] - usual[0], usual[3] - usual[1]] * 2)

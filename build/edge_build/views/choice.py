@@ -1,7 +1,7 @@
-"""Which view is taken, and why: the one in which good pictures are most alike, if that is plainly more than as they lie.
+"""Which view is taken, and why: the one in which good pictures are most alike, if plainly more so than as they lie.
 
-    choice = choose(samples, "auto", budget, margin, progress)
-    print(choice.why)
+choice = choose(samples, "auto", budget, margin, progress)
+print(choice.why)
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def choose(samples: Sequence[Sample], pose: PoseChoice, budget: Budget, margin: 
         )
     network = load_measure()
     lying = unexplained(network, fixed.pictures(samples, measured))
-    figures = [(unexplained(network, one.pictures(samples, measured)), one) for one in progress.track("view: measure", found)]
+    figures = [
+        (unexplained(network, one.pictures(samples, measured)), one) for one in progress.track("view: measure", found)
+    ]
     told = "; ".join(f"{one.name} {value:.3f}" for value, one in sorted(figures, key=lambda f: f[0]))
     told = f"unexplained between good pictures: as they lie {lying:.3f}; {told}"
     if pose != "auto":
@@ -79,9 +81,7 @@ def _best(figures: Sequence[tuple[float, Candidate]], lying: float) -> tuple[flo
     return min(close, key=lambda f: (SIMPLE_FIRST.index(f[1].pose), f[0]))
 
 
-def _region(
-    figures: Sequence[tuple[float, Candidate]], lying: float, samples: Sequence[Sample]
-) -> Candidate | None:
+def _region(figures: Sequence[tuple[float, Candidate]], lying: float, samples: Sequence[Sample]) -> Candidate | None:
     """A crop of what always stands there, if it makes the part plainly larger and costs no likeness."""
     height, width = samples[0].image.shape[:2]
     for value, one in figures:

@@ -186,9 +186,7 @@ def learn_place(samples: Sequence[Sample]) -> Part | None:
         templates = [grid.template(samples, placements, None) for grid in grids]
         outline = Box(x=-half[0], y=-half[1], width=2 * half[0], height=2 * half[1])
         mask = np.ones((grids[1].height, grids[1].width), np.float32)
-        part = Part(
-            "shift", "none", 0, 4 * half[0] * half[1], usual, outline, templates[0], templates[1], mask, ()
-        )
+        part = Part("shift", "none", 0, 4 * half[0] * half[1], usual, outline, templates[0], templates[1], mask, ())
         part = _with_found(part, samples)
         placements = [found.placement if found else Placement(*usual) for found in part.found]
         x, y = np.mean([(p.x, p.y) for p in placements], axis=0) - usual
@@ -231,14 +229,12 @@ class _Grid:
         sure = 1 / (1 + (level.std(0) / UNSURE) ** 2)
         weights = 255 * np.clip(sure, LEAST_WEIGHT, 1)
         if what is not None:
-            near = cv2.dilate(self.mask(samples, placements, what), np.ones((3, 3))) > 0
+            near = (self.mask(samples, placements, what) > 0).astype(np.uint8)
             reach = max(3, max(self.height, self.width) // 12) | 1
-            near = cv2.dilate(near.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-            weights = weights * near
+            around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+            weights = weights * np.asarray(cv2.dilate(near, around))
         mean = level.mean(0) + stack.mean()
-        return Template(
-            np.clip(np.rint(mean), 0, 255).astype(np.uint8), np.rint(weights).astype(np.uint8), self.scale
-        )
+        return Template(np.clip(np.rint(mean), 0, 255).astype(np.uint8), np.rint(weights).astype(np.uint8), self.scale)
 
     def mask(
         self, samples: Sequence[Sample], placements: Sequence[Placement], what: Outstanding
@@ -251,7 +247,7 @@ class _Grid:
                 matrix = joined(placement.matrix(), self.matrix())
                 total += sampled(masks[id(sample)], matrix, self.height, self.width).astype(np.float32) / 255
                 count += 1
-        return total / max(count, 1)
+        return np.asarray(total / max(count, 1), np.float32)
 
 
 def _apart(thing: Thing, image: NDArray[np.uint8]) -> bool:
@@ -261,7 +257,7 @@ def _apart(thing: Thing, image: NDArray[np.uint8]) -> bool:
     if thing.area > MOST_OF_PICTURE * height * width:
         return False
     touched = [thing.left == 0, thing.top == 0, thing.left + wide == width, thing.top + high == height]
-    return sum(touched) < 3
+    return sum(map(bool, touched)) < 3
 
 
 def _spread(values: NDArray[np.float64]) -> float:

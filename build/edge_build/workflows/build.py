@@ -36,10 +36,12 @@ from edge_build.graphs.parity import Parity, golden_pictures, prove_parity
 from edge_build.graphs.precisions import GateResult, PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
+from edge_build.views.learn import golden_frames
 from edge_build.workflows.build_inputs import BuildInputs, GoodPictures, find_inputs, read_good_pictures
 from edge_runtime.bundle.manifest import Dataset as DatasetRecord
 from edge_runtime.bundle.manifest import Figures, Golden, GraphEntry, Manifest, Record, Threshold
 from edge_runtime.imaging.preprocess import PREPROCESSING
+from edge_runtime.imaging.view import ViewRecord
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Inspection, Precision
 
@@ -88,13 +90,14 @@ def build(
         learner = _learner(inputs, good, unfinished, progress)
         known = good.known(learner.compares)
         detector = learner.learn(good.train_rows(), good.prepared.rows(known))
-        graph = export_graph(detector, *recipe.size)
+        graph = export_graph(detector, *inputs.viewer.size)
         maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, good.calibration, recipe.seed, progress)
         judgement = _judge(inputs, good, learner, graph, maker, progress)
         graphs = judgement.accepted(maker.graphs(graph))
         measured = _measure(inputs, good, detector, graphs, judgement, progress)
-        contents = _contents(inputs, good, known, detector, graphs, maker, judgement, measured)
-        describe = partial(_manifest, inputs, good, measured.evaluations)
+        view, view_files = golden_frames(inputs.viewer, good.splits.calibration)
+        contents = _contents(inputs, good, known, detector, graphs, maker, judgement, measured, view_files)
+        describe = partial(_manifest, inputs, good, measured.evaluations, view)
         manifest = pack(out, recipe.label, contents, describe)
     return _built(out, manifest, detector, contents, measured, time.monotonic() - started)
 
@@ -131,7 +134,7 @@ def _judge(
         if rows == good.train_rows() and not learner.compares:
             return maker.graphs(graph)
         learned = learner.learn(rows, good.prepared.rows(good.known(learner.compares, fold)))
-        return maker.graphs(export_graph(learned, *inputs.recipe.size))
+        return maker.graphs(export_graph(learned, *inputs.viewer.size))
 
     settings = inputs.recipe.threshold
     # what compares with the held-out pictures knows more when it serves than when it judged them
@@ -171,7 +174,7 @@ def _measure(
             else:
                 on_golden[precision] = [engine.infer(picture[None]) for picture in golden]
             if test := inputs.dataset.test:
-                judge = Judge(engine, threshold, *inputs.recipe.size, limits=good.frames)
+                judge = Judge(engine, threshold, inputs.viewer, limits=good.frames, part_limits=inputs.part_limits)
                 evaluations[precision] = evaluate(judge, test, progress, f"evaluate {precision.value}")
     return Measurements(golden, parity, on_golden, evaluations)
 
@@ -185,6 +188,7 @@ def _contents(
     maker: PrecisionMaker,
     judgement: Judgement,
     measured: Measurements,
+    view_files: Mapping[str, bytes],
 ) -> BundleContents:
     return BundleContents(
         graphs,
@@ -195,11 +199,12 @@ def _contents(
         good.splits.calibration,
         training=training_record_of((*good.splits.train, *known)),
         root=inputs.dataset.root,
-        notes=(*inputs.dataset.notes, *detector.notes, *judgement.notes),
+        notes=(*inputs.notes, *detector.notes, *judgement.notes),
         parity=measured.parity,
         evaluations=measured.evaluations,
         examples=detector.examples,
         real_defects=len(inputs.defects or ()),
+        view=view_files,
     )
 
 
@@ -207,6 +212,7 @@ def _manifest(
     inputs: BuildInputs,
     good: GoodPictures,
     evaluations: Mapping[Precision, Evaluation],
+    view: ViewRecord | None,
     golden: tuple[Golden, ...],
     graphs: Mapping[Precision, GraphEntry],
 ) -> Manifest:
@@ -217,8 +223,8 @@ def _manifest(
         version=recipe.version,
         detector=recipe.detector,
         backbone=recipe.active.backbone,
-        height=recipe.size[0],
-        width=recipe.size[1],
+        height=inputs.viewer.height,
+        width=inputs.viewer.width,
         preprocessing=PREPROCESSING,
         graphs=dict(graphs),
         golden=golden,
@@ -229,6 +235,7 @@ def _manifest(
         seed=recipe.seed,
         builder=inputs.builder,
         frames=good.frames,
+        view=view,
         files={},
     )
 

@@ -18,16 +18,19 @@ from edge_build.bundling.writer import check_place
 from edge_build.checkpoint import Dependency
 from edge_build.data.dataset import Dataset, scan_dataset
 from edge_build.data.frame_limits import limits_of_good
-from edge_build.data.pictures import DatasetError, Picture, PreparedPictures
+from edge_build.data.pictures import DatasetError, Picture, PreparedPictures, problem_lines
 from edge_build.data.splits import Splits, split
 from edge_build.detectors.backbones.weights import WeightsFile, find_weights
 from edge_build.detectors.defects.real import RealDefects, load_defects
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
+from edge_build.views.learn import LearnedView, learn_view
 from edge_build.workflows.provenance import provenance_of
 from edge_runtime import __version__
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.errors import ConfigError
+from edge_runtime.imaging.see import FrameViewer
+from edge_runtime.imaging.view import UNLIMITED, PartLimits
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "opencv-python-headless", "numpy")
 
@@ -36,7 +39,8 @@ LIBRARIES = ("torch", "onnx", "onnxruntime", "opencv-python-headless", "numpy")
 class BuildInputs:
     """recipe_text: for the manifest. thorough: as `--thorough`. builder: the versions and weights that build.
 
-    defects: real ones to learn from, None without any.
+    viewer: what the model sees of a frame, learned from the good pictures. defects: real ones to learn from, None
+    without any.
     """
 
     recipe: Recipe
@@ -44,7 +48,20 @@ class BuildInputs:
     thorough: bool
     builder: str
     dataset: Dataset
+    viewer: FrameViewer
     defects: RealDefects | None
+
+    @property
+    def part_limits(self) -> PartLimits:
+        """Which parts are judged."""
+        record = self.viewer.view.record
+        return UNLIMITED if record is None else record.limits
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """For people, of the pictures and of what is seen of them."""
+        record = self.viewer.view.record
+        return self.dataset.notes if record is None else (*self.dataset.notes, f"view: {record.why}")
 
     @property
     def provenance(self) -> list[Dependency]:
@@ -83,14 +100,17 @@ def find_inputs(recipe: Recipe, recipe_text: str, out: Path, thorough: bool, pro
     check_place(out, recipe.label, "raise `version` in the recipe")
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
     dataset = _dataset(recipe.dataset, progress)
-    return BuildInputs(recipe, recipe_text, thorough, builder, dataset, _real_defects(recipe, dataset, progress))
+    learned = learn_view(dataset.good, recipe.view, recipe.size, progress)
+    dataset, viewer = _without_lost(dataset, learned, progress), FrameViewer(learned.view)
+    defects = _real_defects(recipe, dataset, viewer, progress)
+    return BuildInputs(recipe, recipe_text, thorough, builder, dataset, viewer, defects)
 
 
 def read_good_pictures(inputs: BuildInputs, progress: Progress) -> GoodPictures:
     """Split the good pictures, read them at the model's size, and measure what frames may look like."""
     good, recipe = inputs.dataset.good, inputs.recipe
     splits = split(good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
-    return GoodPictures(splits, PreparedPictures(good, recipe.size, progress), limits_of_good(good, progress))
+    return GoodPictures(splits, PreparedPictures(good, inputs.viewer, progress), limits_of_good(good, progress))
 
 
 def _refuse_thorough(recipe: Recipe) -> None:
@@ -112,10 +132,21 @@ def _dataset(root: Path, progress: Progress) -> Dataset:
     return dataset
 
 
-def _real_defects(recipe: Recipe, dataset: Dataset, progress: Progress) -> RealDefects | None:
+def _without_lost(dataset: Dataset, learned: LearnedView, progress: Progress) -> Dataset:
+    """Without the good pictures in which no part was found: a line answers ERROR to them."""
+    if not learned.lost:
+        return dataset
+    names = problem_lines([str(picture.path) for picture in learned.lost])
+    note = f"warning: left out {len(learned.lost)} good pictures in which the part is not found:\n{names}"
+    progress.say(note)
+    kept = tuple(picture for picture in dataset.good if picture not in learned.lost)
+    return replace(dataset, good=kept, notes=(*dataset.notes, note))
+
+
+def _real_defects(recipe: Recipe, dataset: Dataset, viewer: FrameViewer, progress: Progress) -> RealDefects | None:
     if recipe.detector == "patchcore" or recipe.cpr.defects is None:
         return None
-    return load_defects(recipe.cpr.defects, dataset, *recipe.size, progress)
+    return load_defects(recipe.cpr.defects, dataset, viewer, progress)
 
 
 def _builder(weights: WeightsFile) -> str:

@@ -22,6 +22,7 @@ from edge_build.progress import Progress
 from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.engines.protocol import ENGINES, Engine, EngineKind
 from edge_runtime.engines.selection import choose_engine
+from edge_runtime.imaging.view import UNLIMITED
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Precision
@@ -75,12 +76,23 @@ def measure_bundle(
     notes = (*notes, *(() if dataset.test else (LEARNED_FROM,)), *dataset.notes)
     bundle.graph(precision)  # raises before anything is loaded
     with open_engine(bundle) as engine:
-        manifest, threshold = bundle.manifest, bundle.threshold(precision)
-        judge = Judge(engine, threshold, manifest.height, manifest.width, limits=manifest.frames or FIXED_LIMITS)
+        judge = judge_of(bundle, engine, precision)
         evaluation = evaluate(judge, dataset.test or dataset.good, progress)
     if scores_file is not None:
         save_scores(scores_file, evaluation, dataset_root)
     return summarize(evaluation, bundle.label, precision, dataset_root, notes)
+
+
+def judge_of(bundle: Bundle, engine: Engine, precision: Precision) -> Judge:
+    """What decides with a bundle's own limits."""
+    manifest = bundle.manifest
+    return Judge(
+        engine,
+        bundle.threshold(precision),
+        bundle.viewer(),
+        limits=manifest.frames or FIXED_LIMITS,
+        part_limits=UNLIMITED if manifest.view is None else manifest.view.limits,
+    )
 
 
 def require_judged(summary: Summary, folder: Path, dataset_root: Path) -> None:

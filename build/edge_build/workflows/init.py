@@ -94,7 +94,7 @@ def _shapes(dataset: Dataset) -> str | None:
 def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:
     """What size was chosen and why, and what the number of pictures does not allow."""
     native, lines = dataset.sizes[0], []
-    height, width = recipe.size
+    height, width = (recipe.size, recipe.size) if isinstance(recipe.size, int) else recipe.size
     if height < native.height or width < native.width:
         lines += [
             f"Pictures are reduced from {native.width} x {native.height} to {width} x {height}. Defects should still",

@@ -52,7 +52,7 @@ def recalibrate(
     refuse_training_pictures(bundle, dataset.good)
     frames, frame_notes = limits_of_line(dataset.good, bundle, progress)
     splits = _duties(dataset.good, recipe)
-    prepared = PreparedPictures(dataset.good, (manifest.height, manifest.width), progress)
+    prepared = PreparedPictures(dataset.good, bundle.viewer(), progress)
 
     candidates, wanted = prepared.of(splits.train), rate or bundle.threshold(Precision.FP32).false_reject_rate
     maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, candidates, recipe.seed, progress)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from edge_runtime.imaging.view import ViewRecord
 from edge_runtime.records import Precision
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -203,6 +204,7 @@ class Manifest(Record):
     seed: int
     builder: str  # edge-build's version and those of the libraries that shape the result
     frames: FrameLimits | None = None  # None: built before there were any
+    view: ViewRecord | None = None  # None: the model sees the whole frame
     recalibration: Recalibration | None = None
     files: dict[FileName, FileEntry]
     digest: Sha256 | None = None

@@ -17,6 +17,8 @@ from edge_runtime.bundle.manifest import GraphEntry, Manifest, Threshold
 from edge_runtime.bundle.manifest_digest import digest_of
 from edge_runtime.errors import BundleError
 from edge_runtime.imaging.preprocess import PREPROCESSING
+from edge_runtime.imaging.see import FrameViewer
+from edge_runtime.imaging.view import view_from_files
 from edge_runtime.records import Precision
 
 Parsed = TypeVar("Parsed", bound=pydantic.BaseModel)
@@ -53,6 +55,18 @@ class Bundle:
         """What a JSON file of the bundle says. Raises BundleError when it `is not {what}`."""
         path = self.folder / file
         return _parse(path.read_bytes(), kind, path, what)
+
+    def viewer(self) -> FrameViewer:
+        """What the model sees of a frame. Raises BundleError for a file of the view that is not what it should be."""
+        manifest = self.manifest
+        try:
+            return FrameViewer(view_from_files(manifest.view, manifest.height, manifest.width, self.read))
+        except OSError as error:
+            raise BundleError(f"{self.folder}: the view cannot be read: {error.strerror}; {REBUILD}") from error
+
+    def read(self, file: str) -> bytes:
+        """The content of a file of the bundle. Raises OSError."""
+        return (self.folder / file).read_bytes()
 
     def _entry(self, precision: Precision) -> GraphEntry:
         entry = self.manifest.graphs.get(precision)
@@ -136,6 +150,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         for golden in manifest.golden_of(precision)
         for file in (golden.picture, golden.anomaly_map)
     }
+    needed |= set(manifest.view.files) if manifest.view is not None else set()
     if unlisted := sorted(needed - manifest.files.keys()):
         raise BundleError(
             f"{folder / MANIFEST} uses {', '.join(unlisted)} but does not list them in `files`; {REBUILD}"

@@ -14,6 +14,7 @@ from edge_runtime.engines.golden import median_ms, replay_golden
 from edge_runtime.engines.protocol import EngineKind
 from edge_runtime.engines.selection import CALIBRATORS, choose_engine
 from edge_runtime.imaging.preprocess_check import check_preprocessing
+from edge_runtime.imaging.view_check import check_view
 from edge_runtime.records import Precision
 
 ROUNDS = 20
@@ -31,6 +32,8 @@ def selftest(
     yield f"bundle   {bundle.label}, {precision.value}: every file is as it was built"
     check_preprocessing()
     yield "prepare  gives the same pixels as on the host"
+    if frames := check_view(bundle.viewer(), bundle.read):
+        yield f"view     {frames} golden frames seen as on the host, within one grey value"
     chosen = choose_engine(kind, bundle, precision, engines)
     with chosen.engine as engine:
         yield f"engine   {engine.name}, {chosen.why}"

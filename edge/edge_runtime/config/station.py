@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.engines.protocol import ENGINES, EngineKind
+from edge_runtime.imaging.view import PartLimits
 from edge_runtime.records import Precision
 from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage.retention import MB, Retention
@@ -149,11 +150,18 @@ class HealthSettings(_Part):
     sharpness_low: Annotated[float, Field(ge=0)] | None = Field(
         default=None, description="1/16 is fully blurred; 0: not checked"
     )
+    part_quality_low: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        default=None, description="how much a part must look like good ones where it is found; -1: not checked"
+    )
+    part_place: bool = Field(
+        default=True,
+        description="the part must lie where good parts lay, whole and alone; false: anywhere in the frame",
+    )
 
     @property
     def switched_off(self) -> list[str]:
         """KEY VALUE of each limit that no frame can be beyond."""
-        never = {"brightness_low": 0, "saturated_high": 1, "sharpness_low": 0}
+        never = {"brightness_low": 0, "saturated_high": 1, "sharpness_low": 0, "part_quality_low": -1}
         return [f"{key} {value}" for key, value in never.items() if getattr(self, key) == value]
 
     def applied_to(self, limits: FrameLimits) -> FrameLimits:
@@ -162,6 +170,13 @@ class HealthSettings(_Part):
         changes: dict[str, float | None] = {n: v for n in names if (v := getattr(self, n)) is not None}
         any_size = {"height": None, "width": None, "sizes": None}
         return limits.model_copy(update=changes if self.size else changes | any_size)
+
+    def applied_to_part(self, limits: PartLimits) -> PartLimits:
+        """The limits of a bundle's view with the station's in their places."""
+        quality = limits.quality_low if self.part_quality_low is None else self.part_quality_low
+        if not self.part_place:
+            return PartLimits(quality_low=quality)
+        return limits.model_copy(update={"quality_low": quality})
 
 
 class Station(_Part):

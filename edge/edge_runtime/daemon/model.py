@@ -19,6 +19,8 @@ from edge_runtime.config.station import Station
 from edge_runtime.engines.golden import Reference, deviation, read_references
 from edge_runtime.engines.protocol import Engine
 from edge_runtime.engines.tensorrt.errors import GpuError
+from edge_runtime.imaging.view import UNLIMITED
+from edge_runtime.imaging.view_check import check_view
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Inspection, Precision
@@ -74,6 +76,7 @@ class ServingModel:
 def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Model:
     """Load the engine and replay the golden pictures. Raises EdgeError, and then nothing stays open."""
     references = read_references(bundle, station.precision)
+    check_view(bundle.viewer(), bundle.read)
     engine = open_engine(station, bundle).__enter__()
     try:
         worst = max(deviation(engine, reference) for reference in references)
@@ -97,7 +100,9 @@ def frame_limits(manifest: Manifest, station: Station) -> FrameLimits:
 
 def _judge(engine: Engine, bundle: Bundle, station: Station) -> Judge:
     manifest, threshold = bundle.manifest, bundle.threshold(station.precision)
-    return Judge(engine, threshold, manifest.height, manifest.width, limits=frame_limits(manifest, station))
+    viewer = bundle.viewer()
+    part_limits = station.health.applied_to_part(manifest.view.limits) if manifest.view else UNLIMITED
+    return Judge(engine, threshold, viewer, limits=frame_limits(manifest, station), part_limits=part_limits)
 
 
 class UnavailableEngine:

@@ -87,4 +87,4 @@ def _grid(row: NDArray[np.float64], height: int, width: int) -> NDArray[np.int32
     columns = np.rint(np.arange(width) * across).astype(np.int64)
     rows = np.rint(np.arange(height) * down + start).astype(np.int64) + half
     limit = ((1 << 15) - 2) << FRACTION  # of an int16 place
-    return np.clip((rows[:, None] + columns) >> EXACT, -limit, limit).astype(np.int32)
+    return np.asarray(np.clip((rows[:, None] + columns) >> EXACT, -limit, limit), np.int32)

@@ -21,7 +21,7 @@ from edge_runtime.imaging.pose.locate import PartFinder, outside
 from edge_runtime.imaging.pose.ring import Strip, unwrapped
 from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.pyramid import Pyramid, halved
-from edge_runtime.imaging.view import Box, View
+from edge_runtime.imaging.view import Box, View, whole_frame
 
 FINEST = 0.75  # pixels of the model per pixel of the frame: below it, twice as many are sampled and then averaged
 
@@ -70,6 +70,11 @@ class FrameViewer:
     def width(self) -> int:
         """Of the model's picture."""
         return self._view.width
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the model's picture."""
+        return self.height, self.width
 
     def see(self, image: NDArray[np.uint8]) -> Sight:
         """image: uint8 BGR (h, w, 3). Raises ValueError for anything else.
@@ -129,3 +134,8 @@ def _pyramids(region: NDArray[np.uint8]) -> tuple[Pyramid, Pyramid]:
     """In colour, and in grey whose halves come from those in colour's first level on."""
     grey = np.asarray(cv2.cvtColor(region, cv2.COLOR_BGR2GRAY), np.uint8)
     return Pyramid(region), Pyramid(grey)
+
+
+def whole_frame_viewer(height: int, width: int) -> FrameViewer:
+    """What bundles without a view see with."""
+    return FrameViewer(whole_frame(height, width))

@@ -33,7 +33,7 @@ class _Record(BaseModel):
 
 
 class Box(_Record):
-    """A rectangle in the part's own coordinates, in pixels of the frame; its origin is the middle of what stands out."""
+    """A rectangle in the part's own coordinates, in pixels of the frame. Its origin is the middle of the part."""
 
     x: float
     y: float
@@ -81,6 +81,9 @@ class PartLimits(_Record):
     degrees: tuple[float, float] | None = None
     outside_high: float | None = None
     second_high: float | None = None
+
+
+UNLIMITED = PartLimits()
 
 
 class UsualPose(_Record):

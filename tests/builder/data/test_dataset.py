@@ -13,6 +13,7 @@ from edge_build.data.pictures import DatasetError, load_prepared, read_mask
 from edge_build.progress import SilentProgress
 from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.reader import read_picture
+from edge_runtime.imaging.see import whole_frame_viewer
 
 
 def picture(seed, height=12, width=16):
@@ -282,7 +283,7 @@ def test_the_mask_of_a_good_picture_is_empty(mvtec):
 
 def test_pictures_are_loaded_as_the_daemon_prepares_them(mvtec):
     good = scan_dataset(mvtec).good
-    images = load_prepared(good, 8, 10, SilentProgress())
+    images = load_prepared(good, whole_frame_viewer(8, 10), SilentProgress())
     assert images.shape == (6, 8, 10, 3)
     assert images.dtype == np.uint8
     for image, item in zip(images, good, strict=True):
@@ -293,14 +294,14 @@ def test_a_picture_that_changed_since_the_scan_is_refused(mvtec):
     good = scan_dataset(mvtec).good
     write(good[4].path, picture(99))
     with pytest.raises(DatasetError, match=r"4\.png was changed since it was first read: leave the pictures alone"):
-        load_prepared(good, 8, 8, SilentProgress())
+        load_prepared(good, whole_frame_viewer(8, 8), SilentProgress())
 
 
 def test_a_picture_that_vanished_since_the_scan_is_refused(mvtec):
     good = scan_dataset(mvtec).good
     good[2].path.unlink()
     with pytest.raises(DatasetError, match=r"2\.png is gone or never existed"):
-        load_prepared(good, 8, 8, SilentProgress())
+        load_prepared(good, whole_frame_viewer(8, 8), SilentProgress())
 
 
 def test_a_turned_picture_is_of_another_shape_than_the_others(mvtec):

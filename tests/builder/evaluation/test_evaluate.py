@@ -19,6 +19,7 @@ from edge_build.evaluation.summary import (
 )
 from edge_build.progress import SilentProgress
 from edge_runtime.errors import EngineError
+from edge_runtime.imaging.see import whole_frame_viewer
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Inspection
 
@@ -46,7 +47,7 @@ def test_every_picture_is_measured_once_and_decided_at_the_threshold(evaluation:
 def test_a_score_equal_to_the_threshold_is_ok(dataset: Dataset) -> None:
     at = THRESHOLD.model_copy(update={"score": 160.0})
 
-    evaluation = evaluate(Judge(BrightestPixel(), at, SIZE, SIZE), dataset.test, SilentProgress())
+    evaluation = evaluate(Judge(BrightestPixel(), at, whole_frame_viewer(SIZE, SIZE)), dataset.test, SilentProgress())
 
     assert figures(evaluation).false_rejects == 0
 
@@ -55,7 +56,9 @@ def test_latency_is_prepare_and_infer_without_the_warm_up(dataset: Dataset) -> N
     ticks = itertools.count(step=3_000_000)
     engine = BrightestPixel()
 
-    evaluation = evaluate(Judge(engine, THRESHOLD, SIZE, SIZE, lambda: next(ticks)), dataset.test, SilentProgress())
+    evaluation = evaluate(
+        Judge(engine, THRESHOLD, whole_frame_viewer(SIZE, SIZE), lambda: next(ticks)), dataset.test, SilentProgress()
+    )
 
     assert evaluation.latencies_ms.tolist() == [3.0] * 6
     assert engine.calls == 7
@@ -63,7 +66,11 @@ def test_latency_is_prepare_and_infer_without_the_warm_up(dataset: Dataset) -> N
 
 def test_an_engine_that_measures_nan_is_named_with_the_picture(dataset: Dataset) -> None:
     with pytest.raises(EngineError, match=r"brightest pixel on .*\.png: the detector returned NaN"):
-        evaluate(Judge(BrightestPixel(float("nan")), THRESHOLD, SIZE, SIZE), dataset.test, SilentProgress())
+        evaluate(
+            Judge(BrightestPixel(float("nan")), THRESHOLD, whole_frame_viewer(SIZE, SIZE)),
+            dataset.test,
+            SilentProgress(),
+        )
 
 
 def test_a_map_of_another_size_is_refused(dataset: Dataset) -> None:
@@ -72,4 +79,4 @@ def test_a_map_of_another_size_is_refused(dataset: Dataset) -> None:
             return Inspection(1.0, np.zeros((1, SIZE), np.float32))
 
     with pytest.raises(EngineError, match=r"gives a map \(1, 32\) for a picture \(32, 32\)"):
-        evaluate(Judge(Smaller(), THRESHOLD, SIZE, SIZE), dataset.test, SilentProgress())
+        evaluate(Judge(Smaller(), THRESHOLD, whole_frame_viewer(SIZE, SIZE)), dataset.test, SilentProgress())

@@ -11,6 +11,7 @@ from edge_build.evaluation.evaluate import evaluate
 from edge_build.evaluation.result import Evaluation, save_scores
 from edge_build.progress import SilentProgress
 from edge_runtime.errors import EdgeError, StorageError
+from edge_runtime.imaging.see import whole_frame_viewer
 from edge_runtime.inspection.judge import Judge
 
 
@@ -30,7 +31,9 @@ def test_the_saved_scores_hold_names_labels_scores_and_half_precision_maps(
 
 
 def test_maps_beyond_half_precision_are_refused_and_nothing_is_written(dataset: Dataset, tmp_path: Path) -> None:
-    evaluation = evaluate(Judge(BrightestPixel(1000.0), THRESHOLD, SIZE, SIZE), dataset.test, SilentProgress())
+    evaluation = evaluate(
+        Judge(BrightestPixel(1000.0), THRESHOLD, whole_frame_viewer(SIZE, SIZE)), dataset.test, SilentProgress()
+    )
 
     with pytest.raises(EdgeError, match="a map reaches 200000, and float16 ends at 65504"):
         save_scores(tmp_path / "scores.npz", evaluation, dataset.root)

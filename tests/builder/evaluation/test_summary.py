@@ -18,6 +18,7 @@ from edge_build.evaluation.summary import (
 )
 from edge_build.evaluation.summary_text import summary_text
 from edge_build.progress import SilentProgress
+from edge_runtime.imaging.see import whole_frame_viewer
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Outcome, Precision
 
@@ -43,7 +44,9 @@ def test_a_black_picture_is_an_error_as_on_the_line_and_not_a_missed_defect(root
     cv2.imwrite(str(root / "test" / "scratch" / "0.png"), np.zeros((SIZE, SIZE, 3), np.uint8))
     dataset = scan_dataset(root)
 
-    evaluation = evaluate(Judge(BrightestPixel(), THRESHOLD, SIZE, SIZE), dataset.test, SilentProgress())
+    evaluation = evaluate(
+        Judge(BrightestPixel(), THRESHOLD, whole_frame_viewer(SIZE, SIZE)), dataset.test, SilentProgress()
+    )
 
     assert evaluation.outcomes.count(Outcome.ERROR) == 1
     summary = summarize(evaluation, "parts-1", Precision.FP32, root)
@@ -75,7 +78,7 @@ def test_a_good_part_that_is_not_judged_is_no_good_part_that_passes(root: Path) 
 
 
 def test_no_pictures_give_an_evaluation_without_figures(root: Path) -> None:
-    evaluation = evaluate(Judge(BrightestPixel(), THRESHOLD, SIZE, SIZE), (), SilentProgress())
+    evaluation = evaluate(Judge(BrightestPixel(), THRESHOLD, whole_frame_viewer(SIZE, SIZE)), (), SilentProgress())
 
     summary = summarize(evaluation, "parts-1", Precision.FP32, root)
     assert summary.figures.image_auroc is None

@@ -41,7 +41,7 @@ def problems(recipe, tmp_path):
 def test_three_keys_are_enough(recipe, tmp_path):
     read = recipe(SHORT)
     assert read.dataset == tmp_path / "pictures"
-    assert (read.name, read.version, read.detector, read.size, read.seed) == ("screw", "1", "patchcore", (320, 320), 0)
+    assert (read.name, read.version, read.detector, read.size, read.seed) == ("screw", "1", "patchcore", 320, 0)
     assert (read.threshold.false_reject_rate, read.threshold.method, read.threshold.folds) == (0.01, "cross-fitted", 10)
     assert (read.threshold.share, read.calibration.pictures, read.golden.pictures) == (0.2, 16, 4)
     assert (read.patchcore.backbone, read.patchcore.stages, read.patchcore.neighbors) == (
@@ -160,8 +160,8 @@ patchcore:
         "line 4, size: found 250; allowed: one or two multiples of 32 from 64 to 1024",
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
         "line 6, backbone: unknown key here; it belongs under patchcore or under cpr",
-        "line 7, flurb: unknown key; allowed: name, version, dataset, detector, size, seed, threshold, calibration, "
-        "precisions, patchcore, cpr, golden",
+        "line 7, flurb: unknown key; allowed: name, version, dataset, detector, size, view, seed, threshold, "
+        "calibration, precisions, patchcore, cpr, golden",
         "line 8, golden: found 3; allowed: the keys pictures",
         "line 10, threshold.false_reject_rate: found 1; allowed: above 0, at most 0.5",
         "line 11, threshold.method: found the text 'no'; allowed: cross-fitted or held-out",

@@ -37,6 +37,10 @@ def test_the_recipe_has_all_defaults_and_is_accepted(tmp_path):
     assert recipe == Recipe(name="gear", version="1", dataset=tmp_path / "gear")
 
 
+def in_full(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
 @pytest.mark.parametrize("detector", ["cpr-faster", "cpr-fast", "cpr"])
 def test_a_recipe_for_cpr_holds_pictures_out(tmp_path, detector):
     write_good(tmp_path / "gear", height=400, width=400)
@@ -125,7 +129,7 @@ def test_with_enough_pictures_nothing_is_said_of_the_false_reject_rate(tmp_path)
 def test_a_size_is_suggested_for_the_pictures(tmp_path, height, width, size):
     write_good(tmp_path, 4, height, width)
     text = recipe_for(tmp_path)
-    assert read(text).size == size
+    assert in_full(read(text).size) == size
     assert ("not square because the pictures are not" in text) == (size[0] != size[1])
     squeezed = recipe_for(tmp_path, size=64)
     assert (f"A square squeezes these pictures; size: {list(size)} keeps" in squeezed) == (size[0] != size[1])
@@ -141,7 +145,7 @@ def test_several_sizes_are_counted(tmp_path):
 @pytest.mark.parametrize(("asked", "size"), [(320, (320, 320)), ((128, 512), (128, 512))])
 def test_a_size_that_is_asked_for_is_taken(tmp_path, asked, size):
     write_good(tmp_path, 4)
-    assert read(recipe_for(tmp_path, "patchcore", asked)).size == size
+    assert in_full(read(recipe_for(tmp_path, "patchcore", asked)).size) == size
 
 
 def test_a_detector_and_a_size_that_do_not_exist_are_refused(tmp_path):

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import FrameLimits, Threshold
 from edge_runtime.errors import EngineError
+from edge_runtime.imaging.see import Sight, whole_frame_viewer
 from edge_runtime.inspection.frame_checks import frame_fault, sizes_from_good
 from edge_runtime.inspection.judge import MAX_REGIONS, Judge, decide, regions, scaled_score
-from edge_runtime.records import ErrorCode, Frame, Inspection, Outcome
+from edge_runtime.records import ErrorCode, Frame, Inspection, Outcome, Region
 from edge_runtime.wire.verdict_json import TEXT_LENGTH
 
 THRESHOLD = Threshold(
@@ -41,9 +43,19 @@ def judge(answer, image=None):
     """The decision, and the engine, on a frame of 100 x 200."""
     engine = ScriptedEngine(answer)
     ticks = iter(range(0, 10**9, 2_000_000))
-    decider = Judge(engine, THRESHOLD, 64, 64, clock_ns=lambda: next(ticks))
+    decider = Judge(engine, THRESHOLD, whole_frame_viewer(64, 64), clock_ns=lambda: next(ticks))
     picture = np.random.default_rng(0).integers(0, 256, (100, 200, 3), dtype=np.uint8) if image is None else image
     return decider(Frame("test", 1, 0, picture)), engine
+
+
+def whole_sight(height: int, width: int, cells: int = 64) -> tuple[Sight, tuple[int, int]]:
+    """What is seen of a whole frame of that size, at cells x cells pixels, and the frame's size."""
+    sight = whole_frame_viewer(cells, cells).see(np.zeros((height, width, 3), np.uint8))
+    return sight, (height, width)
+
+
+def regions_in(anomaly_map: NDArray[np.float32], height: int, width: int) -> tuple[Region, ...]:
+    return regions(anomaly_map, 8, *whole_sight(height, width, len(anomaly_map)))
 
 
 def test_a_score_below_the_threshold_is_ok_with_its_scores_and_times():
@@ -100,7 +112,7 @@ def test_a_small_or_turned_frame_is_an_error_where_good_pictures_had_several_siz
     image = np.random.default_rng(0).integers(0, 200, (height, width, 3), dtype=np.uint8)
     limits = FrameLimits(sizes=sizes_from_good([(1000, 400), (1012, 400)]))
     engine = ScriptedEngine(Inspection(0.0, flat_map(0)))
-    decision = Judge(engine, THRESHOLD, 64, 64, limits=limits)(Frame("test", 1, 0, image))
+    decision = Judge(engine, THRESHOLD, whole_frame_viewer(64, 64), limits=limits)(Frame("test", 1, 0, image))
     assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.FRAME_WRONG_SIZE)
     assert f"{width} x {height} pixels" in decision.detail
     assert "allowed are 380 to 420 x 950 to 1062 (width / height 0.375 to 0.420)" in decision.detail
@@ -125,7 +137,7 @@ def test_a_measurement_that_is_not_finite_is_an_error(wrong, where):
     anomaly_map = flat_map()
     if where == "map":
         anomaly_map[5, 5] = wrong
-    decision = decide(Inspection(wrong if where == "score" else 1.0, anomaly_map), THRESHOLD, 100, 200)
+    decision = decide(Inspection(wrong if where == "score" else 1.0, anomaly_map), THRESHOLD, *whole_sight(100, 200))
     assert (decision.outcome, decision.error) == (Outcome.ERROR, ErrorCode.SCORE_NOT_FINITE)
     assert decision.detail == "the detector returned NaN or infinity: run the self-test"
 
@@ -142,7 +154,9 @@ def test_regions_are_in_pixels_of_the_frame_strongest_first():
     anomaly_map = flat_map()
     anomaly_map[0:4, 0:8] = 12
     anomaly_map[32:48, 60:64] = 16  # to the right edge
-    decision = decide(Inspection(20.0, anomaly_map), THRESHOLD, 128, 320)  # twice as high, five times as wide
+    decision = decide(
+        Inspection(20.0, anomaly_map), THRESHOLD, *whole_sight(128, 320)
+    )  # twice as high, five times as wide
     strong, weak = decision.regions
     assert (strong.x, strong.y, strong.width, strong.height, strong.area) == (300, 64, 20, 32, 640)
     assert (weak.x, weak.y, weak.width, weak.height, weak.area) == (0, 0, 40, 8, 320)
@@ -154,7 +168,7 @@ def test_touching_corners_are_one_region_and_each_peak_is_its_own():
     anomaly_map[10, 10] = anomaly_map[11, 11] = 9
     anomaly_map[10, 12] = 9  # touches (11, 11)
     anomaly_map[20, 20] = 24
-    found = regions(anomaly_map, 8, 64, 64)
+    found = regions_in(anomaly_map, 64, 64)
     assert [(r.x, r.y, r.width, r.height, r.area) for r in found] == [(20, 20, 1, 1, 1), (10, 10, 3, 2, 3)]
     assert [r.peak for r in found] == pytest.approx([0.75, 9 / 17])
 
@@ -163,7 +177,7 @@ def test_at_most_the_eight_strongest_regions_are_kept():
     anomaly_map = flat_map()
     for number in range(20):
         anomaly_map[3 * number, 5] = 10 + number
-    found = regions(anomaly_map, 8, 64, 64)
+    found = regions_in(anomaly_map, 64, 64)
     assert len(found) == MAX_REGIONS == 8
     assert [r.y for r in found] == [3 * number for number in range(19, 11, -1)]
 
@@ -171,17 +185,17 @@ def test_at_most_the_eight_strongest_regions_are_kept():
 def test_a_nok_whose_map_stays_below_its_threshold_still_shows_its_peak():
     anomaly_map = flat_map()
     anomaly_map[30:32, 40:42] = 4
-    (region,) = decide(Inspection(11.0, anomaly_map), THRESHOLD, 64, 64).regions
+    (region,) = decide(Inspection(11.0, anomaly_map), THRESHOLD, *whole_sight(64, 64)).regions
     assert (region.x, region.y, region.width, region.height) == (40, 30, 2, 2)
     assert region.peak == pytest.approx(4 / (4 + 8))  # below 0.5, as docs/reference/mqtt.md says
 
 
 def test_a_map_without_any_peak_has_no_region():
-    assert regions(flat_map(0), 8, 64, 64) == ()
+    assert regions_in(flat_map(0), 64, 64) == ()
 
 
 @pytest.mark.parametrize(("cells", "pixels"), [(992, 4083), (64, 100), (320, 1999), (224, 97)])
 def test_a_region_over_the_whole_map_is_the_whole_frame_and_no_pixel_more(cells, pixels):
     whole = flat_map(9, cells, cells)
-    (region,) = regions(whole, 8, pixels, pixels)
+    (region,) = regions_in(whole, pixels, pixels)
     assert (region.x, region.y, region.width, region.height, region.area) == (0, 0, pixels, pixels, pixels**2)

@@ -4,7 +4,7 @@ A folder with `pictures/` and `masks/`, or with MVTec's `test/` and `ground_trut
 in `_mask`). A few are enough: `RealDefects.on` puts them onto good pictures (the "extended anomalies" of Zhang et al.
 2023, "Prototypical Residual Networks", which the supervised mode of CPR follows).
 
-    defects = load_defects(Path("screw-defects"), dataset, 320, 320, progress)
+    defects = load_defects(Path("screw-defects"), dataset, viewer, progress)
     image, mask = defects.on(3, picture, place, random)  # the fourth defect, somewhere on a good picture
 """
 
@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.data.dataset import Dataset
-from edge_build.data.pictures import GOOD, Picture, load_prepared, problem_lines, read_facts, read_mask
+from edge_build.data.pictures import GOOD, Picture, problem_lines, read_facts, read_mask
 from edge_build.progress import Progress
 from edge_runtime.errors import ConfigError
-from edge_runtime.imaging.reader import PICTURE_SUFFIXES, list_pictures
+from edge_runtime.imaging.carry import mask_in_view
+from edge_runtime.imaging.reader import PICTURE_SUFFIXES, list_pictures, read_picture
+from edge_runtime.imaging.see import FrameViewer
 
 Image = NDArray[np.uint8]  # BGR (H, W, 3)
 Mask = NDArray[np.bool_]  # (H, W)
@@ -71,8 +73,8 @@ class RealDefects:
         return picture.copy(), np.zeros((height, width), np.bool_)
 
 
-def load_defects(folder: Path, dataset: Dataset, height: int, width: int, progress: Progress) -> RealDefects:
-    """All pictures of a folder of defects with their masks, at the model's size.
+def load_defects(folder: Path, dataset: Dataset, viewer: FrameViewer, progress: Progress) -> RealDefects:
+    """All pictures of a folder of defects with their masks, as the model sees them.
 
     Raises ConfigError for a folder, pictures or masks that cannot be used, and when one of the pictures is also among
     the good or the test pictures: what was learned must not be measured with. DatasetError for unreadable pictures.
@@ -88,8 +90,9 @@ def load_defects(folder: Path, dataset: Dataset, height: int, width: int, progre
             f"cpr.defects: {len(leaks)} pictures of defects are also in the dataset, and what is learned must neither "
             f"pass as good nor be measured with:\n{problem_lines(leaks)}\ntake each out of one of the two"
         )
-    masks = [read_mask(picture, height, width) for picture in pictures]
-    kept = [(picture, mask) for picture, mask in zip(pictures, masks, strict=True) if mask is not None and mask.any()]
+    height, width = viewer.height, viewer.width
+    seen = [_as_seen(picture, viewer) for picture in pictures]
+    kept = [(picture, each) for picture, each in zip(pictures, seen, strict=True) if each[1].any()]
     if len(kept) < len(pictures):
         progress.say(
             f"{len(pictures) - len(kept)} defects vanish at {width} x {height} pixels and are not learned from"
@@ -99,7 +102,18 @@ def load_defects(folder: Path, dataset: Dataset, height: int, width: int, progre
             f"cpr.defects: all defects in {folder} vanish at {width} x {height} pixels: take a larger size"
         )
     sources = tuple(picture for picture, _ in kept)
-    return RealDefects(sources, load_prepared(sources, height, width, progress), np.stack([mask for _, mask in kept]))
+    return RealDefects(sources, np.stack([image for _, (image, _) in kept]), np.stack([mask for _, (_, mask) in kept]))
+
+
+def _as_seen(picture: Picture, viewer: FrameViewer) -> tuple[Image, Mask]:
+    """A picture of a defect as the model sees it, and where the defect is there."""
+    image = read_picture(picture.path)
+    sight = viewer.see(image)
+    if viewer.view.record is None:
+        mask = read_mask(picture, viewer.height, viewer.width)
+        return sight.picture, np.zeros(sight.picture.shape[:2], np.bool_) if mask is None else mask
+    in_frame = read_mask(picture, *image.shape[:2])
+    return sight.picture, mask_in_view(np.zeros(image.shape[:2], np.bool_) if in_frame is None else in_frame, sight)
 
 
 def _find(folder: Path) -> list[Picture]:

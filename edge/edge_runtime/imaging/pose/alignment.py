@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.imaging.geometry import Placement, joined
 from edge_runtime.imaging.pyramid import Pyramid
@@ -52,7 +51,7 @@ class Aligner:
         self._sums_of = np.stack([row.ravel() for row in rows]).astype(np.float64)
         self._weights = self._sums_of[0].copy()
         self._total = float(weights.sum())
-        self._of_template = self._sums_of @ picture.ravel().astype(np.float64)
+        self._of_template: list[float] = (self._sums_of @ picture.ravel().astype(np.float64)).tolist()
         columns = [across, down, turn] if turns else [across, down]
         gradients = np.stack([column.ravel() for column in columns]).astype(np.float64)
         of_ones = self._sums_of[2:].sum(1)[: len(columns)]
@@ -61,7 +60,10 @@ class Aligner:
         self._of_ones = self._sums_of.sum(1).tolist()
         self._variance = self._of_template[1] - self._of_template[0] ** 2 / max(self._total, 1.0)
         self._middle = np.array(
-            [[1 / self._scale, 0.0, -(width - 1) / 2 / self._scale], [0.0, 1 / self._scale, -(height - 1) / 2 / self._scale]]
+            [
+                [1 / self._scale, 0.0, -(width - 1) / 2 / self._scale],
+                [0.0, 1 / self._scale, -(height - 1) / 2 / self._scale],
+            ]
         )
 
     def quality(self, pyramid: Pyramid, placement: Placement) -> float:
@@ -88,7 +90,9 @@ class Aligner:
         """The correlation, and the step in template pixels and radians that should better it; None on flat ground."""
         matrix = joined(placement.matrix(), self._middle)
         seen = pyramid.sampled(matrix, *self._shape).ravel().astype(np.float64)
-        sums: list[float] = np.einsum("ij,j->i", self._sums_of, seen).tolist()  # no BLAS: its threads cost more than this
+        sums: list[float] = np.einsum(
+            "ij,j->i", self._sums_of, seen
+        ).tolist()  # no BLAS: its threads cost more than this
         squares = float(np.einsum("i,i,i->", self._weights, seen, seen))
         variance = squares - sums[0] * sums[0] / max(self._total, 1.0)
         if min(variance, self._variance) < FLATTEST * max(self._total, 1.0):
@@ -100,7 +104,7 @@ class Aligner:
         number = len(self._inverse)
         slopes = [
             gain * (sums[2 + n] - mean * self._of_ones[2 + n])
-            - (float(self._of_template[2 + n]) - mean_template * self._of_ones[2 + n])
+            - (self._of_template[2 + n] - mean_template * self._of_ones[2 + n])
             for n in range(number)
         ]
         x, y, *turn = (sum(self._inverse[n][k] * slopes[k] for k in range(number)) for n in range(number))

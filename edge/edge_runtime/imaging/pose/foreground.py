@@ -47,8 +47,8 @@ def standing_out(image: NDArray[np.uint8], ground: GroundName) -> NDArray[np.uin
 
 def things_in(mask: NDArray[np.uint8], most: int, expected: float | None = None) -> list[Thing]:
     """The connected areas of a mask, at most so many: the largest first, or those nearest to an expected area."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
+    _, found, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    labels, areas = np.asarray(found, np.int32), stats[1:, cv2.CC_STAT_AREA]
     order = [int(n) for n in np.argsort(-areas, kind="stable")[: 4 * most] if areas[n] >= SMALLEST]
     things = [_thing(labels, n + 1, stats[n + 1].tolist()) for n in order]
     if expected is not None:

@@ -1,7 +1,7 @@
 """Finding the part in a frame: what stands out, the places it may have, the one where it looks most like good parts.
 
-    finder = PartFinder(view)
-    found = finder.find(colour, grey)  # pyramids of the region
+finder = PartFinder(view)
+found = finder.find(colour, grey)  # pyramids of the region
 """
 
 from __future__ import annotations

@@ -64,7 +64,5 @@ def unwrapped(colour: Pyramid, place: Placement, strip: Strip) -> NDArray[np.uin
     mask = (1 << FRACTION) - 1
     weights = ((fixed[..., 1] & mask) << FRACTION | (fixed[..., 0] & mask)).astype(np.uint16)
     places = np.clip(fixed >> FRACTION, -32000, 32000).astype(np.int16)
-    picture = cv2.remap(
-        colour.level(number), places, weights, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    picture = cv2.remap(colour.level(number), places, weights, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(picture, np.uint8)

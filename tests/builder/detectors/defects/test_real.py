@@ -11,6 +11,7 @@ from edge_build.data.dataset import scan_dataset
 from edge_build.detectors.defects.real import RealDefects, load_defects
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_runtime.errors import ConfigError
+from edge_runtime.imaging.see import whole_frame_viewer
 
 
 def write_defects(
@@ -27,7 +28,7 @@ def write_defects(
 
 def load(folder: Path, dataset: Path, output: list[str] | None = None) -> RealDefects:
     progress = SilentProgress() if output is None else PlainProgress(output.append)
-    return load_defects(folder, scan_dataset(dataset), SIDE, SIDE, progress)
+    return load_defects(folder, scan_dataset(dataset), whole_frame_viewer(SIDE, SIDE), progress)
 
 
 @pytest.fixture(scope="module")
