@@ -1,6 +1,6 @@
 """The daemon against `edge-build evaluate`: a category's whole test set over a real mosquitto, verdict by verdict.
 
-    .venv/bin/python -m benchmarks.accuracy.agreement BUNDLE CATEGORY [--json FILE]
+    python -m benchmarks.accuracy.agreement BUNDLE CATEGORY [--json FILE]
 
 Every picture below CATEGORY/test must get exactly one verdict, with the raw score and the outcome that `evaluate` gives
 it. Exits 1 when one does not.
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +49,9 @@ class Agreement:
         return self.verdicts == self.pictures and self.more_than_one == 0 and same
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate, run the daemon, compare."""
-    options = _options()
+    options = command_line().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="edge-agreement-") as name:
         folder = Path(name)
         expected = _evaluate(options.bundle, options.category, folder / "scores.npz")
@@ -134,12 +135,13 @@ def _product(package: str, *arguments: str) -> None:
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("category", type=Path, help="a folder in MVTec's layout")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
     python -m benchmarks.accuracy.bank_int8 BUNDLE CATEGORY [BUNDLE CATEGORY...]
 
 Each bank (n, d, h, w) of the bundle's graph is rounded to 255 steps with one scale for each of the d channels; nothing
-else changes. Also told: by how much a cosine differs, and what share of the graph the banks are.
+else changes. Also printed: by how much a cosine differs, and what share of the graph the banks are.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,9 @@ from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import Precision
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pairs", type=Path, nargs="+", metavar="BUNDLE CATEGORY")
-    pairs = parser.parse_args().pairs
+    pairs = command_line().parse_args(arguments).pairs
     print("| category | bank | image AUROC | pixel AUROC | AUPRO | pixel AP | MiB | of the graph |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for folder, category in zip(pairs[::2], pairs[1::2], strict=True):
@@ -43,6 +42,13 @@ def main() -> None:
             share = part / (len(graph) - size + part)
             print(f"| {category.name} | {name} | {shown} | {part / 2**20:.1f} | {share:.0%} |", flush=True)
         print(f"\n{category.name}: the cosine of a cell with its own rounded descriptor is at least {worst:.5f}\n")
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", type=Path, nargs="+", metavar="BUNDLE CATEGORY")
+    return parser
 
 
 def with_int8_banks(graph: bytes) -> tuple[bytes, int, float]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +26,21 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.shared.cpr_parts import (
-    BuildInputs,
+    CprParts,
     branches_to_train,
     detector_of,
-    load_material,
+    load_parts,
     trained,
     training_set_of,
 )
 from edge_build.data.pictures import GOOD, load_prepared, read_mask
 from edge_build.detection_metrics import Metrics, measure
-from edge_build.detectors.cpr import pair_loss as cpr_pairs
+from edge_build.detectors.cpr import pair_loss
 from edge_build.detectors.cpr.foreground import Foreground
 from edge_build.detectors.cpr.matching import Direction
 from edge_build.detectors.cpr.model import Cpr
 from edge_build.detectors.cpr.retrieval import GlobalBranch
+from edge_build.detectors.cpr.training_pictures import Pool
 from edge_build.detectors.cpr.training_set import TrainingSet
 from edge_build.detectors.cpr.training_state import Branches
 from edge_build.graphs.export import export_graph
@@ -62,11 +64,11 @@ class Alike(nn.Module):
         return torch.ones_like(maps[:, :1])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train what must be trained, measure each variant."""
-    options = parse_options()
+    options = command_line().parse_args(arguments)
     progress = progress_for_stderr()
-    m = load_material(options.category, options.size, options.textures, options.pictures, progress)
+    m = load_parts(options.category, options.size, options.textures, options.pictures, progress)
     rows = range(len(m.pictures))
     coarser = [Direction() for _ in m.coarser]
 
@@ -88,10 +90,10 @@ def main() -> None:
         show("without scaling", detector_of(m, [*whole, *coarser], m.foreground, scaled=False))
         show("without LRB", detector_of(m, [Direction(), Direction(), *coarser], m.foreground))
     if "weighting" not in options.without:
-        weighting = cpr_pairs.remote_weights
-        cpr_pairs.remote_weights = evenly
+        weighting = pair_loss.remote_weights
+        pair_loss.remote_weights = evenly
         show("without pair weighting", detector_of(m, [*learned(training_set, m.foreground), *coarser], m.foreground))
-        cpr_pairs.remote_weights = weighting
+        pair_loss.remote_weights = weighting
     if "feb" not in options.without:
         everything = Foreground(torch.zeros(m.maps.fine.shape[1]), torch.ones(1))
         unaware = learned(training_set_of(m, options.pool, everything), everything)
@@ -102,8 +104,8 @@ def main() -> None:
         show("without GRB", detector_of(m, [*blind, *coarser], m.foreground, random))
 
 
-def parse_options() -> argparse.Namespace:
-    """The command line."""
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("category", type=Path)
     parser.add_argument("--textures", type=Path)
@@ -116,7 +118,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--without", nargs="*", choices=rows, default=[], help="leave out what is trained for these rows"
     )
-    return parser.parse_args()
+    return parser
 
 
 def evenly(unlike: Tensor) -> Tensor:
@@ -125,23 +127,25 @@ def evenly(unlike: Tensor) -> Tensor:
     return remote * unlike.shape[1] / remote.sum(1, keepdim=True).clamp(min=1)
 
 
-def with_any_references(training_set: TrainingSet, material: BuildInputs) -> TrainingSet:
+def with_any_references(training_set: TrainingSet, parts: CprParts) -> TrainingSet:
     """The same pictures, compared with random ones that are learned from."""
-    random, train_rows = np.random.default_rng(0), np.array(material.train_rows)
-    for name in ("pool", "check"):
-        pool = getattr(training_set, name)
+    random, train_rows = np.random.default_rng(0), np.array(parts.train_rows)
+
+    def blind(pool: Pool) -> Pool:
         others = torch.from_numpy(random.choice(train_rows, tuple(pool.nearest.shape)))
-        setattr(training_set, name, dataclasses.replace(pool, nearest=others))
+        return dataclasses.replace(pool, nearest=others)
+
+    training_set.pool, training_set.validation = blind(training_set.pool), blind(training_set.validation)
     return training_set
 
 
-def test_metrics(material: BuildInputs, detector: Cpr, size: int) -> Metrics:
+def test_metrics(parts: CprParts, detector: Cpr, size: int) -> Metrics:
     """Of all test pictures, by the graph in onnxruntime."""
-    pictures = material.dataset.test
-    images = load_prepared(pictures, whole_frame_viewer(size, size), material.progress)
+    pictures = parts.dataset.test
+    images = load_prepared(pictures, whole_frame_viewer(size, size), parts.progress)
     scores, maps = np.empty(len(images)), np.empty((len(images), size, size), np.float32)
     with OnnxruntimeEngine(export_graph(detector, size, size)) as engine:
-        for number, image in enumerate(material.progress.track("test pictures", list(images))):
+        for number, image in enumerate(parts.progress.track("test pictures", list(images))):
             found = engine.infer(image[None])
             scores[number], maps[number] = found.score, found.anomaly_map
     defect = np.array([picture.label != GOOD for picture in pictures])

@@ -1,18 +1,20 @@
-"""How wide CPR-Faster's local branch must be: accuracy on made-up defects of held-out pictures beside what it costs.
+"""How wide CPR-Faster's local branch must be: accuracy on made-up defects of validation pictures beside what it costs.
 
     python -m benchmarks.accuracy.cpr_width CATEGORY --textures FOLDER [--widths 24 48] [--size 320] [--steps 600]
 
 CATEGORY is a folder of parts in MVTec's layout. Its test pictures are not looked at: accuracy is the pixel average
-precision on made-up defects of good pictures that were kept aside. All trainings have the same made-up pictures, steps
-and seed; besides the widths, one width (--branches-at) is trained without each of the inception's three branches. Cost:
-multiply-adds of both local branches for a picture, and the whole graph on one thread of onnxruntime, in turns with all
-others and with the backbone alone, cut at the same tap. A line is printed as soon as it is known, times at the end.
+precision on made-up defects of good pictures that nothing is learned from. All trainings have the same made-up
+pictures, steps and seed; besides the widths, one width (--branches-at) is trained without each of the inception's three
+branches. Cost: multiply-adds of both local branches for a picture, and the whole graph on one thread of onnxruntime, in
+turns with all others and with the backbone alone, cut at the same tap. A line is printed as soon as it is known, times
+at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.cost.graph_cost import floor_graph
-from benchmarks.shared.cpr_parts import D, branches_to_train, detector_of, load_material, trained, training_set_of
+from benchmarks.shared.cpr_parts import D, branches_to_train, detector_of, load_parts, trained, training_set_of
 from benchmarks.shared.turns import any_picture, time_graphs
 from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.matching import Direction
@@ -47,8 +49,8 @@ class PartialBranch(LocalBranch):
         """As the whole branch does it."""
         copied = copy.deepcopy(self)
         for part in copied.children():
-            if hasattr(part, "fold"):
-                part.fold()
+            if callable(fold := getattr(part, "fold", None)):
+                fold()
         return copied.eval().requires_grad_(False)
 
     def _joined(self, x: Tensor, centres: Tensor, padding: int) -> Tensor:
@@ -60,41 +62,41 @@ class PartialBranch(LocalBranch):
         return F.normalize(self.exit(torch.cat([given[name]() for name in self.kept], 1)), dim=1)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train, judge and time each variant."""
-    options = parse_options()
+    options = command_line().parse_args(arguments)
     progress = progress_for_stderr()
-    material = load_material(options.category, options.size, options.textures, options.pictures, progress)
-    training_set = training_set_of(material, options.pool, material.foreground)
-    channels = (material.maps.fine.shape[1], material.maps.coarse.shape[1])
-    variants = {f"width {width}": branches_to_train(material, width) for width in options.widths}
+    parts = load_parts(options.category, options.size, options.textures, options.pictures, progress)
+    training_set = training_set_of(parts, options.pool, parts.foreground)
+    channels = (parts.maps.fine.shape[1], parts.maps.coarse.shape[1])
+    variants = {f"width {width}": branches_to_train(parts, width) for width in options.widths}
     for name in ALL if options.branches_at else ():
         kept = tuple(other for other in ALL if other != name)
         torch.manual_seed(0)
-        parts = tuple(PartialBranch(count, options.branches_at, kept) for count in channels)
-        variants[f"width {options.branches_at} without `{name}`"] = parts
-    graphs = {"backbone": floor_graph("efficientnet-lite0", material.backbone.taps, options.size, options.size)}
+        fine, coarse = (PartialBranch(count, options.branches_at, kept) for count in channels)
+        variants[f"width {options.branches_at} without `{name}`"] = fine, coarse
+    graphs = {"backbone": floor_graph("efficientnet-lite0", parts.backbone.taps, options.size, options.size)}
     lines = {}
-    print("| local branch | made-up hold-out, AP | multiply-adds | graph, times the backbone (median and least) |")
+    print("| local branch | AP in validation | multiply-adds | graph, times the backbone (median and least) |")
     print("|---|---:|---:|---:|")
     for name, local in variants.items():
-        found, precision = trained(material, training_set, material.foreground, local, options.steps)
+        found, precision = trained(parts, training_set, parts.foreground, local, options.steps)
         cost = sum(
             multiply_adds(b, m.shape[2] * m.shape[3])
-            for b, m in zip(found, (material.maps.fine, material.maps.coarse), strict=True)
+            for b, m in zip(found, (parts.maps.fine, parts.maps.coarse), strict=True)
         )
         lines[name] = f"| {name} | {100 * precision:.1f} | {cost / 1e6:.0f} M |"
         print(lines[name], flush=True)
-        describers = (*found, *(Direction() for _ in material.coarser))
-        graphs[name] = export_graph(detector_of(material, describers, material.foreground), options.size, options.size)
+        describers = (*found, *(Direction() for _ in parts.coarser))
+        graphs[name] = export_graph(detector_of(parts, describers, parts.foreground), options.size, options.size)
     times = time_graphs(graphs, dict.fromkeys(graphs, any_picture(options.size, options.size)), options.rounds)
     print()
     for name, line in lines.items():
         print(f"{line} {times[name].over(times['backbone'])} |")
 
 
-def parse_options() -> argparse.Namespace:
-    """The command line."""
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("category", type=Path)
     parser.add_argument("--textures", type=Path)
@@ -105,7 +107,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--pool", type=int, default=1600)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=60)
-    return parser.parse_args()
+    return parser
 
 
 def multiply_adds(branch: nn.Module, cells: int) -> int:

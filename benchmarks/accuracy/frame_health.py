@@ -1,6 +1,6 @@
 """Which frames the limits of the good pictures refuse: none of the test pictures, and all that are useless.
 
-    .venv/bin/python -m benchmarks.accuracy.frame_health DATA [--categories screw ...] [--json FILE]
+    python -m benchmarks.accuracy.frame_health DATA [--categories screw ...] [--json FILE]
 
 DATA holds one folder for each category in MVTec's layout. The limits are set on train/good alone; the test pictures,
 good and defective, are measured as they are (all must be judged), and after a fault was put on them (all must be
@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -26,16 +26,17 @@ from edge_runtime.inspection.frame_checks import frame_fault, limits_from_good, 
 Picture = NDArray[np.uint8]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each category and fault."""
-    options = _options()
+    options = command_line().parse_args(arguments)
+    if missing := [c for c in options.categories if not (options.data / c / "train/good").is_dir()]:
+        sys.exit(f"{options.data} has no train/good for {', '.join(missing)}")
     rows = [row for category in options.categories for row in _measure(options.data / category)]
     print("| category | pictures | what was done to them | refused |\n|---|---:|---|---:|")
     for row in rows:
         print(f"| {row['category']} | {row['pictures']} | {row['fault']} | {row['refused']:.1%} |")
-    print(
-        "\nA look takes", ", ".join(f"{c}: {_cost(options.data / c):.1%}" for c in options.categories), "of decoding."
-    )
+    costs = ", ".join(f"{c}: {_cost(options.data / c):.1%}" for c in options.categories)
+    print(f"\nMeasuring a frame takes {costs} of decoding it.")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
 
@@ -93,26 +94,24 @@ FAULTS: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
 
 def _cost(folder: Path) -> float:
     """The median time of a look, as a share of decoding the same pictures."""
-    measurements, decodes = [], []
+    measurements, decoded = [], []
     for path in list_pictures(folder / "train/good", True)[:40]:
         began = time.perf_counter()
         picture = read_picture(path)
         read = time.perf_counter()
         measure_frame(picture)
-        decodes.append(read - began)
+        decoded.append(read - began)
         measurements.append(time.perf_counter() - read)
-    return float(np.median(measurements) / np.median(decodes))
+    return float(np.median(measurements) / np.median(decoded))
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--categories", nargs="+", default=["screw", "ball_screw", "commutator"])
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    if missing := [c for c in options.categories if not (options.data / c / "train/good").is_dir()]:
-        sys.exit(f"{options.data} has no train/good for {', '.join(missing)}")
-    return options
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a bundle makes of good pictures that show less or more than the ones it learned from: why 5 % are allowed.
 
-    .venv/bin/python -m benchmarks.accuracy.frame_size BUNDLE PICTURES
+    python -m benchmarks.accuracy.frame_size BUNDLE PICTURES
 
 PICTURES is a folder of good pictures that the bundle did not learn from. They are cropped evenly along one side, or
 continued by their mirror image, and then resized to the model's size as any frame is.
@@ -9,6 +9,7 @@ continued by their mirror image, and then resized to the model's size as any fra
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,9 @@ Picture = NDArray[np.uint8]
 CHANGES = (0.0, -0.02, -0.05, -0.10, -0.20, 0.02, 0.05, 0.10)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each side and change of its length."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("pictures", type=Path)
-    options = parser.parse_args()
+    options = command_line().parse_args(arguments)
     bundle = open_bundle(options.bundle)
     height, width = bundle.manifest.height, bundle.manifest.width
     threshold = bundle.threshold(Precision.FP32).score
@@ -41,6 +39,14 @@ def main() -> None:
                 frames = (preprocess(_changed(picture, axis, change), height, width) for picture in pictures)
                 scores = np.array([engine.infer(frame).score for frame in frames]) / threshold
                 print(f"| {side} | {change:+.0%} | {np.median(scores):.2f} | {np.mean(scores > 1):.1%} |", flush=True)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("pictures", type=Path)
+    return parser
 
 
 def _changed(picture: Picture, axis: int, change: float) -> Picture:

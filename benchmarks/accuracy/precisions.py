@@ -2,14 +2,15 @@
 
     python -m benchmarks.accuracy.precisions DATA BUNDLE...
 
-DATA holds the datasets that the bundles were built from, by their names. FP16 and INT8 are computed with the exact
-arithmetic of their types on the CPU (`edge_calibration.fp16_emulation`). A precision that a bundle does not have,
+DATA holds the datasets that the bundles were built from, by their names. FP16 and INT8 are emulated on the CPU, with
+the arithmetic of their types (`edge_calibration.fp16_emulation`). A precision that a bundle does not have,
 because it failed the gate, is a row of dashes. Prints a table in Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,16 +30,13 @@ HEAD = (
 )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure every precision of every bundle."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("data", type=Path)
-    arguments.add_argument("bundles", type=Path, nargs="+")
-    given = arguments.parse_args()
+    options = command_line().parse_args(arguments)
     print(HEAD, flush=True)
-    for folder in given.bundles:
+    for folder in options.bundles:
         bundle = open_bundle(folder)
-        dataset = scan_dataset(given.data / bundle.manifest.dataset.name)
+        dataset = scan_dataset(options.data / bundle.manifest.dataset.name)
         reference: Evaluation | None = None
         for precision in Precision:
             where = f"| {bundle.manifest.dataset.name} | {bundle.manifest.detector} | {precision.value} |"
@@ -51,6 +49,14 @@ def main() -> None:
                 found = evaluate(judge, dataset.test, progress_for_stderr(), f"{bundle.label} {precision.value}")
             reference = reference or found
             print(f"{where} {row(bundle, precision, reference, found)} |", flush=True)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("bundles", type=Path, nargs="+")
+    return parser
 
 
 def row(bundle: Bundle, precision: Precision, reference: Evaluation, found: Evaluation) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,32 @@ from edge_runtime.records import Precision
 METRICS = ("image_auroc", "pixel_auroc", "aupro", "pixel_ap")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Build twice and print."""
+    options = command_line().parse_args(arguments)
+    dataset = scan_dataset(options.data / options.category)
+    drawn = draw(dataset, options.each, options.seed)
+    place = options.work / f"{options.category}-{options.size}-{options.seed}"
+    lay_out(dataset, drawn, place)
+    changes = [tuple(change.split("=", 1)) for change in options.set]
+    if options.textures:
+        changes.append(("textures: null", f"textures: {json.dumps(str(options.textures.resolve()))}"))
+    found = {}
+    for name, defects in (("without", "null"), ("with", json.dumps(str((place / "defects").resolve())))):
+        text = recipe_for(place / options.category, options.detector, options.size, progress_for_stderr())
+        own = (("defects: null", f"defects: {defects}"), (f"name: {options.category}", f"name: {name}"))
+        found[name] = figures_of(name, changed(text, [*changes, *own]), place)
+    names = ", ".join(map(name_of, drawn))
+    print(f"{len(drawn)} real defects of {options.category} at {options.size}, seed {options.seed}: {names}")
+    print("| real defects | image AUROC | pixel AUROC | AUPRO | pixel AP |\n|---|---:|---:|---:|---:|")
+    for name, four in found.items():
+        print(f"| {name} | " + " | ".join(f"{100 * value:.1f}" for value in four) + " |")
+    difference = [100 * (b - a) for a, b in zip(found["without"], found["with"], strict=True)]
+    print("| difference | " + " | ".join(f"{value:+.1f}" for value in difference) + " |")
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--category", required=True)
@@ -39,31 +64,16 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=2, help="pictures to draw of each kind")
     parser.add_argument("--textures", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="OLD=NEW", help="a change of the recipe's text")
-    a = parser.parse_args()
-    dataset = scan_dataset(a.data / a.category)
-    drawn = draw(dataset, a.each, a.seed)
-    place = a.work / f"{a.category}-{a.size}-{a.seed}"
-    lay_out(dataset, drawn, place)
-    changes = [tuple(change.split("=", 1)) for change in a.set]
-    changes.append(
-        ("textures: null", f"textures: {json.dumps(str(a.textures.resolve()))}" if a.textures else "textures: null")
-    )
-    found = {}
-    for name, defects in (("without", "null"), ("with", json.dumps(str((place / "defects").resolve())))):
-        text = recipe_for(place / a.category, a.detector, a.size, progress_for_stderr())
-        for old, new in (*changes, ("defects: null", f"defects: {defects}"), (f"name: {a.category}", f"name: {name}")):
-            if old not in text:
-                raise SystemExit(f"the recipe has no {old!r}")
-            text = text.replace(old, new)
-        found[name] = figures_of(name, text, place)
-    print(
-        f"{len(drawn)} real defects of {a.category} at {a.size}, seed {a.seed}: {', '.join(name_of(p) for p in drawn)}"
-    )
-    print("| real defects | image AUROC | pixel AUROC | AUPRO | pixel AP |\n|---|---:|---:|---:|---:|")
-    for name, four in found.items():
-        print(f"| {name} | " + " | ".join(f"{100 * value:.1f}" for value in four) + " |")
-    difference = [100 * (b - a) for a, b in zip(found["without"], found["with"], strict=True)]
-    print("| difference | " + " | ".join(f"{value:+.1f}" for value in difference) + " |")
+    return parser
+
+
+def changed(text: str, changes: Iterable[tuple[str, ...]]) -> str:
+    """A recipe with other values. Exits when it does not hold an old one."""
+    for old, new in changes:
+        if old not in text:
+            raise SystemExit(f"the recipe has no {old!r}")
+        text = text.replace(old, new)
+    return text
 
 
 def draw(dataset: Dataset, each: int, seed: int) -> list[Picture]:

@@ -2,7 +2,7 @@
 
 A real mosquitto on loopback, the real `edge-daemon` process, a folder of pictures, and a subscriber that counts.
 
-    .venv/bin/python -m benchmarks.cost.daemon [--bundle DIR] [--pictures 300] [--size 1024] [--fps 100] [--json FILE]
+    python -m benchmarks.cost.daemon [--bundle DIR] [--pictures 300] [--size 1024] [--fps 100] [--json FILE]
 
 `own` is measured in the daemon from having the frame in hand to having handed all three records to the MQTT client,
 less the inference: prepare, frame health, decision, commit (synced to the disk), the way to the publisher's thread,
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -40,9 +41,9 @@ STAGES = ("prepare", "decide", "commit", "publish", "own")
 LINE = re.compile(r"(?:verdict|published) (\d+)[^:]*: (.*) us$")  # two lines for each verdict
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its table; exit 1 when a verdict is missing."""
-    options = _options()
+    options = command_line().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="edge-daemon-benchmark-", dir=options.work) as name:
         folder = Path(name)
         bundle = options.bundle or _tiny_bundle(folder / "bundle")
@@ -142,8 +143,9 @@ def _percentiles(values: list[float]) -> dict[str, float]:
     }
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="serve this bundle instead of a tiny one")
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--size", type=int, default=1024, help="edge length of the pictures")
@@ -151,7 +153,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep-none", action="store_true", help="keep no pictures as evidence")
     parser.add_argument("--work", type=Path, help="the disk to work on; the default is the temporary folder's")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    return parser.parse_args()
+    return parser
 
 
 def _tiny_bundle(folder: Path) -> Path:

@@ -12,7 +12,7 @@ import argparse
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,22 +31,27 @@ WARM_UP = 50
 PERCENTILES = (50, 90, 99, 99.9)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
+    options = command_line().parse_args(arguments)
+    bundle = open_bundle(options.bundle)
+    print(f"device        {device_model()}")
+    print(f"power mode    {first_line(['nvpmodel', '-q']) or 'no nvpmodel here'}")
+    for precision in [options.precision] if options.precision else bundle.manifest.graphs:
+        chosen = choose_engine(options.engine, bundle, precision, options.engines)
+        with chosen.engine as engine:
+            report(bundle, engine, precision, chosen.why, options.seconds)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--engine", type=EngineKind, default=EngineKind.AUTO, choices=list(EngineKind))
     parser.add_argument("--precision", type=Precision, choices=list(Precision), help="default: all of the bundle")
     parser.add_argument("--engines", type=Path, default=ENGINES)
     parser.add_argument("--seconds", type=float, default=20.0)
-    arguments = parser.parse_args()
-    bundle = open_bundle(arguments.bundle)
-    print(f"device        {device_model()}")
-    print(f"power mode    {first_line(['nvpmodel', '-q']) or 'no nvpmodel here'}")
-    for precision in [arguments.precision] if arguments.precision else bundle.manifest.graphs:
-        chosen = choose_engine(arguments.engine, bundle, precision, arguments.engines)
-        with chosen.engine as engine:
-            report(bundle, engine, precision, chosen.why, arguments.seconds)
+    return parser
 
 
 def report(bundle: Bundle, engine: Engine, precision: Precision, why: str, seconds: float) -> None:
@@ -113,21 +118,21 @@ def temperatures() -> dict[str, float]:
 
 @contextmanager
 def watched_by_tegrastats() -> Iterator[list[str]]:
-    """What tegrastats said meanwhile, one line a second; nothing where there is none."""
-    said: list[str] = []
+    """What tegrastats prints meanwhile, one line a second; nothing where there is none."""
+    lines: list[str] = []
     if shutil.which("tegrastats") is None:
-        yield said
+        yield lines
         return
     process = subprocess.Popen(["tegrastats", "--interval", "1000"], stdout=subprocess.PIPE, text=True)
     try:
-        yield said
+        yield lines
     finally:
         process.terminate()
-        said += [line.strip() for line in (process.communicate()[0] or "").splitlines()]
+        lines += [line.strip() for line in (process.communicate()[0] or "").splitlines()]
 
 
 def first_line(command: list[str]) -> str:
-    """What a program says first; empty where it is not installed."""
+    """The first line of what a program prints; empty where it is not installed."""
     if shutil.which(command[0]) is None:
         return ""
     found = subprocess.run(command, capture_output=True, text=True, timeout=20)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -38,13 +39,10 @@ class Floor(nn.Module):
         return tuple(self.backbone(image))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundles", type=Path, nargs="+")
-    parser.add_argument("--rounds", type=int, default=60)
-    arguments = parser.parse_args()
-    bundles = [open_bundle(path) for path in arguments.bundles]
+    options = command_line().parse_args(arguments)
+    bundles = [open_bundle(path) for path in options.bundles]
     first = bundles[0].manifest
     taps = taps_looked_at(first)
     shallow = tuple(stage_at(first.backbone, stride) for stride in STRIDES)
@@ -56,10 +54,18 @@ def main() -> None:
         name = f"{manifest.label} ({manifest.detector}, {manifest.height} x {manifest.width})"
         graphs[name] = bundle.graph(Precision.FP32).read_bytes()
         pictures[name] = any_picture(manifest.height, manifest.width)
-    times = time_graphs(graphs, pictures, arguments.rounds)
+    times = time_graphs(graphs, pictures, options.rounds)
     floor = f"{first.backbone} to stage {taps[-1]}"
     for name, taken in times.items():
         print(f"{name}: median {taken.median:.1f} ms, least {taken.least:.1f} ms, {taken.over(times[floor])} {floor}")
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", type=Path, nargs="+")
+    parser.add_argument("--rounds", type=int, default=60)
+    return parser
 
 
 def taps_looked_at(manifest: Manifest) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ takes at least as long as the CPR paper's own figure leaves for one, scaled by t
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from edge_runtime.records import Precision
 @dataclass(frozen=True)
 class Device:
     """Peaks without sparsity. cores: FP32 lanes; tensor: FP16 multiply-adds of all tensor cores per clock, INT8 does
-    twice as many. half: FP16 multiply-adds of the cores beside FP32's."""
+    twice as many. fp16: multiply-adds of the cores in FP16, beside FP32's."""
 
     name: str
     cores: int
@@ -57,17 +58,12 @@ PAPER_FPS = 1016  # CPR-Faster, TensorRT on an RTX 4090 (Li et al. 2024)
 LEAST_US = 10.0  # of a kernel there: what the paper's figure leaves on CPR-Faster at 320 x 320, as the paper has it
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print both figures for every bundle, precision and device."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundles", type=Path, nargs="+")
-    parser.add_argument("--precision", type=Precision, choices=list(Precision))
-    parser.add_argument("--least-us", type=float, default=LEAST_US, help=f"of a kernel on the RTX 4090 ({LEAST_US})")
-    parser.add_argument("--kernels", action="store_true", help="the ten that bound the time on the first device")
-    arguments = parser.parse_args()
-    for folder in arguments.bundles:
+    options = command_line().parse_args(arguments)
+    for folder in options.bundles:
         bundle = open_bundle(folder)
-        for precision in [arguments.precision] if arguments.precision else bundle.manifest.graphs:
+        for precision in [options.precision] if options.precision else bundle.manifest.graphs:
             kernels = kernels_of(onnx.load(bundle.graph(precision)))
             manifest = bundle.manifest
             print(f"\n{bundle.label} ({manifest.detector}, {manifest.height} x {manifest.width}) {precision.value}: "
@@ -78,13 +74,23 @@ def main() -> None:
                 print(f"  the paper's {PAPER_FPS} FPS are {PAPER_FPS / bound_fps:.1%} of the {PAPER.name}'s bound, and "
                       f"leave {least_us_of_paper(kernels):.1f} us for a kernel")  # fmt: skip
             for device in DEVICES:
-                bound, estimate = bound_ms(device, kernels), estimate_ms(device, kernels, arguments.least_us)
+                bound, estimate = bound_ms(device, kernels), estimate_ms(device, kernels, options.least_us)
                 print(f"  {device.name:<22} bound {bound:7.3f} ms ({1e3 / bound:7.0f} FPS)   "
                       f"estimate {estimate:7.3f} ms ({1e3 / estimate:6.0f} FPS)")  # fmt: skip
-            if arguments.kernels:
+            if options.kernels:
                 for kernel in sorted(kernels, key=DEVICES[0].bound_s, reverse=True)[:10]:
                     print(f"    {1e6 * DEVICES[0].bound_s(kernel):8.1f} us  {kernel.operator:<10} {kernel.name}  "
                           f"{kernel.multiply_adds / 1e6:.1f} M, {kernel.moved / 1e6:.2f} MB")  # fmt: skip
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", type=Path, nargs="+")
+    parser.add_argument("--precision", type=Precision, choices=list(Precision))
+    parser.add_argument("--least-us", type=float, default=LEAST_US, help=f"of a kernel on the RTX 4090 ({LEAST_US})")
+    parser.add_argument("--kernels", action="store_true", help="the ten that bound the time on the first device")
+    return parser
 
 
 def bound_ms(device: Device, kernels: list[Kernel]) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -29,44 +30,48 @@ from edge_runtime.records import Precision
 ROUNDS = 30
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Make the pictures, build, serve, print."""
+    options = command_line().parse_args(arguments)
+    pictures = options.work / f"pictures-{options.count}-{options.size}"
+    if not pictures.exists():
+        make_pictures(pictures, options.count, options.size)
+    name = f"many-{options.count}-{options.size}-{options.references or 'all'}"
+    text = (
+        f"name: {name}\nversion: 1\ndataset: {pictures.resolve()}\ndetector: cpr-faster\nsize: {options.size}\n"
+        f"cpr: {{pool: 100, steps: 40, references: {options.references or 'null'}}}\n"
+    )
+    recipe = options.work / f"{name}.yaml"
+    recipe.write_text(text)
+    started = time.monotonic()
+    built = build(read_recipe(recipe), text, options.work, progress_for_stderr())
+    seconds = time.monotonic() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    graph = open_bundle(Path(built.folder)).graph(Precision.FP32).read_bytes()
+    print(
+        f"{options.count} pictures at {options.size}, {built.bank_entries} references: built in {seconds:.0f} s, "
+        f"at most {peak:.1f} GiB, a graph of {len(graph) / 2**20:.0f} MiB, "
+        f"{milliseconds(graph, options.size):.1f} ms a picture on one thread"
+    )
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--references", type=int)
-    a = parser.parse_args()
-    pictures = a.work / f"pictures-{a.count}-{a.size}"
-    if not pictures.exists():
-        make_pictures(pictures, a.count, a.size)
-    name = f"many-{a.count}-{a.size}-{a.references or 'all'}"
-    text = (
-        f"name: {name}\nversion: 1\ndataset: {pictures.resolve()}\ndetector: cpr-faster\nsize: {a.size}\n"
-        f"cpr: {{pool: 100, steps: 40, references: {a.references or 'null'}}}\n"
-    )
-    recipe = a.work / f"{name}.yaml"
-    recipe.write_text(text)
-    started = time.monotonic()
-    built = build(read_recipe(recipe), text, a.work, progress_for_stderr())
-    seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    graph = open_bundle(Path(built.folder)).graph(Precision.FP32).read_bytes()
-    print(
-        f"{a.count} pictures at {a.size}, {built.bank_entries} references: built in {seconds:.0f} s, at most "
-        f"{peak:.1f} GiB, a graph of {len(graph) / 2**20:.0f} MiB, {milliseconds(graph, a.size):.1f} ms a picture on "
-        "one thread"
-    )
+    return parser
 
 
 def make_pictures(folder: Path, count: int, size: int) -> None:
     """Turned and moved copies of the sample's good parts, PNG."""
     source = folder.parent / "sample"
     if not source.exists():
-        make_sample(source, 0, SampleCounts(), SilentProgress())
-    parts = [
-        cv2.resize(read_picture(path), (size, size)) for path in list_pictures(source / "train/good", recursive=True)
-    ]
+        make_sample(source, 0, SampleCounts(min(count, SampleCounts.train), 0, 0), SilentProgress())
+    paths = list_pictures(source / "train/good", recursive=True)
+    parts = [np.asarray(cv2.resize(read_picture(path), (size, size)), np.uint8) for path in paths]
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     for number in range(count):

@@ -24,9 +24,11 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,25 +65,26 @@ class Search:
     estimated: bool
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Features once, four searches, one table."""
-    options = parse_options()
+    options = command_line().parse_args(arguments)
+    require_peer(options.peer_python)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         features = features_of_pictures(options.data or rendered_pictures(work, options.rows), options.rows)
         first = search("this", sys.executable, features, options.threads, work)
         peer = search("anomalib", options.peer_python, features, options.threads, work, options.peer_steps)
         second = search("this", sys.executable, features, options.threads, work)
-        half = search("this", sys.executable, features[: options.rows // 2], options.threads, work)
+        smaller = search("this", sys.executable, features[: options.rows // 2], options.threads, work)
     this = max(first, second, key=lambda s: s.seconds)
-    print(report(this, peer, half, options.threads))
+    print(report(this, peer, smaller, options.threads))
     if options.json:
-        searches = {"this": this, "peer": peer, "half": half}
+        searches = {"this": this, "peer": peer, "half": smaller}
         options.json.write_text(json.dumps({n: asdict(s) for n, s in searches.items()}, indent=1) + "\n")
 
 
-def parse_options() -> argparse.Namespace:
-    """The command line."""
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", required=True, help="a Python that has anomalib==2.7.0")
     parser.add_argument("--data", type=Path, help="folder of pictures; default: rendered ones")
@@ -89,7 +92,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of both; default: all cores")
     parser.add_argument("--peer-steps", type=int, help="stop the peer early and estimate")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    return parser.parse_args()
+    return parser
+
+
+def require_peer(python: str) -> None:
+    """Exit when that Python is not there, or has no anomalib."""
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('anomalib') is None)"
+    if shutil.which(python) is None or subprocess.run([python, "-c", look]).returncode != 0:
+        sys.exit(f"--peer-python {python} is no Python with anomalib==2.7.0: make it as the help says")
 
 
 def rendered_pictures(work: Path, rows: int) -> Path:
@@ -137,12 +147,12 @@ def search(
     )
 
 
-def report(this: Search, peer: Search, half: Search, threads: int) -> str:
+def report(this: Search, peer: Search, smaller: Search, threads: int) -> str:
     """The table, and what it says."""
     lines = [
         "| search | rows x 152 | entries | s | CPU s | covering radius | MB beyond the features |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        *(row(s) for s in (this, peer, half)),
+        *(row(s) for s in (this, peer, smaller)),
         "",
         f"{os.cpu_count()} cores ({platform.machine()}), {threads} threads each.",
         f"{peer.seconds / this.seconds:.1f} times as fast (target: 8), {peer.cpu_seconds / this.cpu_seconds:.1f} times "
@@ -151,7 +161,7 @@ def report(this: Search, peer: Search, half: Search, threads: int) -> str:
     if this.radius is not None and peer.radius is not None:
         lines.append(f"Radius {this.radius / peer.radius:.4f} of the peer's (target: at most 1.02).")
     lines.append(
-        f"{this.rows / half.rows:.1f} times the rows take {memory(this) / memory(half):.2f} times the memory, "
+        f"{this.rows / smaller.rows:.1f} times the rows take {memory(this) / memory(smaller):.2f} times the memory, "
         f"features included (this: {memory(this) / 1e6:.0f} MB, the peer: {memory(peer) / 1e6:.0f} MB)."
     )
     return "\n".join(lines)

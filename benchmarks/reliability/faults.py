@@ -1,18 +1,18 @@
 """Faults on real parts, counted: each figure of docs/explanation/reliability.md by one command.
 
-    .venv/bin/python -m benchmarks.reliability.faults kills --count 1000
-    .venv/bin/python -m benchmarks.reliability.faults broker --count 200
-    .venv/bin/python -m benchmarks.reliability.faults power --count 500          # as root
-    .venv/bin/python -m benchmarks.reliability.faults triggers --count 10000
-    .venv/bin/python -m benchmarks.reliability.faults outage --count 864000
-    .venv/bin/python -m benchmarks.reliability.faults drain --count 100000
-    .venv/bin/python -m benchmarks.reliability.faults soak --count 100000
-    .venv/bin/python -m benchmarks.reliability.faults camera-triggers --count 10000
-    .venv/bin/python -m benchmarks.reliability.faults camera-kills --count 200
-    .venv/bin/python -m benchmarks.reliability.faults camera-packets --count 600       # seconds
-    .venv/bin/python -m benchmarks.reliability.faults rtsp-kills --count 50
-    .venv/bin/python -m benchmarks.reliability.faults ftp --count 10000                # as root; a kill every 20
-    .venv/bin/python -m benchmarks.reliability.faults share --count 60                 # seconds; as root
+    python -m benchmarks.reliability.faults kills --count 1000
+    python -m benchmarks.reliability.faults broker --count 200
+    python -m benchmarks.reliability.faults power --count 500          # as root
+    python -m benchmarks.reliability.faults triggers --count 10000
+    python -m benchmarks.reliability.faults outage --count 864000
+    python -m benchmarks.reliability.faults drain --count 100000
+    python -m benchmarks.reliability.faults soak --count 100000
+    python -m benchmarks.reliability.faults camera-triggers --count 10000
+    python -m benchmarks.reliability.faults camera-kills --count 200
+    python -m benchmarks.reliability.faults camera-packets --count 600       # seconds
+    python -m benchmarks.reliability.faults rtsp-kills --count 50
+    python -m benchmarks.reliability.faults ftp --count 10000                # as root; a kill every 20
+    python -m benchmarks.reliability.faults share --count 60                 # seconds; as root
 
 Exit 1 when anything was lost, conflicting, falsely OK or unanswered.
 """
@@ -25,7 +25,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -69,9 +69,9 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run one kind of fault and print what came of it."""
-    options = _options()
+    options = command_line().parse_args(arguments)
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edge-faults-", dir=options.work) as name:
         result = FAULTS[options.fault](Path(name) / "stand", options.count, options.seed)
@@ -80,13 +80,14 @@ def main() -> None:
     sys.exit(0 if result.is_clean else 1)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fault", choices=list(FAULTS))
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="the disk to work on; the default is the temporary folder's")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`systemd/edge-daemon@.service` under a real systemd: what the unit promises, tried one after the other.
 
-    sudo .venv/bin/python -m benchmarks.reliability.under_systemd --work /dev/shm
+    sudo python -m benchmarks.reliability.under_systemd --work /dev/shm
 
 Boots this machine's own system once more in a container (an overlay that is thrown away), installs the package there as
 docs/how-to/operate.md says, and runs a station with a tiny bundle against a mosquitto that asks for a password. Needs
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -68,7 +68,7 @@ class Station:
             pass
 
     def forget_states(self) -> None:
-        """What it said until now."""
+        """Drop what came until now."""
         while not self.states.empty():
             self.states.get()
 
@@ -97,9 +97,10 @@ class Station:
             self.seqs.append(int(message.payload.split(b";")[1]))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Set everything up, then try each promise."""
-    options = parse_options()
+    options = command_line().parse_args(arguments)
+    require_container()
     with tempfile.TemporaryDirectory(prefix="edge-systemd-", dir=options.work) as name:
         folder = Path(name)
         broker = start_broker(folder)
@@ -107,24 +108,27 @@ def main() -> None:
             with Container(folder / "container") as container:
                 install(container, broker.port)
                 station = Station(container, broker)
-                kept = [kept_by(promise, station) for promise in PROMISES]
+                held = [try_promise(promise, station) for promise in PROMISES]
         finally:
             broker.kill()
-    sys.exit(0 if all(kept) else 1)
+    sys.exit(0 if all(held) else 1)
 
 
-def parse_options() -> argparse.Namespace:
-    """The command line; exits where this cannot run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--work", type=Path, required=True, help="a folder on another file system than /, e.g. /dev/shm"
     )
-    options = parser.parse_args()
+    return parser
+
+
+def require_container() -> None:
+    """Exit where this cannot run."""
     if os.getuid() != 0:
         sys.exit("run it as root: it mounts an overlay and boots a container")
     if shutil.which("systemd-nspawn") is None:
         sys.exit("systemd-nspawn is not installed: apt-get install systemd-container")
-    return options
 
 
 def start_broker(folder: Path) -> Broker:
@@ -172,8 +176,8 @@ def install(container: Container, port: int) -> None:
     container.run("systemctl", "daemon-reload")
 
 
-def kept_by(promise: Callable[[Station], str], station: Station) -> bool:
-    """Start the unit anew, try one promise, and say what came of it."""
+def try_promise(promise: Callable[[Station], str], station: Station) -> bool:
+    """Start the unit again, try one promise, and print what came of it."""
     name = (promise.__doc__ or "").rstrip(".")
     try:
         station.systemctl("stop")
@@ -201,9 +205,9 @@ def no_rights(station: Station) -> str:
     require(found["Uid"] != "0", "it is root")
     require(int(found["CapEff"], 16) == int(found["CapBnd"], 16) == 0, f"capabilities {found['CapEff']}")
     require((found["NoNewPrivs"], found["Seccomp"]) == ("1", "2"), "new privileges, or no filter of system calls")
-    said = station.container.run("systemd-analyze", "security", "--no-pager", f"{UNIT}.service").splitlines()[-1]
-    exposure = float(said.split(":")[-1].split()[0])
-    require(exposure <= MOST_EXPOSURE, said)
+    output = station.container.run("systemd-analyze", "security", "--no-pager", f"{UNIT}.service").splitlines()[-1]
+    exposure = float(output.split(":")[-1].split()[0])
+    require(exposure <= MOST_EXPOSURE, output)
     return f"user {found['Uid']}, no capability, exposure {exposure}"
 
 

@@ -38,7 +38,7 @@ CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class BuildInputs:
+class CprParts:
     """A category, and what does not depend on what is varied."""
 
     dataset: Dataset
@@ -54,7 +54,7 @@ class BuildInputs:
     progress: Progress
 
 
-def load_material(category: Path, size: int, textures: Path | None, most: int, progress: Progress) -> BuildInputs:
+def load_parts(category: Path, size: int, textures: Path | None, most: int, progress: Progress) -> CprParts:
     """A category of parts (with a background), at most so many of its good pictures, spread over all."""
     dataset = scan_dataset(category, progress)
     good = dataset.good[:: -(-len(dataset.good) // most)]
@@ -72,7 +72,7 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
     validation_rows = tuple(pick_validation_rows(len(rows)))
     foreground, _ = find_foreground(maps.fine, "object", 0)
     assert foreground is not None
-    return BuildInputs(
+    return CprParts(
         dataset,
         pictures,
         load_textures(textures, size, size, 0, progress),
@@ -87,44 +87,46 @@ def load_material(category: Path, size: int, textures: Path | None, most: int, p
     )
 
 
-def training_set_of(material: BuildInputs, pool: int, foreground: Foreground) -> TrainingSet:
-    """Made-up pictures to learn from and to judge with."""
-    m = material
+def training_set_of(parts: CprParts, pool: int, foreground: Foreground) -> TrainingSet:
+    """Made-up pictures to learn from and to validate with."""
+    m = parts
     references = References(m.train_rows, retrieval_of(m.codebook, m.maps, m.train_rows))
     seeing = load_backbone("efficientnet-lite0", m.backbone.taps[: len(STRIDES)])
     maker = PictureMaker(seeing, m.pictures, m.maps, references, foreground, m.textures, 0)
     return TrainingSet(maker, m.train_rows, m.validation_rows, pool, 0, 0, ScratchArrays(Path("/tmp")), m.progress)
 
 
-def branches_to_train(material: BuildInputs, width: int) -> tuple[LocalBranch, LocalBranch]:
+def branches_to_train(parts: CprParts, width: int) -> tuple[LocalBranch, LocalBranch]:
     """As a build begins with them."""
-    fine, coarse = fresh_state(material, width).local
+    fine, coarse = fresh_state(parts, width).local
     assert isinstance(fine, LocalBranch)
     assert isinstance(coarse, LocalBranch)
     return fine, coarse
 
 
-def fresh_state(material: BuildInputs, width: int) -> TrainingState:
+def fresh_state(parts: CprParts, width: int) -> TrainingState:
     """Before the first step of a build."""
-    return new_state((material.maps.fine.shape[1], material.maps.coarse.shape[1]), width, D, 0, CPU)
+    return new_state((parts.maps.fine.shape[1], parts.maps.coarse.shape[1]), width, D, 0, CPU)
 
 
 def trained(
-    material: BuildInputs, training_set: TrainingSet, foreground: Foreground, local: Branches, steps: int
+    parts: CprParts, training_set: TrainingSet, foreground: Foreground, local: Branches, steps: int
 ) -> tuple[Branches, float]:
     """Branches at their best in validation, folded, and their average precision there."""
-    blank = fresh_state(material, 12)
+    blank = fresh_state(parts, 12)
     modules = nn.ModuleList(local)
     optimizer = torch.optim.AdamW(modules.parameters(), **{"weight_decay": blank.optimizer.defaults["weight_decay"]})
     state = TrainingState(modules, optimizer, blank.generator, modules.state_dict())
-    judge = partial(validation_precision, references=material.maps, check=training_set.check, foreground=foreground)
+    judge = partial(
+        validation_precision, references=parts.maps, validation=training_set.validation, foreground=foreground
+    )
     schedule = Schedule(steps, steps // ROUNDS)
-    train(state, schedule, material.maps, training_set.pool, judge, lambda _: False, material.progress)
+    train(state, schedule, parts.maps, training_set.pool, judge, lambda _: False, parts.progress)
     return state.best_branches(), state.best
 
 
 def detector_of(
-    material: BuildInputs,
+    parts: CprParts,
     describers: Sequence[nn.Module],
     foreground: Foreground,
     retrieval: GlobalBranch | None = None,
@@ -134,7 +136,7 @@ def detector_of(
 
     scaled: whether a distance counts less where good pictures differ (docs/decisions/0006).
     """
-    m = material
+    m = parts
     rows = list(range(len(m.pictures)))
     found = retrieval or retrieval_of(m.codebook, m.maps, rows)
     taps = [

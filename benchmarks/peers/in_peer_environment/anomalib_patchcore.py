@@ -1,4 +1,4 @@
-"""One fit of anomalib's PatchCore: the half of `peer_anomalib.py` that runs in the peer's own environment.
+"""One fit of anomalib's PatchCore: the part of `patchcore.py` that runs in the peer's own environment.
 
 The network, pre-processing, training run, embedding, scoring and ONNX export are anomalib's. Two things are put in: the
 ImageNet weights (the same file that this product uses), and a fast search for the coreset by the same rule, farthest
@@ -49,12 +49,12 @@ def main() -> None:
         score_test_pictures(model, options)
     graph = model.to_onnx(options.out, input_size=options.size, dynamic_axes=None, opset_version=18)
     bank = list(model.model.memory_bank.shape)
-    facts = {"bank": bank, **seconds, "graph": str(Path(graph).relative_to(options.out)), "versions": versions()}
-    (options.out / "peer.json").write_text(json.dumps(facts, indent=1))
+    record = {"bank": bank, **seconds, "graph": str(Path(graph).relative_to(options.out)), "versions": versions()}
+    (options.out / "peer.json").write_text(json.dumps(record, indent=1))
 
 
 def parse_options() -> argparse.Namespace:
-    """The command line."""
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("category", type=Path, help="folder with train/good and test/<kind>")
     parser.add_argument("--size", default="256", help="N, or HxW")

@@ -30,7 +30,7 @@ def main() -> None:
     choose = choose_by_anomalib if options.who == "anomalib" else choose_by_this
     name = "anomalib" if options.who == "anomalib" else "edge-inspection"
     choose(features[:1000], 10, 10)  # imports, and what libraries set up at first use
-    Path("/proc/self/clear_refs").write_text("5")  # start the peak anew, from what is in use now
+    Path("/proc/self/clear_refs").write_text("5")  # start the peak again, from what is in use now
     before, started, cpu_started = peak_bytes(), time.monotonic(), time.process_time()
     chosen = choose(features, options.count, options.steps or options.count)
     taken = {
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    """The command line."""
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("who", choices=["this", "anomalib"])
     parser.add_argument("features", type=Path)

@@ -1,6 +1,6 @@
 """What references cost: the time of CPR-Faster's graph for one picture, with more and more of them, in one run.
 
-    python -m benchmarks.cost.cpr_growth CATEGORY [--references 10 100 1000] [--size 320] [--rounds 60]
+    python -m benchmarks.cost.cpr_references CATEGORY [--references 10 100 1000] [--size 320] [--rounds 60]
 
 CATEGORY is a folder in MVTec's layout, or one of good pictures. Its pictures are taken again and again to have enough:
 the time depends on how many references there are, not on what they show. The local branch is trained for 8 steps, which
@@ -11,6 +11,7 @@ time from 100 to 1,000.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -27,14 +28,9 @@ from edge_runtime.imaging.see import whole_frame_viewer
 MOST_PICTURES = 40
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Build one graph for each number of references, time them, print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("category", type=Path)
-    parser.add_argument("--references", type=int, nargs="+", default=[10, 100, 1000])
-    parser.add_argument("--size", type=int, default=320)
-    parser.add_argument("--rounds", type=int, default=60)
-    options = parser.parse_args()
+    options = command_line().parse_args(arguments)
     progress, size = progress_for_stderr(), options.size
     good = scan_dataset(options.category, progress).good[:MOST_PICTURES]
     pictures = load_prepared(good, whole_frame_viewer(size, size), progress)
@@ -52,6 +48,16 @@ def main() -> None:
             f"{name}: median {taken.median:.1f} ms, least {taken.least:.1f} ms, {taken.over(times[floor])} {floor}; "
             f"the graph has {megabytes:.0f} MB"
         )
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("category", type=Path)
+    parser.add_argument("--references", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--rounds", type=int, default=60)
+    return parser
 
 
 if __name__ == "__main__":

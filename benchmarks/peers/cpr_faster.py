@@ -1,9 +1,10 @@
 """CPR-Faster beside anomalib 2.7's PatchCore: accuracy, time a picture, and what the build took, in one run.
 
-    python -m benchmarks.peers.peer_cpr --data FOLDER --work FOLDER [--textures FOLDER] [--categories A B] [--sizes 320]
+    python -m benchmarks.peers.cpr_faster --data FOLDER --work FOLDER [--textures FOLDER] [--categories A B]
+        [--sizes 320] [--install]
 
-The peer, its environment and its fits are those of `peer_anomalib.py`: same folder of `--work`, same conditions, same
-metric code, both graphs in turns on one thread (here its processor time counts, see `_turns.py`). Same weights
+The peer, its environment and its fits are those of `patchcore.py`: same folder of `--work`, same conditions, same
+metric code, both graphs in turns on one thread (here its processor time counts, see `shared/turns.py`). Same weights
 (EfficientNet-Lite0, ImageNet) and input size; the peer compares its stages 3 and 5 with a bank of 1 % of the patches,
 CPR-Faster is built from the recipe that `edge-build init --detector cpr-faster` prints, with `cpr.textures` if a folder
 is given. With --keep, what an earlier run has built is measured again. The goal is 7 times as fast, with all four
@@ -20,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,8 +29,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.cost.graph_cost import floor_graph, taps_looked_at
-from benchmarks.peers.peer_anomalib import PEER_PACKAGES, categories_in, fit_peer, inputs_of, make_peer_environment, run
-from benchmarks.shared.rows import Fitted, Row, markdown, rows_of, write_json
+from benchmarks.peers.patchcore import PEER_PACKAGES, categories_in, fit_peer, inputs_of, peer_environment, run
+from benchmarks.shared.comparison import Fitted, Row, markdown, rows_of, write_json
 from benchmarks.shared.turns import open_session, time_in_turns
 from edge_build.data.dataset import scan_dataset
 from edge_build.recipe.input_size import Size
@@ -55,11 +57,11 @@ class Built:
     peak_bytes: int
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Every category at every size, then the table and what the builds took."""
-    options = parse_options()
+    options = command_line().parse_args(arguments)
     data, work = options.data.resolve(), options.work.resolve()
-    python = make_peer_environment(work / "peer-venv")
+    python = peer_environment(work / "peer-venv", options.install)
     rows: list[Row] = []
     builds: dict[str, Built] = {}
     for category, size, seed in product(options.categories or categories_in(data), options.sizes, options.seeds):
@@ -78,11 +80,12 @@ def main() -> None:
         )
 
 
-def parse_options() -> argparse.Namespace:
-    """The command line."""
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of categories in MVTec's layout")
     parser.add_argument("--work", type=Path, required=True, help="folder for the peer's environment and all results")
+    parser.add_argument("--install", action="store_true", help="make the peer's environment there if it is not")
     parser.add_argument("--textures", type=Path, help="folder of pictures of surfaces")
     parser.add_argument("--categories", nargs="+", help="default: all that --data holds")
     parser.add_argument("--sizes", nargs="+", type=Size.parse, default=[Size(320, 320)])
@@ -90,7 +93,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other values of the recipe's cpr")
     parser.add_argument("--keep", action="store_true", help="do not build what is there")
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")
-    return parser.parse_args()
+    return parser
 
 
 def build_cpr(category: Path, size: Size, seed: int, options: argparse.Namespace, folder: Path) -> Built:

@@ -1,10 +1,10 @@
 """This product's PatchCore beside anomalib 2.7's: accuracy, bank and time a picture, on the same pictures in one run.
 
-    python -m benchmarks.peers.peer_anomalib --data FOLDER --work FOLDER [--categories A B] [--sizes 256 512x192]
-        [--seeds 0 1 2]
+    python -m benchmarks.peers.patchcore --data FOLDER --work FOLDER [--categories A B] [--sizes 256 512x192]
+        [--seeds 0 1 2] [--install]
 
 Run it with the Python that this product is installed in (extra `host`); the folder of `--data` holds categories in
-MVTec's layout. The peer's environment (7 GB) is made in the `--work` folder by pip at the first run. What the peer has
+MVTec's layout. The peer's environment (7 GB) is made in the `--work` folder by pip with `--install`. What the peer has
 fitted is kept there, too, so that a second run does not fit it again; take another folder when the pictures change.
 
 Equal in both: EfficientNet-Lite0 with the same ImageNet weights, stages 3 and 5 (timm: `blocks.2` and `blocks.4`, 40
@@ -16,7 +16,7 @@ This product learns and exports with the modules of `edge-build build`, from all
 of parity and the report, which change no score, are left out.
 
 Substituted in the peer: the search for the coreset, no more. It follows the same rule (greedy k-centre, on the
-unprojected embedding); anomalib's own takes more than half an hour for such a bank. See `_peer/anomalib_patchcore.py`.
+unprojected embedding); anomalib's own takes more than half an hour for such a bank. See `in_peer_environment/`.
 
 The detector `fast` is this product with 85 % of the bank (`FAST`), one setting for all categories: with room above
 three times the peer's speed.
@@ -47,7 +47,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.shared.rows import Fitted, Row, markdown, rows_of, write_json
+from benchmarks.shared.comparison import Fitted, Row, markdown, rows_of, write_json
 from benchmarks.shared.turns import open_session, time_in_turns
 from edge_build.data.dataset import Dataset, scan_dataset
 from edge_build.data.pictures import Picture, load_prepared
@@ -88,11 +88,11 @@ EQUAL = Setting("this", share=1.0, dimensions=None)
 FAST = Setting("fast", share=0.85, dimensions=None)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Every category at every size, then the table."""
-    options = parse_options()
+    options = command_line().parse_args(arguments)
     data, work = options.data.resolve(), options.work.resolve()
-    peer_python = make_peer_environment(work / "peer-venv")
+    peer_python = peer_environment(work / "peer-venv", options.install)
     rows: list[Row] = []
     for category in options.categories or categories_in(data):
         dataset = scan_dataset(data / category)
@@ -103,16 +103,17 @@ def main() -> None:
     print(markdown(rows))
 
 
-def parse_options() -> argparse.Namespace:
-    """The command line."""
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of categories in MVTec's layout")
     parser.add_argument("--work", type=Path, required=True, help="folder for the peer's environment and all results")
+    parser.add_argument("--install", action="store_true", help="make the peer's environment there if it is not")
     parser.add_argument("--categories", nargs="+", help="default: all that --data holds")
     parser.add_argument("--sizes", nargs="+", type=Size.parse, default=[Size(256, 256), Size(320, 320)])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="fit so often; the table has the means")
     parser.add_argument("--json", type=Path, help="write the rows to this file, too")
-    return parser.parse_args()
+    return parser
 
 
 def categories_in(data: Path) -> list[str]:
@@ -120,14 +121,16 @@ def categories_in(data: Path) -> list[str]:
     return sorted(folder.parent.parent.name for folder in data.glob("*/train/good"))
 
 
-def make_peer_environment(folder: Path) -> Path:
-    """The peer's Python; made if it is not there whole, which its list of packages, written last, says."""
-    python, made = folder / "bin" / "python", folder / "packages.txt"
+def peer_environment(folder: Path, install: bool) -> Path:
+    """The peer's Python. It is there whole when its list of packages, written last, is; else it is made or refused."""
+    python, listed = folder / "bin" / "python", folder / "packages.txt"
     wanted = "\n".join(PEER_PACKAGES)
-    if not made.is_file() or made.read_text() != wanted:
+    if not listed.is_file() or listed.read_text() != wanted:
+        if not install:
+            sys.exit(f"{folder} has no environment of the peer ({PEER_PACKAGES[0]}): add --install, which takes 7 GB")
         run([sys.executable, "-m", "venv", "--clear", folder])
         run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES])
-        made.write_text(wanted)
+        listed.write_text(wanted)
     return python
 
 
@@ -141,14 +144,14 @@ def compare(dataset: Dataset, size: Size, seed: int, peer_python: Path, folder: 
 
 
 def fit_peer(category: Path, size: Size, seed: int, python: Path, out: Path) -> Fitted:
-    """Run the peer in its environment, unless it has been; its facts are written last."""
-    facts_file = out / "peer.json"
-    if not facts_file.is_file():
+    """Run the peer in its environment, unless it has been; its record is written last."""
+    record_file = out / "peer.json"
+    if not record_file.is_file():
         options = ["--size", size, "--neighbours", NEIGHBOURS, "--seed", seed]
         run([python, PEER_SCRIPT, category, "--out", out, *options])
-    facts = json.loads(facts_file.read_text())
-    entries, dimensions = facts["bank"]
-    return Fitted("anomalib", out / facts["graph"], out / "peer.npz", entries, dimensions, facts["fit_s"])
+    record = json.loads(record_file.read_text())
+    entries, dimensions = record["bank"]
+    return Fitted("anomalib", out / record["graph"], out / "peer.npz", entries, dimensions, record["fit_s"])
 
 
 def fit_product(dataset: Dataset, size: Size, seed: int, setting: Setting, peer: Fitted, folder: Path) -> Fitted:
@@ -185,7 +188,7 @@ def run(command: Iterable[object]) -> None:
 
 
 def time_graphs(graphs: Mapping[str, Path], pictures: Sequence[Picture], size: Size) -> dict[str, float]:
-    """Median milliseconds of every graph, one thread, batch 1: in turns on the same pictures (`_turns`)."""
+    """Median milliseconds of every graph, one thread, batch 1: in turns on the same pictures (`shared/turns.py`)."""
     chosen = pictures[:: max(1, len(pictures) // PICTURES_TO_TIME)]
     images = [preprocess(read_picture(picture.path), size.height, size.width) for picture in chosen]
     sessions = {name: open_session(graph) for name, graph in graphs.items()}
@@ -203,7 +206,8 @@ def input_for(session: Any, image: NDArray[np.uint8]) -> NDArray[Any]:
     (wanted,) = session.get_inputs()
     if wanted.type == "tensor(uint8)":
         return image
-    return np.ascontiguousarray(image[..., ::-1].transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+    rgb = np.ascontiguousarray(image[..., ::-1].transpose(0, 3, 1, 2), np.float32)
+    return np.asarray(rgb / np.float32(255))
 
 
 if __name__ == "__main__":
