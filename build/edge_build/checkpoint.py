@@ -99,11 +99,11 @@ def open_unfinished(
         try:
             yield work
         except BaseException as error:
-            kept = _leave(work)
-            if kept and isinstance(error, KeyboardInterrupt):
-                raise InterruptedBuildError(f"interrupted; {kept}") from None
-            if kept:
-                progress.say(kept)
+            remains = _leave(work)
+            if remains and isinstance(error, KeyboardInterrupt):
+                raise InterruptedBuildError(f"interrupted; {remains}") from None
+            if remains:
+                progress.say(remains)
             raise
         shutil.rmtree(folder, ignore_errors=True)
     finally:
@@ -139,7 +139,7 @@ def _claim(work: Unfinished, lock: int, dependencies: Sequence[Dependency], resu
 
 
 def _leave(work: Unfinished) -> str | None:
-    """After an error or Ctrl-C: keep what can be resumed, and how that is said; None when nothing can."""
+    """After an error or Ctrl-C: keep what can be resumed, and return a line about it; None when there is nothing."""
     if not work.has_checkpoints():
         shutil.rmtree(work.folder, ignore_errors=True)
         return None

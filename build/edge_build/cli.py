@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from edge_build.progress import progress_for_stderr
 from edge_build.recipe.input_size import Size
 from edge_runtime.engines.protocol import ENGINES, EngineKind
-from edge_runtime.engines.tensorrt.implicit_int8 import NOT_JUDGED, Calibrator
+from edge_runtime.engines.tensorrt.implicit_int8 import Calibrator
 from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
 from edge_runtime.files import Durability, storage_errors, write_file
 from edge_runtime.program import VersionOption, report_crashes
@@ -204,44 +204,25 @@ def compile_bundle(
     if compute:
         _compile_ahead(bundle, precision, compute, rtx)
         return
-    from edge_build.on_device.calibration_pictures import find_pictures
-    from edge_build.on_device.child_process import ChildFailedError, in_child
-    from edge_build.on_device.compile import Settings, compile_engine
-    from edge_build.on_device.implicit_int8 import ImplicitInt8
-    from edge_runtime.bundle.device_seal import machine_id
-    from edge_runtime.bundle.reader import open_bundle
-    from edge_runtime.engines.tensorrt.engine_cache import EngineCache
+    from edge_build.on_device.child_process import ChildFailedError
+    from edge_build.on_device.compile import Settings
+    from edge_build.on_device.compile_bundle import WantedEngines
+    from edge_build.on_device.compile_bundle import compile_bundle as compile_on_device
     from edge_runtime.engines.tensorrt.library import Library
-    from edge_runtime.engines.tensorrt.stack import find_nvidia
 
-    if implicit_calibration is not None and precision is not Precision.INT8:
-        raise ConfigError("--implicit-calibration makes INT8 alone: give --precision int8, too")
-    if implicit_calibration is not None and rtx:
-        raise ConfigError("--implicit-calibration is for TensorRT 8 and 10: TensorRT-RTX takes the bundle's INT8 graph")
-    if implicit_calibration is None and calibration_pictures is not None:
-        raise ConfigError("--calibration-pictures is for --implicit-calibration: the INT8 graph has its ranges in it")
-    opened, cache, progress = open_bundle(bundle), EngineCache(engines, machine_id()), progress_for_stderr()
-    pictures = find_pictures(opened, calibration_pictures, progress) if calibration_pictures is not None else []
-
-    def work() -> None:
-        nvidia, implicit = find_nvidia(Library.TENSORRT_RTX if rtx else Library.TENSORRT), None
-        if implicit_calibration is not None:
-            implicit = ImplicitInt8(opened, implicit_calibration, pictures, nvidia, cache)
-        for each in opened.manifest.graphs if precision is None else [precision]:
-            made = compile_engine(opened, each, nvidia, cache, Settings(workspace, timing_cache), progress, implicit)
-            took = f"compiled in {made.seconds:.0f} s" if made.seconds else "was there already"
-            print(f"{made.path}: {took}, {made.size / 1e6:.1f} MB; {made.engine} reproduces the golden pictures, "
-                  f"largest deviation {made.deviation:.3f} of the tolerance")  # fmt: skip
-        if implicit_calibration is not None:
-            print(f"{NOT_JUDGED}: measure this engine before it serves, with `edge-build evaluate {bundle} PICTURES "
-                  f"--precision int8 --engine tensorrt-{implicit_calibration.value}`")  # fmt: skip
-
+    wanted = WantedEngines(
+        bundle,
+        engines,
+        precision,
+        Library.TENSORRT_RTX if rtx else Library.TENSORRT,
+        Settings(workspace, timing_cache),
+        implicit_calibration,
+        calibration_pictures,
+    )
     try:
-        in_child(work, progress, "compiling")
-    except ChildFailedError as failed:  # it said why
+        compile_on_device(wanted, progress_for_stderr(), print)
+    except ChildFailedError as failed:  # it printed why
         raise typer.Exit(failed.exit_code) from None
-    finally:
-        cache.remove_unfinished()  # of a child that was killed
 
 
 def _compile_ahead(bundle: Path, precision: Precision | None, computes: list[str], rtx: bool) -> None:

@@ -57,12 +57,12 @@ class PlainProgress:
 
     def track(self, what: str, items: Sequence[T]) -> Iterator[T]:
         """Write where the step is every few seconds, and once at its end."""
-        started = said = self._clock()
+        started = last = self._clock()
         for done, item in enumerate(items, 1):
             yield item
             now = self._clock()
-            if done == len(items) or now - said >= PLAIN_EVERY_S:
-                said = now
+            if done == len(items) or now - last >= PLAIN_EVERY_S:
+                last = now
                 self._write(f"{what}: {done}/{len(items)} ({now - started:.0f} s)\n")
 
 

@@ -84,7 +84,7 @@ def test_an_interrupted_build_is_not_begun_again_by_mistake(tmp_path: Path) -> N
         assert work.load("training") == b"half"
 
 
-def test_another_build_cannot_go_on_from_it_and_is_told_what_differs(tmp_path: Path) -> None:
+def test_another_build_cannot_go_on_from_it_and_what_differs_is_named(tmp_path: Path) -> None:
     interrupted(tmp_path / "work")
     others = (Dependency("seed", "0"), Dependency("cpr.steps", "800"), Dependency("cpr.taps", "3"))
 

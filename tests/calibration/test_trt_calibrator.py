@@ -92,6 +92,6 @@ def test_without_a_cache_pictures_are_fed_one_by_one_and_the_cache_is_kept():
     assert device.freed == 1
 
 
-def test_a_tensorrt_without_calibrators_is_told_of_the_other_way():
+def test_a_tensorrt_without_calibrators_is_an_error_that_names_the_other_way():
     with pytest.raises(WrongVersionError, match=r"TensorRT 11\.4\.1 has no IInt8EntropyCalibrator2 any more"):
         implicit_calibrator(tensorrt("11.4.1"), Memory(), Calibrator.ENTROPY, b"")

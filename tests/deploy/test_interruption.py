@@ -107,7 +107,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk_is_said_before_it_is_filled_and_after(
+def test_a_full_disk_is_reported_before_it_is_filled_and_after(
     small_disk: Path,
     pack: Pack,
     make_bundle: Callable[..., Path],

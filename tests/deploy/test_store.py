@@ -202,7 +202,7 @@ def test_what_was_rolled_back_from_is_not_what_the_next_rollback_leads_to(store:
     assert store.rollback() == "screw-2"
 
 
-def test_nothing_to_roll_back_to_is_said(store: Store, install: Install) -> None:
+def test_nothing_to_roll_back_to_is_reported(store: Store, install: Install) -> None:
     install("1")
 
     with pytest.raises(StorageError, match=r"no installed bundle was active before now: .*; installed: screw-1"):

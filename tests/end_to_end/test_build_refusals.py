@@ -35,7 +35,7 @@ def test_a_calibration_of_nothing_or_to_no_rate_is_wrong_use(made: Made, options
     assert reason in " ".join(output.replace("│", " ").split())
 
 
-def test_a_calibrated_bundle_that_exists_is_refused_with_what_names_it_anew(made: Made) -> None:
+def test_a_calibrated_bundle_that_exists_is_refused_with_what_names_it_again(made: Made) -> None:
     output = refused(["calibrate", made.bundle, made.dataset, "--version", 1, "--out", made.bundle.parent], code=78)
     assert output == f"edge-build: {made.bundle} exists: give another --version, or move the old bundle away\n"
 

@@ -26,7 +26,7 @@ from edge_runtime.records import Inspection, Precision
 
 GATE_GOOD, GATE_DEFECT = 200, 200  # about so many pictures are compared; below 201, no verdict may change at all
 MOST_DEFECTS = 4  # of one good picture
-HIGHEST = 6  # pictures are kept for people to look at
+HIGHEST = 6  # scores whose pictures the report shows
 GATE_STEP = 2  # the maps are smooth: every second pixel along both axes tells as much
 
 Graphs = Mapping[Precision, bytes]

@@ -90,7 +90,7 @@ def at_the_gate(
 
 def _notes(threshold: Threshold, maker: PrecisionMaker, results: Mapping[Precision, GateResult]) -> list[str]:
     short = shortage(threshold)
-    told = [*([short] if short else []), *(gate_text(precision, result) for precision, result in results.items())]
+    notes = [*([short] if short else []), *(gate_text(precision, result) for precision, result in results.items())]
     if maker.plan is not None and not maker.plan.quantised:
-        told.append(nothing_to_quantise(maker.plan))
-    return told
+        notes.append(nothing_to_quantise(maker.plan))
+    return notes

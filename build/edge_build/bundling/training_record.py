@@ -1,4 +1,4 @@
-"""`learned.json` of a bundle: which pictures the detector has seen, so that it is never calibrated on them later.
+"""`learned.json` of a bundle: which pictures the detector has seen, so that it is never recalibrated on them.
 
 A picture is known again by its file, and by its decoded pixels when it was saved again without loss.
 """
@@ -18,7 +18,7 @@ FILE = "learned.json"
 class TrainingRecord(Record):
     """Of every picture that the detector learned from or compares with: `Picture.sha256` and `Picture.pixels`, sorted.
 
-    pixels: empty in bundles that were built before they were kept.
+    pixels: empty in bundles of earlier versions.
     """
 
     sha256: tuple[Sha256, ...] = ()

@@ -76,23 +76,23 @@ def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
         raise DatasetError(_too_few(root, len(good)))
     found = read_facts([*good, *test], progress or SilentProgress())
     _check_masks(root, found)
-    kept, copies = without_copies(found[: len(good)])
-    check_leaks(kept, found[len(good) :])
+    distinct, copies = without_copies(found[: len(good)])
+    check_leaks(distinct, found[len(good) :])
     if copies:
         notes = (*notes, f"left out {len(copies)} exact copies among the good pictures:\n{problem_lines(copies)}")
-    if len(kept) < MINIMUM_GOOD:
-        raise DatasetError("; ".join([_too_few(root, len(kept)), *notes]))
+    if len(distinct) < MINIMUM_GOOD:
+        raise DatasetError("; ".join([_too_few(root, len(distinct)), *notes]))
     notes = (*notes, *_notes_of_passed_over(root))
     counts = Counter((each.height, each.width) for each in found)
     return Dataset(
         name=root.resolve().name,
         root=root,
-        good=tuple(each.picture for each in kept),
+        good=tuple(each.picture for each in distinct),
         test=tuple(each.picture for each in found[len(good) :]),
         sizes=tuple(NativeSize(height, width, n) for (height, width), n in counts.most_common()),
         grey=all(each.grey for each in found),
         notes=notes,
-        shapes=problem_of_shapes(kept),
+        shapes=problem_of_shapes(distinct),
     )
 
 

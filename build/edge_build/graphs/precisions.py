@@ -96,7 +96,7 @@ def rehearsal_pictures(good: NDArray[np.uint8], seed: int) -> list[NDArray[np.ui
 
 
 def gate_text(precision: Precision, result: GateResult) -> str:
-    """What the gate said, in one line."""
+    """What came of the gate, in one line."""
     gate, name = result.gate, precision.value.upper()
     if result.failures:
         return f"{name} is not in the bundle: {'; '.join(result.failures)}. Try: {WHAT_TO_TRY[precision]}"

@@ -23,7 +23,7 @@ LOOK_EVERY_S = 0.05
 
 
 class ChildFailedError(EdgeError):
-    """The child said what was wrong and ended with this code; there is nothing to add."""
+    """The child printed what was wrong and ended with this code; there is nothing to add."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__("")
@@ -41,16 +41,16 @@ def in_child(work: Callable[[], None], progress: Progress, what: str, say_every_
     child = os.fork()
     if child == 0:
         _be_the_child(work)
-    started = said = time.monotonic()
+    started = last = time.monotonic()
     try:
         while True:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 break
             time.sleep(LOOK_EVERY_S)
-            if time.monotonic() - said >= say_every_s:
-                said = time.monotonic()
-                progress.say(f"{what} goes on ({said - started:.0f} s)")
+            if time.monotonic() - last >= say_every_s:
+                last = time.monotonic()
+                progress.say(f"{what} goes on ({last - started:.0f} s)")
     except BaseException:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -39,8 +39,8 @@ def _what(kind: str, place: Place, value: object, model: type[BaseModel]) -> str
         return f"is missing; allowed: {allowed(field)}"
     inner = settings_of(field)
     if inner is not None and not isinstance(value, Mapping):
-        return f"found {_said(value)}; allowed: the keys {', '.join(inner.model_fields)}"
-    return f"found {_said(value)}; allowed: {allowed(field)}"
+        return f"found {_as_written(value)}; allowed: the keys {', '.join(inner.model_fields)}"
+    return f"found {_as_written(value)}; allowed: {allowed(field)}"
 
 
 def _field(place: Place, model: type[BaseModel]) -> FieldInfo:
@@ -49,7 +49,7 @@ def _field(place: Place, model: type[BaseModel]) -> FieldInfo:
     return model_at(tuple(names[:-1]), model).model_fields[names[-1]]
 
 
-def _said(value: Any) -> str:
+def _as_written(value: Any) -> str:
     """A value as the YAML file has it; text is called text, as "3" is not 3."""
     if value is None:
         return "nothing"
@@ -58,7 +58,7 @@ def _said(value: Any) -> str:
     if isinstance(value, str):
         return f"the text '{value}'"
     if isinstance(value, tuple):
-        return f"[{', '.join(_said(item) for item in value)}]"
+        return f"[{', '.join(_as_written(item) for item in value)}]"
     if isinstance(value, Mapping):
         return f"the keys {', '.join(map(str, value))}" if value else "no keys"
     return str(value)

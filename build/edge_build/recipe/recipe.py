@@ -1,4 +1,4 @@
-"""The recipe: one YAML file that says what to build, and from what. Strict, and all that is wrong is said at once.
+"""The recipe: one YAML file that says what to build, and from what. Strict, and all that is wrong is listed at once.
 
     recipe = read_recipe(Path("screw.yaml"))
     label = recipe.label

@@ -1,4 +1,4 @@
-"""What the report of a calibrated bundle tells first: what it was made from, and what is new since.
+"""What the report of a recalibrated bundle shows first: what it was made from, and what is new since.
 
 origin = origin_of(manifest, before, held_out_scores)
 """
@@ -40,7 +40,7 @@ class Origin:
 
 
 def origin_of(manifest: Manifest, before: Manifest, held_out: NDArray[np.float64]) -> Origin:
-    """before: of the bundle that this one was calibrated from. held_out: raw scores of good pictures in FP32, (n,)."""
+    """before: of the bundle that this one comes from. held_out: raw scores of good pictures in FP32, (n,)."""
     made = list(_made(manifest))
     return Origin(
         built=made[-1].bundle if made else manifest.label,
@@ -64,13 +64,13 @@ def _steps(manifest: Manifest, made: list[Recalibration]) -> tuple[str, ...]:
     results = [manifest.label, *(step.bundle for step in made)]
     dataset = manifest.dataset
     built = f"{results[-1]}: built, learned from {dataset.train} good pictures of {dataset.name}"
-    calibrated = [
-        f"{label}: calibrated on {step.pictures} good pictures of {step.dataset}"
+    recalibrated = [
+        f"{label}: recalibrated on {step.pictures} good pictures of {step.dataset}"
         if step.pictures
         else f"{label}: another false-reject rate"
         for label, step in zip(results, made, strict=False)
     ]
-    return (built, *reversed(calibrated))
+    return (built, *reversed(recalibrated))
 
 
 def _side(manifest: Manifest, held_out: NDArray[np.float64]) -> Side:

@@ -44,7 +44,7 @@ class ReportData:
     when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
     INT8 is made of. root: the dataset's folder. headline: the precision that is shown first. examples: of the made-up
     defects that were learned from, if any. real_defects: how many pictures of real ones were. highest: the held-out
-    good pictures with the highest scores. before: the manifest of the bundle that this one was calibrated from.
+    good pictures with the highest scores. before: the manifest of the bundle that this one was recalibrated from.
     """
 
     manifest: Manifest

@@ -55,19 +55,19 @@ def choose(samples: Sequence[Sample], pose: PoseChoice, budget: Budget, margin: 
     figures = [
         (unexplained(network, one.pictures(samples, measured)), one) for one in progress.track("view: measure", found)
     ]
-    told = "; ".join(f"{one.name} {value:.3f}" for value, one in sorted(figures, key=lambda f: f[0]))
-    told = f"unexplained between good pictures: as they lie {lying:.3f}; {told}"
+    figures_text = "; ".join(f"{one.name} {value:.3f}" for value, one in sorted(figures, key=lambda f: f[0]))
+    figures_text = f"unexplained between good pictures: as they lie {lying:.3f}; {figures_text}"
     if pose != "auto":
-        return Choice(min(figures, key=lambda f: f[0])[1], f"{pose}, as the recipe says ({told})")
+        return Choice(min(figures, key=lambda f: f[0])[1], f"{pose}, as the recipe says ({figures_text})")
     value, best = _best(figures, lying)
     if best is None:
         region = _region(figures, lying, samples)
         if region is not None:
-            return Choice(region, f"fixed, cropped: the part always stands there ({told})")
-        return Choice(fixed, f"fixed: no view makes good pictures plainly more alike ({told})")
+            return Choice(region, f"fixed, cropped: the part always stands there ({figures_text})")
+        return Choice(fixed, f"fixed: no view makes good pictures plainly more alike ({figures_text})")
     return Choice(
         best,
-        f"{best.name}: good pictures are {1 - value / lying:.0%} more alike than as they lie ({told}); all "
+        f"{best.name}: good pictures are {1 - value / lying:.0%} more alike than as they lie ({figures_text}); all "
         f"{len(samples)} samples are located, the least sure with a correlation of {best.lowest:.2f}",
     )
 

@@ -36,27 +36,27 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
     Raises an EdgeError that says what to do.
     """
     bundle, label = open_parent(folder, version, out)
-    kept = read_held_out_scores(bundle)
+    held_out = read_held_out_scores(bundle)
     thresholds = {
         precision: threshold_from_good(
             np.array(scores.scores), np.array(scores.maxima), rate, bundle.threshold(precision).method
         )
-        for precision, scores in kept.items()
+        for precision, scores in held_out.items()
     }
     _refuse(bundle, thresholds[Precision.FP32])
-    results = _at_the_gate(bundle, kept, thresholds)
+    results = _at_the_gate(bundle, held_out, thresholds)
     notes = tuple(_notes(bundle, thresholds[Precision.FP32], results))
-    for said in (threshold_text(thresholds[Precision.FP32]), *notes):
-        progress.say(said)
+    for line in (threshold_text(thresholds[Precision.FP32]), *notes):
+        progress.say(line)
     graphs = {
         precision: _entry(bundle, precision, thresholds[precision], results.get(precision))
-        for precision in kept
+        for precision in held_out
         if precision not in results or not results[precision].failures
     }
     with new_bundle(out, label) as new:
         manifest = derived_manifest(bundle, version, None, {}, graphs=graphs)
         _copy_files(bundle, new, manifest)
-        write_report(new / REPORT, _report_data(bundle, manifest, kept, results, notes))
+        write_report(new / REPORT, _report_data(bundle, manifest, held_out, results, notes))
         write_manifest(new, manifest)
     return Recalibrated(
         folder=str(out / label),
@@ -75,8 +75,8 @@ def _refuse(bundle: Bundle, new: Threshold) -> None:
         raise DatasetError(
             f"--false-reject {new.false_reject_rate:g} gives {bundle.label} the threshold that it has "
             f"({old.score:.4g}): its {new.pictures} held-out good pictures reject at most "
-            f"{new.false_reject_rate_guaranteed:.2%} on average either way. Calibrate with more pictures, or choose a "
-            "rate that the report's table tells apart"
+            f"{new.false_reject_rate_guaranteed:.2%} on average either way. Recalibrate with more pictures, or choose "
+            "a rate that the report's table tells apart"
         )
     if (negative := passed_negative(bundle, new)) is not None:
         raise DatasetError(
@@ -86,11 +86,11 @@ def _refuse(bundle: Bundle, new: Threshold) -> None:
 
 
 def _at_the_gate(
-    bundle: Bundle, kept: Mapping[Precision, PrecisionScores], thresholds: Mapping[Precision, Threshold]
+    bundle: Bundle, held_out: Mapping[Precision, PrecisionScores], thresholds: Mapping[Precision, Threshold]
 ) -> dict[Precision, GateResult]:
     """How every precision but FP32 does now: other thresholds may change other verdicts, and nothing else."""
     results = {}
-    trials = {precision: np.array(scores.trial_scores) for precision, scores in kept.items()}
+    trials = {precision: np.array(scores.trial_scores) for precision, scores in held_out.items()}
     reference = trials[Precision.FP32], thresholds[Precision.FP32]
     for precision, entry in bundle.manifest.graphs.items():
         if entry.gate is not None:
@@ -103,8 +103,8 @@ def _at_the_gate(
 def _notes(bundle: Bundle, new: Threshold, results: Mapping[Precision, GateResult]) -> list[str]:
     old, short = bundle.threshold(Precision.FP32), shortage(new)
     rates = f"false-reject rate {old.false_reject_rate:.2%} before, {new.false_reject_rate:.2%} now"
-    told = [f"{change_text(old, new)}; {rates}", *([short] if short else [])]
-    return told + [gate_text(precision, result) for precision, result in results.items()]
+    notes = [f"{change_text(old, new)}; {rates}", *([short] if short else [])]
+    return notes + [gate_text(precision, result) for precision, result in results.items()]
 
 
 def _entry(bundle: Bundle, precision: Precision, threshold: Threshold, result: GateResult | None) -> GraphEntry:
@@ -135,14 +135,14 @@ def _graph_files(manifest: Manifest) -> set[str]:
 def _report_data(
     bundle: Bundle,
     manifest: Manifest,
-    kept: Mapping[Precision, PrecisionScores],
+    held_out: Mapping[Precision, PrecisionScores],
     results: Mapping[Precision, GateResult],
     notes: tuple[str, ...],
 ) -> ReportData:
     plan = bundle.record(PLAN, Int8Plan, "a plan of INT8") if PLAN in manifest.files else None
     return ReportData(
         manifest,
-        held_out={precision: np.array(kept[precision].scores) for precision in manifest.graphs},
+        held_out={precision: np.array(held_out[precision].scores) for precision in manifest.graphs},
         evaluations={},
         parity=None,
         notes=notes,

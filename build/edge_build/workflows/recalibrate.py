@@ -61,8 +61,8 @@ def recalibrate(
     )
     compared = _compared(bundle, judgement)
     judgement.report_to(progress)
-    for said in (compared, f"frames: {limits_text(frames)}", *frame_notes):
-        progress.say(said)
+    for line in (compared, f"frames: {limits_text(frames)}", *frame_notes):
+        progress.say(line)
     graphs, golden = judgement.accepted(maker.graphs(graph)), _golden_pictures(bundle)
     notes = (compared, *frame_notes, *dataset.notes, *judgement.notes)
     contents = BundleContents(
@@ -119,12 +119,12 @@ def _compared(bundle: Bundle, judgement: Judgement) -> str:
             f"like, the golden negative of {bundle.label} ({negative:.4g}): look whether these are good parts, and "
             f"take away what is not:\n{problem_lines(_highest(judgement))}"
         )
-    said = f"{change_text(old, new)}; by the old one {above} of {len(scores)} held-out pictures would be NOK"
+    text = f"{change_text(old, new)}; by the old one {above} of {len(scores)} held-out pictures would be NOK"
     promised = old.false_reject_rate_high
     if above <= promised * len(scores) or above <= 1:
-        return said
+        return text
     return (
-        f"{said}, more than the {promised:.1%} that it promised at most: the line has changed, or some of these are no "
+        f"{text}, more than the {promised:.1%} that it promised at most: the line has changed, or some of these are no "
         f"good parts:\n{problem_lines(_highest(judgement))}"
     )
 

@@ -41,7 +41,7 @@ def test_another_scale_of_scores_is_no_change_because_each_has_its_own_threshold
     assert failures(gate) == ()
 
 
-def test_changed_verdicts_are_counted_and_said(scores):
+def test_changed_verdicts_are_counted_and_reported(scores):
     moved = scores.copy()
     just_above = GOOD + np.argsort(scores[GOOD:])[10:14]
     moved[just_above] = 1.0  # found before, missed now

@@ -104,11 +104,11 @@ def test_grey_pictures_and_their_sizes_are_noticed(tmp_path):
     assert dataset.sizes == (NativeSize(8, 10, 4), NativeSize(8, 12, 1))
 
 
-def test_a_missing_folder_is_said(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     assert refusal(tmp_path / "x") == f"{tmp_path / 'x'} is not a folder: give the folder that holds the pictures"
 
 
-def test_an_empty_folder_is_said(tmp_path):
+def test_an_empty_folder_is_reported(tmp_path):
     assert refusal(tmp_path) == (
         f"{tmp_path} has no good pictures, at least 4 are needed and 100 or more are better "
         "(.png, .jpg, .jpeg, .bmp, .tif, .tiff files are read)"
@@ -137,12 +137,12 @@ def test_files_that_are_not_read_and_linked_folders_are_counted(mvtec, tmp_path)
     )
 
 
-def test_train_without_good_is_said(tmp_path):
+def test_train_without_good_is_reported(tmp_path):
     write_good(tmp_path / "train" / "ok")
     assert refusal(tmp_path) == (f"{tmp_path / 'train'} has no folder `good`: good pictures belong in train/good")
 
 
-def test_test_without_train_is_said(tmp_path):
+def test_test_without_train_is_reported(tmp_path):
     write_good(tmp_path / "test" / "good")
     assert refusal(tmp_path) == (
         f"{tmp_path} has a test or ground_truth folder but no train/good: good pictures belong there"

@@ -32,7 +32,7 @@ def test_figures_count_misses_and_false_rejects(evaluation: Evaluation) -> None:
     assert 0.99 < found.pixel_auroc < 1
 
 
-def test_detection_is_told_by_kind_with_good_first(evaluation: Evaluation) -> None:
+def test_detection_is_reported_by_kind_with_good_first(evaluation: Evaluation) -> None:
     kinds = detections(evaluation)
 
     assert [(k.kind, k.pictures, k.nok) for k in kinds] == [("good", 3, 1), ("dent", 1, 1), ("scratch", 2, 1)]

@@ -31,7 +31,7 @@ def test_the_outcome_of_a_build_warns_when_most_defects_pass(evaluation: Evaluat
     assert refused.startswith("warning: 12 of 29 test pictures are beyond the limits of frames; a line answers ERROR")
 
 
-def test_when_nothing_at_all_was_judged_it_is_said_in_words(root: Path) -> None:
+def test_when_nothing_at_all_was_judged_it_is_reported_in_words(root: Path) -> None:
     summary = summarize(blackened(root, "good", "scratch", "dent"), "parts-1", Precision.FP32, root)
 
     assert summary.nothing_judged

@@ -56,7 +56,7 @@ def test_every_rule_has_a_graph_that_breaks_it() -> None:
     assert len(first_words) >= len(RULES)
 
 
-def test_all_violations_are_told_at_once() -> None:
+def test_all_violations_are_reported_at_once() -> None:
     model = wrong.int64_output()
     model.opset_import[0].version = 18
     with pytest.raises(ValueError, match=r"^TensorRT would not take the graph: graph: opset 18") as refused:

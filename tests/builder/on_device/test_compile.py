@@ -135,7 +135,7 @@ def test_without_a_timing_cache_none_is_written(bundle: Bundle, files: EngineCac
     assert list(files.folder.glob("*.timing")) == []
 
 
-def test_a_graph_that_the_parser_refuses_is_told_with_its_node(tmp_path: Path, files: EngineCache) -> None:
+def test_a_graph_that_the_parser_refuses_is_reported_with_its_node(tmp_path: Path, files: EngineCache) -> None:
     broken = tiny_graph().replace(b"ReduceMax", b"ReduceMxx")
     for version, node in (("8.6", "node 7"), ("10.3", "the-node")):
         bundle = open_bundle(write_bundle(tmp_path / version, graph=broken))
@@ -199,7 +199,7 @@ def test_work_in_a_child_ends_as_it_ends() -> None:
     in_child(lambda: None, SilentProgress(), "nothing")
 
 
-def test_an_error_in_the_child_is_said_there_and_its_code_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_the_child_is_reported_there_and_its_code_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         raise ConfigError("the recipe is wrong")
 

@@ -122,7 +122,7 @@ def test_a_station_that_asks_for_tensorrt_by_name_ends_with_the_code_of_what_is_
             assert "libcuda" not in found.stdout
 
 
-def test_why_auto_does_not_take_tensorrt_is_told_in_full_when_asked(tmp_path: Path) -> None:
+def test_why_auto_does_not_take_tensorrt_is_reported_in_full_when_asked(tmp_path: Path) -> None:
     found = run(DAEMON, "selftest", write_bundle(tmp_path / "bundle"), "--verbose")
     assert found.returncode == 0, found.stderr
     assert "         this machine has no NVIDIA driver (libcuda.so.1: " in found.stdout

@@ -108,7 +108,7 @@ def test_pictures_are_fed_once_and_what_came_of_them_is_kept(
     assert third.ranges.splitlines()[1:] == kept.read_bytes().splitlines()[1:]
 
 
-def test_ranges_that_were_changed_are_set_aside_and_measured_anew(
+def test_ranges_that_were_changed_are_set_aside_and_measured_again(
     bundle: Bundle, files: EngineCache, pictures: Path
 ) -> None:
     made = compiled(FakeDevice("10.3"), bundle, files, folder=pictures)

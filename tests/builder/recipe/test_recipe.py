@@ -128,7 +128,7 @@ def test_the_bank_is_a_share_or_a_number_of_patches():
     assert BankSettings(entries=500).entries_for(200) == 200
 
 
-def test_all_problems_are_said_at_once_with_their_lines(problems):
+def test_all_problems_are_reported_at_once_with_their_lines(problems):
     assert problems(
         """name: a b
 dataset:
@@ -201,20 +201,20 @@ patchcore:
         ("threshold:", "nothing; allowed: the keys false_reject_rate, method, folds, share"),
     ],
 )
-def test_an_impossible_value_is_said_with_what_is_allowed(problems, line, problem):
+def test_an_impossible_value_is_reported_with_what_is_allowed(problems, line, problem):
     found = problems(SHORT + line)
     assert found[0] == "r.yaml cannot be followed, 1 problem:"
     assert found[1].startswith("line 4, ")
     assert f"found {problem}" in found[1]
 
 
-def test_a_missing_item_is_said_with_the_line_of_its_list(problems):
+def test_a_missing_item_is_reported_with_the_line_of_its_list(problems):
     assert problems(SHORT + "patchcore: {stages: [3]}")[1] == (
         "line 4, patchcore.stages.1: is missing; allowed: two of 1 to 7, ascending"
     )
 
 
-def test_a_key_in_the_wrong_place_is_told_its_place(problems):
+def test_a_key_in_the_wrong_place_is_reported_with_its_place(problems):
     assert problems(SHORT + "patchcore: {ratio: 0.1}")[1] == (
         "line 4, patchcore.ratio: unknown key here; it belongs under patchcore.bank"
     )
@@ -244,7 +244,7 @@ def test_a_file_without_keys_is_refused(problems, text):
     assert problems(text) == ["r.yaml holds no keys; `edge-build init` writes a recipe"]
 
 
-def test_a_missing_file_is_said(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml cannot be read: No such file or directory; `edge-build init`"):
         read_recipe(tmp_path / "none.yaml")
 

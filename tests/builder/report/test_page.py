@@ -230,7 +230,7 @@ def test_without_defect_pictures_nothing_is_claimed_about_defects(tmp_path: Path
     assert "Defects found" not in page.text
 
 
-def test_without_good_test_pictures_only_detection_is_told(tmp_path: Path) -> None:
+def test_without_good_test_pictures_only_detection_is_reported(tmp_path: Path) -> None:
     page = Page(report_html(data_of(evaluation_of(tmp_path, [("dent", 30.0)]), tmp_path)))
 
     assert "It found 1 of 1 pictures of defects, in test pictures" in page.text
@@ -255,7 +255,7 @@ def test_the_good_pictures_that_set_the_threshold_are_shown_with_their_maps(tmp_
     assert len(page.sources) == 2
 
 
-def test_other_rates_are_told_with_what_they_would_have_done(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_other_rates_are_reported_with_what_they_would_have_done(evaluation: Evaluation, tmp_path: Path) -> None:
     points = operating_points(HELD_OUT, THRESHOLD, evaluation)
 
     assert [point.rate for point in points if point.asked] == [THRESHOLD.false_reject_rate]

@@ -108,7 +108,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path):
     assert list(files(tmp_path)) == ["notes.txt"]
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"sample cannot be made: .*; check the disk and the rights"):
         make_sample(tmp_path / "file" / "sample", 0, TINY, SilentProgress())

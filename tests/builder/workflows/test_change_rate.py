@@ -53,7 +53,7 @@ def test_the_report_tells_the_chain_and_both_rates(bundle: Bundle, tmp_path: Pat
     made = set_rate(bundle.folder, 0.3, "1.2", tmp_path / "out", SilentProgress())
 
     report = (Path(made.folder) / "report.html").read_text()
-    steps = "tiny-1.0: built, learned from 1 good pictures of made<br>tiny-1.1: calibrated on 20 good pictures of line"
+    steps = "built, learned from 1 good pictures of made<br>tiny-1.1: recalibrated on 20 good pictures of line"
     assert f"{steps}<br>tiny-1.2: another false-reject rate" in report
     assert "<strong>30.00\u202f%</strong> instead of 10.00\u202f%, on the same 20 held-out good pictures" in report
     assert "20 good pictures of line: 20 set the threshold" in report
@@ -175,7 +175,7 @@ TEN, NINE = [1.0] * 10, [1.0] * 9
         ({"fp32": ([], [], TEN), "int8": ([], [], TEN)}, r"precisions\.fp32\.scores: Tuple should have at least 1"),
     ],
 )
-def test_scores_that_do_not_fit_the_bundle_are_told(tmp_path: Path, scores: dict, output: str) -> None:
+def test_scores_that_do_not_fit_the_bundle_are_reported(tmp_path: Path, scores: dict, output: str) -> None:
     folder = write_calibrated_bundle(tmp_path / "bundle")
     keep(folder, scores)
 

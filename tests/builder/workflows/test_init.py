@@ -109,7 +109,7 @@ def test_a_folder_of_good_pictures_needs_no_test_pictures(tmp_path):
     assert "#   no test pictures: nothing will be measured, but a threshold needs none\n" in recipe_for(tmp_path)
 
 
-def test_the_false_reject_rate_that_so_few_pictures_allow_is_said(tmp_path):
+def test_the_false_reject_rate_that_so_few_pictures_allow_is_reported(tmp_path):
     write_good(tmp_path)
     assert (
         "# With 9 pictures for the threshold, a false reject rate of 10.0% is the lowest that can be\n"
@@ -117,7 +117,7 @@ def test_the_false_reject_rate_that_so_few_pictures_allow_is_said(tmp_path):
     ) in recipe_for(tmp_path)
 
 
-def test_with_enough_pictures_nothing_is_said_of_the_false_reject_rate(tmp_path):
+def test_with_enough_pictures_nothing_is_reported_of_the_false_reject_rate(tmp_path):
     write_good(tmp_path, count=109, height=8, width=8)
     assert "promised" not in recipe_for(tmp_path)
 
@@ -183,7 +183,7 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
         recipe_for(tmp_path)
 
 
-def test_a_picture_that_a_build_will_refuse_for_its_shape_is_told(tmp_path):
+def test_a_picture_that_a_build_will_refuse_for_its_shape_is_reported(tmp_path):
     write_good(tmp_path, 8, 30, 60)
     write(tmp_path / "turned.png", 90, 60, 30)
     output = []

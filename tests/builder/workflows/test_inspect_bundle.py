@@ -23,7 +23,7 @@ from edge_runtime.records import Precision
 HERE = "0123456789abcdef" * 2
 
 
-def test_a_bundle_is_told_by_its_graphs(tmp_path: Path) -> None:
+def test_a_bundle_is_described_by_its_graphs(tmp_path: Path) -> None:
     text = bundle_text(open_bundle(write_bundle(tmp_path / "bundle")), compile_too=False)
     lines = text.splitlines()
     assert lines[0] == "tiny-1.0  brightness, none, 64 x 64"
@@ -33,7 +33,7 @@ def test_a_bundle_is_told_by_its_graphs(tmp_path: Path) -> None:
     assert lines[-1] == "  TensorRT's rules, 8.6 and later: kept"
 
 
-def test_what_tensorrt_would_refuse_is_told_by_the_nodes_name(tmp_path: Path) -> None:
+def test_what_tensorrt_would_refuse_is_reported_by_the_nodes_name(tmp_path: Path) -> None:
     graph = wrong.largest_512(k=4000).SerializeToString()
     text = bundle_text(open_bundle(write_bundle(tmp_path / "bundle", graph=graph)), compile_too=False)
     assert "  TensorRT's rules, 8.6 and later: 1 broken\n    the-TopK (TopK): K is 4000" in text
@@ -49,7 +49,7 @@ def test_a_bundle_can_be_compiled_without_a_gpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_engine_is_told_by_its_layers_on_every_version(tmp_path: Path, version: str) -> None:
+def test_an_engine_is_described_by_its_layers_on_every_version(tmp_path: Path, version: str) -> None:
     device, bundle = FakeDevice(version), open_bundle(write_bundle(tmp_path / "bundle"))
     files = EngineCache(tmp_path / "engines", HERE)
     made = compile_engine(bundle, Precision.FP32, device.nvidia(), files, Settings(), SilentProgress())

@@ -56,7 +56,7 @@ def test_the_report_says_first_what_it_was_made_from(bundle: Bundle, tmp_path: P
         "NOK of the 12 held-out good pictures</th><td>0</td><td>0</td>",
         "Frames that are judged</dt><dd>64 x 64 pixels; at least ",
         "; before: 64 x 64 pixels; at least 20 bright",
-        "tiny-1.0: built, learned from 1 good pictures of made<br>tiny-1.1: calibrated on 12 good pictures of line",
+        "tiny-1.0: built, learned from 1 good pictures of made<br>tiny-1.1: recalibrated on 12 good pictures of line",
     ):
         assert row in top
     assert f"<code>{after.manifest.recalibration.fingerprint}</code>" in rest.split("What tiny-1.0 learned from")[0]

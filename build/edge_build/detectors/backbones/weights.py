@@ -1,4 +1,4 @@
-"""Weights by their names: what a checkpoint must hold, and what is said of one that does not.
+"""Weights by their names: what a checkpoint must hold, and the error of one that does not.
 
 weight, bias = folded(state, "features.0.0", "features.0.1", (32, 3, 3, 3), eps=1e-5)
 """

@@ -47,15 +47,15 @@ def extract_maps(
     backbone: Backbone, pictures: NDArray[np.uint8], scratch: ScratchArrays, what: str, progress: Progress
 ) -> Maps:
     """The maps of prepared pictures, uint8 BGR (n, H, W, 3); `what` is the name of the step for people."""
-    kept: Maps | None = None
+    maps: Maps | None = None
     with torch.inference_mode():
         for start in progress.track(what, range(0, len(pictures), PICTURES_AT_ONCE)):
             features = see(backbone, pictures[start : start + PICTURES_AT_ONCE])
-            if kept is None:
-                kept = Maps(*(_empty_map(len(pictures), m.shape[1:], scratch) for m in features))
-            kept.put(start, features)
-    assert kept is not None
-    return kept
+            if maps is None:
+                maps = Maps(*(_empty_map(len(pictures), m.shape[1:], scratch) for m in features))
+            maps.put(start, features)
+    assert maps is not None
+    return maps
 
 
 def extract_directions(backbone: Backbone, first: int, pictures: NDArray[np.uint8], progress: Progress) -> list[Tensor]:

@@ -166,7 +166,7 @@ def test_a_checkpoint_file_is_loaded_and_known_by_its_hash(tmp_path: Path) -> No
     assert find_weights("efficientnet-b0", path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_first_name_or_shape_that_does_not_fit_is_said(tmp_path: Path) -> None:
+def test_the_first_name_or_shape_that_does_not_fit_is_reported(tmp_path: Path) -> None:
     state = made_b0_state()
     short = {name: value for name, value in state.items() if name != "features.2.1.block.2.fc1.bias"}
     wide = state | {"features.1.0.block.2.0.weight": torch.zeros(24, 32, 1, 1)}

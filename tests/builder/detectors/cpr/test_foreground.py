@@ -23,7 +23,7 @@ def surface_maps(count: int = 12, side: int = 40) -> Tensor:
     return torch.randn(count, 8, side, side, generator=torch.Generator().manual_seed(0)).half()
 
 
-def test_a_part_before_a_background_is_found_and_the_reason_is_said() -> None:
+def test_a_part_before_a_background_is_found_and_the_reason_is_reported() -> None:
     maps, disc = part_maps()
 
     foreground, why = find_foreground(maps, "auto", 0)

@@ -163,7 +163,7 @@ def test_a_scratched_part_scores_above_a_good_one(learner: CprLearner) -> None:
     assert max(good) < min(bad)
 
 
-def test_what_was_decided_is_said_and_noted() -> None:
+def test_what_was_decided_is_reported_and_noted() -> None:
     output: list[str] = []
     learner = CprLearner(made_pictures(6).numpy(), QUICK, 16, 0, PlainProgress(output.append))
 
