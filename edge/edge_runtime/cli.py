@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 StationFile = Annotated[Path, typer.Argument(metavar="STATION.yaml", help="what `edge-daemon init` wrote")]
+
+
+class RecordedBy(str, Enum):
+    """What takes the next picture of a recording."""
+
+    CLOCK = "clock"
+    ENTER = "enter"
+    PLC = "plc"
+
+
 OPTION_OF_KEY = {"uri": "source", "host": "broker", "port": "broker"}  # where `init` calls a station's key otherwise
 
 
@@ -37,8 +48,16 @@ def options(version: VersionOption = False) -> None:
 
 @app.command()
 def init(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder that edge-build made")],
-    source: Annotated[str, typer.Option(help="folder://DIR or video://FILE")],
+    *,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="BUNDLE", help="the folder that edge-build made; may come later with --camera"),
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="a camera, folder or video, as in `source.uri`")] = None,
+    camera: Annotated[
+        bool,
+        typer.Option("--camera", help="the camera that is found, or that of --source, with its settings of now"),
+    ] = False,
     broker: Annotated[str, typer.Option(metavar="HOST:PORT", help="where the MQTT broker listens")],
     line: Annotated[str, typer.Option(help="first part of the topics: letters, digits, - and _")],
     cell: Annotated[str, typer.Option(help="second part of the topics")],
@@ -59,12 +78,11 @@ def init(
     ] = None,
 ) -> None:
     """Write a commented station.yaml to standard output."""
-    manifest = read_manifest(bundle)
-    if precision is not None and precision not in manifest.graphs:
-        raise ConfigError(
-            f"--precision {precision.value}: bundle {manifest.label} holds only "
-            f"{', '.join(p.value for p in manifest.graphs)}; choose one of these"
-        )
+    if bundle is None and not camera:
+        raise ConfigError("BUNDLE is missing: the folder that edge-build made; only with --camera it may come later")
+    if source is None and not camera:
+        raise ConfigError("--source is missing: where the pictures come from; or --camera for the camera that is found")
+    precision = _precision_of(bundle, precision)
     host, _, port = broker.rpartition(":")
     if not host or not port.isdigit():
         raise ConfigError(f"--broker {broker!r}: must be HOST:PORT, for example 192.168.0.10:1883")
@@ -72,9 +90,9 @@ def init(
         station = Station(
             line=line,
             cell=cell,
-            bundle=bundle.absolute(),
-            precision=precision or (Precision.FP32 if Precision.FP32 in manifest.graphs else min(manifest.graphs)),
-            source=SourceSettings(uri=source).below(Path.cwd()),
+            bundle=(bundle or Path("bundle")).absolute(),
+            precision=precision,
+            source=_source_of(source, camera, mode).below(Path.cwd()),
             mode=mode,  # type: ignore[arg-type]  # Station checks it
             recipe=recipe,
             state_dir=(state_dir or Path(f"state-{line}-{cell}")).absolute(),
@@ -83,6 +101,27 @@ def init(
     except pydantic.ValidationError as error:
         raise ConfigError(f"this is no station: {'; '.join(map(_option_problem, error.errors()))}") from error
     print(text_from_station(station), end="")
+
+
+def _precision_of(bundle: Path | None, wanted: Precision | None) -> Precision:
+    """The one that is wanted, or the bundle's most exact one. Raises ConfigError, BundleError."""
+    if bundle is None:
+        return wanted or Precision.FP32
+    manifest = read_manifest(bundle)
+    if wanted is not None and wanted not in manifest.graphs:
+        raise ConfigError(
+            f"--precision {wanted.value}: bundle {manifest.label} holds only "
+            f"{', '.join(p.value for p in manifest.graphs)}; choose one of these"
+        )
+    return wanted or (Precision.FP32 if Precision.FP32 in manifest.graphs else min(manifest.graphs))
+
+
+def _source_of(uri: str | None, camera: bool, mode: str) -> SourceSettings:
+    if camera:
+        from edge_runtime.commands.init_camera import source_of_camera
+
+        return source_of_camera(uri, mode)
+    return SourceSettings(uri=uri or "")
 
 
 def _option_problem(detail: ErrorDetails) -> str:
@@ -123,6 +162,49 @@ def check(station_file: StationFile) -> None:
     if wrong:
         are = "is" if wrong == 1 else "are"
         raise ConfigError(f"{station_file}: {wrong} of the things checked {are} wrong, see above")
+
+
+Seen = Annotated[
+    str, typer.Argument(metavar="STATION.yaml|URI", help="a station's file, or a camera alone, such as 'aravis://*'")
+]
+
+
+@app.command()
+def cameras() -> None:
+    """List the cameras that can be reached, with what to write into a station's file."""
+    from edge_runtime.commands.cameras import camera_lines
+
+    for line in camera_lines():
+        print(line, flush=True)
+
+
+@app.command()
+def snap(
+    target: Seen,
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="where the frame is written")] = Path("snap.png"),
+) -> None:
+    """Take one frame, write it, and say its size, format, exposure, brightness and sharpness."""
+    from edge_runtime.commands.camera_target import read_target
+    from edge_runtime.commands.snap import snap as take
+
+    for line in take(read_target(target), out):
+        print(line, flush=True)
+
+
+@app.command()
+def record(
+    target: Seen,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="where the pictures go; what is there counts")],
+    count: Annotated[int, typer.Option(metavar="N", min=1, help="stop at so many pictures in DIR")] = 150,
+    by: Annotated[
+        RecordedBy, typer.Option(help="what takes a picture: the clock, Enter on the keyboard, or the PLC's /trigger")
+    ] = RecordedBy.CLOCK,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.0, help="with --by clock")] = 0.5,
+) -> None:
+    """Collect pictures of good parts for training: without loss, without repetitions, until there are enough."""
+    from edge_runtime.commands.record_screen import run_recording
+
+    run_recording(target, folder, count, by.value, every)
 
 
 @app.command()

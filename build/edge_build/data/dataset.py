@@ -183,7 +183,14 @@ def _passed_over(folder: Path) -> list[str]:
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         links += sum(Path(place, name).is_symlink() for name in folders)
-        endings.update(Path(name).suffix.lower() for name in names if not name.startswith("."))
+        pictures = {Path(name).stem for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES}
+        endings.update(
+            suffix
+            for name in names
+            if not name.startswith(".")
+            # What `edge-daemon record` writes beside a picture is no file that somebody takes for one.
+            and not ((suffix := Path(name).suffix.lower()) == ".json" and Path(name).stem in pictures)
+        )
     others = [(suffix, n) for suffix, n in endings.most_common() if suffix not in PICTURE_SUFFIXES]
     listed = [
         f"{n} file{'s' * (n != 1)} {suffix or 'without ending'} not looked at" for suffix, n in others[:MOST_LISTED]
