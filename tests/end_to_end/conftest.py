@@ -7,7 +7,6 @@ import os
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,21 +17,30 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.support.build_stage import Made, changed_recipe, edge_build, write_recipe
 from tests.support.mqtt_end import end
+from tests.support.ports import free_port
 from tests.support.tiny_bundle import write_bundle
 from tests.support.tiny_dataset import write_dataset
 
 FAULTY = Path(__file__).parents[1] / "support/faulty_hardware.py"
+HERE = Path(__file__).parent
+COSTLY = ("made", "compared")  # bundles that many tests look at
 WAIT_S = 15  # for anything that must come; it comes within milliseconds unless the machine is busy
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def pytest_collection_modifyitems(items):
+    """With `--dist loadgroup` the tests that look at one of the costly bundles share a worker, which builds it once."""
+    for item in items:
+        for bundle in COSTLY:
+            if bundle in item.fixturenames and item.path.is_relative_to(HERE):
+                item.add_marker(pytest.mark.xdist_group(bundle))
 
 
 class Broker:
     """mosquitto on a free port of loopback; can be killed and started again."""
 
     def __init__(self, folder, *more):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._config = folder / "mosquitto.conf"
         lines = [f"listener {self.port} 127.0.0.1", "log_dest stderr", "max_queued_messages 0", *more]
         if os.getuid() == 0:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 import urllib.request
 
+from tests.support.ports import free_port
 from tests.support.tiny_bundle import write_pictures
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def scraped(port):

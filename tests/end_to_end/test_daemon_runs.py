@@ -62,6 +62,7 @@ def test_a_video_is_judged_frame_by_frame(bench, broker, listener):
     assert found[2].source == "v.avi#3"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("mqtt", ["", ", protocol: '5'"])
 def test_sigterm_finishes_says_offline_and_exits_0_within_two_seconds(bench, broker, listener, mqtt):
     write_pictures(bench.pictures, "on")
@@ -127,6 +128,7 @@ def test_without_a_broker_verdicts_are_kept_and_go_out_when_it_comes(bench, brok
     assert f"broker 127.0.0.1:{broker.port} is there; 3 verdicts wait for it" in daemon.log
 
 
+@pytest.mark.alone
 def test_a_stop_without_a_broker_keeps_the_verdicts_for_the_next_start(bench, broker, listener):
     write_pictures(bench.pictures, "onx")
     port = broker.port

@@ -16,18 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.ports import free_port
 from tests.support.tiny_bundle import write_bundle
 
 ROOT = Path(__file__).parents[3]
 MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
 PREFIX = "ev1/press/1"
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Broker:
