@@ -22,7 +22,8 @@ import cv2
 from edge_runtime.records import Outcome
 from tests.support.faults.consumer import Consumer
 from tests.support.faults.ledger import Account
-from tests.support.faults.stand import Stand, free_port
+from tests.support.faults.stand import Stand
+from tests.support.ports import free_port
 from tests.support.tiny_bundle import picture
 
 VSFTPD = shutil.which("vsftpd", path=os.environ["PATH"] + ":/usr/sbin")

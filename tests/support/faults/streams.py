@@ -13,7 +13,8 @@ from pathlib import Path
 from edge_runtime.records import Outcome
 from tests.support.faults.consumer import Consumer
 from tests.support.faults.ledger import Account
-from tests.support.faults.stand import ROOT, Stand, free_port
+from tests.support.faults.stand import ROOT, Stand
+from tests.support.ports import free_port
 
 AGAIN_S = 60  # within this the station judges again after a kill
 
