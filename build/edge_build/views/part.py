@@ -2,7 +2,7 @@
 
     part = learn_part(samples, "brighter", "axis")
     if part is not None:
-        part.finder().find(sample.colour, sample.grey)
+        part.finder().find(sample.pyramid)
 
 Whatever stands out in a picture and is as large as in most others is the part. Pictures are laid on one of them, then
 on the mean of all, until the mean is sharp. All lengths are in pixels of the samples.
@@ -27,7 +27,7 @@ from edge_runtime.imaging.view import Box, GroundName, Locator, PoseName, Templa
 
 GROUNDS: tuple[GroundName, ...] = ("brighter", "darker", "unlike-border", "textured")
 SEGMENTED = 256  # pixels of the longer side at which things are told from the ground
-COARSE, FINE = 48, 160  # pixels of the templates' longer sides
+COARSE, FINE = 32, 96  # pixels of the templates' longer sides
 AROUND = 1.12  # how far a template reaches beyond the part's box
 REFERENCES, ROUNDS = 3, 3
 LEAST_FOUND = 0.9  # share of the pictures with a thing of the usual size
@@ -114,9 +114,9 @@ def outstanding(samples: Sequence[Sample], ground: GroundName) -> Outstanding | 
     level = 0
     for sample in samples:
         level = max(0, round(np.log2(max(sample.image.shape[:2]) / SEGMENTED)))
-        level = sample.colour.depth(level)
-        image = sample.colour.level(level)
-        things = [t for t in things_in(standing_out(image, ground), 6) if _apart(t, image)]
+        level = sample.pyramid.depth(level)
+        mask = standing_out(sample.pyramid, level, ground)
+        things = [t for t in things_in(mask, 6) if _apart(t, mask)]
         found.append((sample, things, 1 << level))
     largest = [things[0].area for _, things, _ in found if things]
     if len(largest) < LEAST_FOUND * len(samples):
@@ -219,7 +219,7 @@ class _Grid:
         """The mean of the samples at their places, and how much each pixel counts: near the part, where they agree."""
         stack = np.stack(
             [
-                s.grey.sampled(joined(p.matrix(), self.matrix()), self.height, self.width)
+                s.pyramid.grey_sampled(joined(p.matrix(), self.matrix()), self.height, self.width)
                 for s, p in zip(samples, placements, strict=True)
             ]
         ).astype(np.float32)
@@ -250,9 +250,9 @@ class _Grid:
         return np.asarray(total / max(count, 1), np.float32)
 
 
-def _apart(thing: Thing, image: NDArray[np.uint8]) -> bool:
+def _apart(thing: Thing, mask: NDArray[np.uint8]) -> bool:
     """Whether a thing stands before a ground: it neither fills the picture nor runs along most of its border."""
-    height, width = image.shape[:2]
+    height, width = mask.shape
     high, wide = thing.mask.shape
     if thing.area > MOST_OF_PICTURE * height * width:
         return False
@@ -314,7 +314,7 @@ def _found_by(
 
 def _with_found(part: Part, samples: Sequence[Sample]) -> Part:
     finder = part.finder()
-    found = tuple(finder.find(sample.colour, sample.grey) for sample in samples)
+    found = tuple(finder.find(sample.pyramid) for sample in samples)
     return replace(part, found=found)
 
 

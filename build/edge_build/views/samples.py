@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,15 +22,13 @@ class Sample:
     """A reduced good picture, whole or the region of it. side: the frame's pixels along one of its own."""
 
     image: NDArray[np.uint8]
-    colour: Pyramid
-    grey: Pyramid
+    pyramid: Pyramid
     side: int
 
     @staticmethod
     def of(image: NDArray[np.uint8], side: int = 1) -> Sample:
         """A sample of a picture that was reduced so far."""
-        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-        return Sample(image, Pyramid(image), Pyramid(grey), side)
+        return Sample(image, Pyramid(image), side)
 
 
 def evenly(pictures: Sequence[Picture], most: int) -> list[Picture]:

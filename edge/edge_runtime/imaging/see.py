@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,10 +19,8 @@ from edge_runtime.imaging.geometry import Matrix, Placement, joined, scaled
 from edge_runtime.imaging.pose.locate import PartFinder, outside
 from edge_runtime.imaging.pose.ring import Strip, unwrapped
 from edge_runtime.imaging.preprocess import preprocess
-from edge_runtime.imaging.pyramid import Pyramid, halved
+from edge_runtime.imaging.pyramid import Pyramid
 from edge_runtime.imaging.view import Box, View, whole_frame
-
-FINEST = 0.75  # pixels of the model per pixel of the frame: below it, twice as many are sampled and then averaged
 
 
 @dataclass(frozen=True)
@@ -89,19 +86,19 @@ class FrameViewer:
             picture = preprocess(region, self.height, self.width)[0]
             x, y = region.shape[1] / self.width, region.shape[0] / self.height
             return Sight(picture, scaled(x, y, left, top))
-        colour, grey = _pyramids(region)
-        found = self._finder.find(colour, grey)
+        pyramid = Pyramid(region)
+        found = self._finder.find(pyramid)
         place = Placement(*record.locator.usual) if found is None else found.placement
         in_frame = Placement(place.x + left, place.y + top, place.cos, place.sin)
         beyond = outside(in_frame, record.locator.outline, *image.shape[:2])
         moved = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
         if record.ring is not None:
             strip = Strip.of(record.ring, self.height, self.width)
-            picture, to_frame = unwrapped(colour, place, strip), joined(moved, place.matrix())
+            picture, to_frame = unwrapped(pyramid, place, strip), joined(moved, place.matrix())
         else:
             strip = None
             to_region = joined(place.matrix(), self.box_matrix(record.box))
-            picture, to_frame = self._sampled(colour, to_region), joined(moved, to_region)
+            picture, to_frame = pyramid.sampled(to_region, *self.size), joined(moved, to_region)
         if found is None:
             return Sight(picture, to_frame, quality=-1.0, strip=strip)
         return Sight(picture, to_frame, found.quality, in_frame, beyond, found.second, strip)
@@ -121,19 +118,6 @@ class FrameViewer:
         left, top = min(round(x * wide), image.shape[1] - 1), min(round(y * high), image.shape[0] - 1)
         right, bottom = max(left + 1, round((x + width) * wide)), max(top + 1, round((y + height) * high))
         return left, top, image[top:bottom, left:right]
-
-    def _sampled(self, colour: Pyramid, to_region: Matrix) -> NDArray[np.uint8]:
-        step = float(np.hypot(to_region[0, 0], to_region[1, 0]))
-        if step < 1 / FINEST:
-            return colour.sampled(to_region, self.height, self.width)
-        fine = joined(to_region, scaled(0.5, 0.5))
-        return halved(colour.sampled(fine, 2 * self.height, 2 * self.width))
-
-
-def _pyramids(region: NDArray[np.uint8]) -> tuple[Pyramid, Pyramid]:
-    """In colour, and in grey whose halves come from those in colour's first level on."""
-    grey = np.asarray(cv2.cvtColor(region, cv2.COLOR_BGR2GRAY), np.uint8)
-    return Pyramid(region), Pyramid(grey)
 
 
 def whole_frame_viewer(height: int, width: int) -> FrameViewer:

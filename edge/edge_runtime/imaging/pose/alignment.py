@@ -89,7 +89,7 @@ class Aligner:
     def _measured(self, pyramid: Pyramid, placement: Placement) -> tuple[float, tuple[float, float, float] | None]:
         """The correlation, and the step in template pixels and radians that should better it; None on flat ground."""
         matrix = joined(placement.matrix(), self._middle)
-        seen = pyramid.sampled(matrix, *self._shape).ravel().astype(np.float64)
+        seen = pyramid.grey_sampled(matrix, *self._shape).ravel().astype(np.float64)
         sums: list[float] = np.einsum(
             "ij,j->i", self._sums_of, seen
         ).tolist()  # no BLAS: its threads cost more than this

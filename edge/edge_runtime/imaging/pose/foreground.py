@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.imaging.pyramid import Pyramid
 from edge_runtime.imaging.view import GroundName
 
 RIM = 0.04  # share of the picture's sides: its border
@@ -37,9 +38,9 @@ class Thing:
     mask: NDArray[np.uint8]
 
 
-def standing_out(image: NDArray[np.uint8], ground: GroundName) -> NDArray[np.uint8]:
-    """Where a picture, uint8 BGR (h, w, 3), differs from its ground: 0 or 255, (h, w)."""
-    how_much = _difference(image, ground)
+def standing_out(frame: Pyramid, number: int, ground: GroundName) -> NDArray[np.uint8]:
+    """Where a level of a frame differs from its ground: 0 or 255, (h, w)."""
+    how_much = _difference(frame, number, ground)
     flag = cv2.THRESH_BINARY_INV if ground == "darker" else cv2.THRESH_BINARY
     _, mask = cv2.threshold(how_much, 0, 255, flag | cv2.THRESH_OTSU)
     return np.asarray(mask, np.uint8)
@@ -56,15 +57,16 @@ def things_in(mask: NDArray[np.uint8], most: int, expected: float | None = None)
     return things[:most]
 
 
-def _difference(image: NDArray[np.uint8], ground: GroundName) -> NDArray[np.uint8]:
+def _difference(frame: Pyramid, number: int, ground: GroundName) -> NDArray[np.uint8]:
     if ground == "unlike-border":
+        image = frame.level(number)
         high, wide = (max(1, round(RIM * side)) for side in image.shape[:2])
         rows = np.concatenate([image[:high], image[-high:]]).reshape(-1, 3)
         columns = np.concatenate([image[:, :wide], image[:, -wide:]], axis=1).reshape(-1, 3)
         border = np.median(np.concatenate([rows, columns]), axis=0).astype(np.uint8)
-        apart = cv2.absdiff(image, np.broadcast_to(border, image.shape))
-        return np.asarray(cv2.medianBlur(apart.max(axis=2), 3), np.uint8)
-    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+        blue, green, red = cv2.split(cv2.absdiff(image, np.array([*border.tolist(), 0.0])))
+        return np.asarray(cv2.medianBlur(cv2.max(cv2.max(blue, green), red), 3), np.uint8)
+    grey = frame.grey(number)
     if ground == "textured":
         edges = cv2.absdiff(cv2.dilate(grey, np.ones((3, 3), np.uint8)), cv2.erode(grey, np.ones((3, 3), np.uint8)))
         grown = cv2.dilate(edges, np.ones((DETAIL, DETAIL), np.uint8))

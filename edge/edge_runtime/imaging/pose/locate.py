@@ -1,7 +1,7 @@
 """Finding the part in a frame: what stands out, the places it may have, the one where it looks most like good parts.
 
 finder = PartFinder(view)
-found = finder.find(colour, grey)  # pyramids of the region
+found = finder.find(Pyramid(region))
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from edge_runtime.imaging.view import Box, Locator, PoseName, Template
 
 THINGS = 3  # that may be the part
 LIKE = 2.5  # times the part's area or a share of it: what else is no candidate
-COARSE_STEPS, FINE_STEPS = 6, 6
+FIRST_STEPS, COARSE_STEPS, FINE_STEPS = 1, 3, 3
+REFINED = 2  # candidates, the best of the first steps
 NEARLY_AS_GOOD = 0.03  # of the correlation: candidates that are told apart in detail only
 
 
@@ -44,38 +45,40 @@ class PartFinder:
         self._coarse, self._fine = Aligner(coarse, turns), Aligner(fine, turns)
         self._turn = TurnFinder(fine, _reach(locator.outline)) if pose in ("template", "ring") else None
 
-    def find(self, colour: Pyramid, grey: Pyramid) -> Found | None:
+    def find(self, frame: Pyramid) -> Found | None:
         """The best place; None when nothing stands out that could be the part."""
-        places, second = self._places(colour, grey)
-        coarse = [self._coarse.refined(grey, place, COARSE_STEPS) for place in places]
-        if not coarse:
+        places, second = self._places(frame)
+        first = [self._coarse.refined(frame, place, FIRST_STEPS) for place in places]
+        if not first:
             return None
+        likely = sorted(first, key=_quality, reverse=True)[:REFINED]
+        coarse = [self._coarse.refined(frame, fit.placement, COARSE_STEPS) for fit in likely]
         best = max(fit.quality for fit in coarse)
-        close = sorted((f for f in coarse if f.quality >= best - NEARLY_AS_GOOD), key=lambda f: -f.quality)[:2]
-        fit = max((self._fine.refined(grey, f.placement, FINE_STEPS) for f in close), key=_quality)
+        close = [fit for fit in coarse if fit.quality >= best - NEARLY_AS_GOOD]
+        fit = max((self._fine.refined(frame, f.placement, FINE_STEPS) for f in close), key=_quality)
         return Found(fit.placement, fit.quality, second)
 
-    def _places(self, colour: Pyramid, grey: Pyramid) -> tuple[list[Placement], float]:
+    def _places(self, frame: Pyramid) -> tuple[list[Placement], float]:
         locator = self._locator
         if locator.ground == "none":
             return [Placement(*locator.usual)], 0.0
-        depth = colour.depth(locator.level)
+        depth = frame.depth(locator.level)
         side = 1 << depth
         expected = locator.area / side**2
-        mask = standing_out(colour.level(depth), locator.ground)
+        mask = standing_out(frame, depth, locator.ground)
         things = things_in(mask, THINGS + 1, expected)
         likely = [t for t in things[:THINGS] if expected / LIKE <= t.area <= LIKE * expected]
-        places = [place for thing in likely for place in self._of(thing, side, grey)]
+        places = [place for thing in likely for place in self._of(thing, side, frame)]
         others = [t.area / expected for t in things if not likely or t is not likely[0]]
         return places, max(others, default=0.0)
 
-    def _of(self, thing: Thing, side: int, grey: Pyramid) -> list[Placement]:
+    def _of(self, thing: Thing, side: int, frame: Pyramid) -> list[Placement]:
         if self._pose == "axis":
             return [to_placement(way, side) for way in both_ways_round(thing)]
         middle = to_placement(Placement(thing.x, thing.y), side)
         if self._turn is None:
             return [middle]
-        return list(self._turn.candidates(grey, middle))
+        return list(self._turn.candidates(frame, middle))
 
 
 def outside(placement: Placement, outline: Box, height: int, width: int) -> float:

@@ -16,9 +16,9 @@ from edge_runtime.imaging.geometry import Placement
 from edge_runtime.imaging.pyramid import FRACTION, Pyramid, nearest_level, to_level
 from edge_runtime.imaging.view import Template
 
-ANGLES, RADII = 120, 20
+ANGLES, RADII = 96, 16
 INNERMOST = 0.15  # of the outermost radius: nearer circles tell no angle
-MOST_PEAKS = 4
+MOST_PEAKS = 3
 UNIT = [(math.cos(2 * math.pi * n / ANGLES), math.sin(2 * math.pi * n / ANGLES)) for n in range(ANGLES)]
 
 
@@ -43,7 +43,7 @@ class TurnFinder:
         step = self._outermost / RADII / 1.5
         number = pyramid.depth(nearest_level(np.array([[step, 0, 0], [0, step, 0]])))
         x, y = (to_level(middle.matrix(), number) @ np.array([0.0, 0.0, 1.0])).tolist()
-        seen = _polar(pyramid.level(number), Placement(x, y), self._outermost / (1 << number))
+        seen = _polar(pyramid.grey(number), Placement(x, y), self._outermost / (1 << number))
         likeness = np.einsum("ij,j->i", self._turned, seen.ravel().astype(np.float64))  # as in alignment.py
         peaks = (likeness >= np.roll(likeness, 1)) & (likeness > np.roll(likeness, -1))
         order = [n for n in np.argsort(-likeness, kind="stable").tolist() if peaks[n]][:MOST_PEAKS]
