@@ -75,6 +75,34 @@ def learn_view(
     return learned
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """What a recipe could say of the view, for people to change. why: with the figures that speak for it."""
+
+    settings: ViewSettings
+    size: tuple[int, int] | None  # None: that of the pictures themselves
+    why: str
+
+
+def propose_view(pictures: Sequence[Picture], size: int | tuple[int, int], progress: Progress) -> Proposal:
+    """What `auto` chooses, by name: the same on the next day, and open to be changed."""
+    samples = read_samples(pictures, None, progress)
+    frames = {sample.image.shape for sample in samples}
+    if len(frames) > 1:
+        return Proposal(ViewSettings(), None, "fixed: the good pictures have several sizes")
+    budget = Budget(size * size) if isinstance(size, int) else Budget(size[0] * size[1], size)
+    choice = choose(samples, "auto", budget, ViewSettings().margin, progress)
+    candidate, side = choice.candidate, samples[0].side
+    if candidate.part is None and candidate.region is None:
+        return Proposal(ViewSettings(), None, choice.why)
+    height, width = samples[0].image.shape[:2]
+    view = candidate.view((height, width), budget)
+    if candidate.region is None:
+        return Proposal(ViewSettings(pose=candidate.pose), (view.height, view.width), choice.why)
+    x, y, wide, high = (side * value for value in candidate.region)
+    return Proposal(ViewSettings(region=(x, y, wide, high)), (view.height, view.width), choice.why)
+
+
 def see_all(viewer: FrameViewer, pictures: Sequence[Picture], what: str, progress: Progress) -> list[Sight]:
     """Every picture's sight, without its pixels. Raises DatasetError for one that went away."""
 

@@ -42,13 +42,13 @@ def read_samples(
     pictures: Sequence[Picture], region: tuple[int, int, int, int] | None, progress: Progress, most: int = SAMPLED
 ) -> list[Sample]:
     """region: x, y, width, height in pixels of the pictures. Raises PictureError for a picture that is gone."""
-    samples = []
+    samples: list[Sample] = []
     for picture in progress.track("view: samples", evenly(pictures, most)):
         image, side = read_picture(picture.path), 1
         if region is not None:
             x, y, width, height = region
             image = image[y : y + height, x : x + width]
-        while max(image.shape[:2]) > LONGEST:
+        while side < samples[0].side if samples else max(image.shape[:2]) > LONGEST:  # all alike
             image, side = halved(image), 2 * side
         samples.append(Sample.of(np.ascontiguousarray(image), side))
     return samples

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from pydantic import BaseModel
 from edge_build.data.dataset import Dataset, scan_dataset
 from edge_build.data.pictures import GOOD
 from edge_build.data.splits import calibration_count
-from edge_build.progress import Progress
+from edge_build.progress import Progress, SilentProgress
 from edge_build.recipe.detector_settings import BankSettings
 from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP
 from edge_build.recipe.problems import allowed, meaning
 from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml, usual_method
+from edge_build.recipe.view_settings import ViewSettings
+from edge_build.views.learn import Proposal, propose_view
 from edge_runtime.strict_yaml.unknown_key import settings_of
 
 USUAL_SIDE = 320
@@ -30,6 +33,7 @@ EDITOR = (
     "yaml-language-server: $schema=recipe.schema.json",
 )
 _COMMENTS_AT = 36
+WIDEST = 118  # characters of a comment
 
 
 def recipe_for(
@@ -43,22 +47,26 @@ def recipe_for(
     dataset = scan_dataset(root, progress)
     if progress is not None and (problem := _shapes(dataset)):
         progress.say(problem)
+    asked = USUAL_SIDE if size is None else _one_side(size)
+    proposal = propose_view(dataset.good, asked, progress or SilentProgress())
+    proposed = proposal.size or _suggested_size(dataset)
     model = Recipe.model_construct(
         name=_name(dataset.name),
         version="1",
         dataset=root.resolve(),
         detector=detector,  # checked at the end, with all else
-        size=_suggested_size(dataset) if size is None else (size, size) if isinstance(size, int) else size,
+        size=_one_side(proposed if size is None else size),
+        view=proposal.settings,
         threshold=ThresholdSettings(method=usual_method(detector)),
     )
     left_out = "cpr" if detector == "patchcore" else "patchcore"
-    comments = (f"# {line}".rstrip() for line in [*_found(dataset, model), "", *EDITOR])
+    comments = (f"# {line}".rstrip() for line in [*_found(dataset, model, proposal), "", *EDITOR])
     text = "\n".join([*comments, "", *_keys(model, 0, left_out), ""])
     recipe_from_yaml(text, Path("the new recipe"))
     return text
 
 
-def _found(dataset: Dataset, recipe: Recipe) -> list[str]:
+def _found(dataset: Dataset, recipe: Recipe, proposal: Proposal) -> list[str]:
     """What the pictures are, and what follows from it, for the top of the recipe."""
     labels = Counter(picture.label for picture in dataset.test)
     defects = {label: count for label, count in sorted(labels.items()) if label != GOOD}
@@ -81,6 +89,7 @@ def _found(dataset: Dataset, recipe: Recipe) -> list[str]:
     lines += [f"  {line}" for note in dataset.notes for line in note.splitlines()]
     if problem := _shapes(dataset):
         lines += ["", *problem.splitlines()]
+    lines += ["", *textwrap.wrap(f"view: {proposal.why}", WIDEST)]
     return [*lines, "", *_advice(dataset, recipe)]
 
 
@@ -95,12 +104,16 @@ def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:
     """What size was chosen and why, and what the number of pictures does not allow."""
     native, lines = dataset.sizes[0], []
     height, width = (recipe.size, recipe.size) if isinstance(recipe.size, int) else recipe.size
-    if height < native.height or width < native.width:
+    if recipe.view != ViewSettings():
+        lines.append(f"The detector sees {width} x {height} pixels of the part: `edge-build view RECIPE` shows them.")
+    elif height < native.height or width < native.width:
         lines += [
             f"Pictures are reduced from {native.width} x {native.height} to {width} x {height}. Defects should still",
             "be a few pixels wide then; a larger size finds smaller ones, and takes time with its area.",
         ]
-    if height != width:
+    if recipe.view != ViewSettings():
+        pass
+    elif height != width:
         lines.append("The size is not square because the pictures are not.")
     elif (suggested := _suggested_size(dataset))[0] != suggested[1]:
         lines.append(f"A square squeezes these pictures; size: {list(suggested)} keeps their shape at a usual cost.")
@@ -150,6 +163,11 @@ def _yaml(name: str, value: object) -> str:
     if name == "version":
         return json.dumps(value)  # otherwise editors take it for a number
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _one_side(size: int | tuple[int, int]) -> int | tuple[int, int]:
+    """N for N x N, as recipes say it."""
+    return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
 
 
 def _name(folder: str) -> str:
