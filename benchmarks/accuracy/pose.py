@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tests.support.drawn_parts import Drawn, Pose, anywhere, bolt, cam, draw, write_pictures
 
 from edge_build.data.dataset import scan_dataset
@@ -24,6 +25,7 @@ from edge_build.views.learn import learn_view
 from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.inspection.part_checks import part_fault
 
+Errors = NDArray[np.float64]
 LEARNED = 40
 WRONG = 3.0  # degrees
 PARTS = {
@@ -48,7 +50,7 @@ def main() -> None:
         print(f"| {name} | {pose} | {pictures} | {refused} | {' | '.join(f'{f:.3f}' for f in figures)} | {wrong} |")
 
 
-def located(part: Drawn, ground: int, pose: str, pictures: int, seed: int) -> tuple[int, np.ndarray, np.ndarray]:  # type: ignore[type-arg]  # a benchmark's table
+def located(part: Drawn, ground: int, pose: str, pictures: int, seed: int) -> tuple[int, Errors, Errors]:
     """How many were refused, and the errors of the others in pixels and degrees."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -21,6 +21,7 @@ from edge_build.recipe.view_settings import ViewSettings
 from edge_build.views.candidates import LOST, Budget, Candidate
 from edge_build.views.choice import choose
 from edge_build.views.limits import limits_of_parts, lost
+from edge_build.views.part import SHOWN
 from edge_build.views.samples import evenly, read_samples
 from edge_runtime.errors import ConfigError, PictureError
 from edge_runtime.imaging.geometry import scaled
@@ -29,18 +30,21 @@ from edge_runtime.imaging.see import FrameViewer, Sight
 from edge_runtime.imaging.view import Box, GoldenFrame, Locator, Template, TemplateRecord, View, ViewRecord, whole_frame
 
 GOLDEN_FRAMES = 2
+RIM, RIM_LEAST = 0.03, 4  # share of the view's shorter side, and pixels: of the ground that belongs to the part
 MOST_LOST = 0.02  # share of the good pictures in which the part may not be found: these are not learned from
 
 
 @dataclass(frozen=True)
 class LearnedView:
     """view: without golden frames. why: what was chosen, for people. sights: of all good pictures, without their
-    pixels; empty for the whole frame. lost: those in which the part was not found."""
+    pixels; empty for the whole frame. lost: those in which the part was not found. part: where it is in the
+    model's picture, 0 to 1, (H, W); None where that is not known."""
 
     view: View
     why: str
     sights: tuple[Sight, ...] = ()
     lost: tuple[Picture, ...] = ()
+    part: NDArray[np.float32] | None = None
 
 
 def learn_view(
@@ -68,7 +72,7 @@ def learn_view(
     if view.record is None:
         return LearnedView(view, choice.why)
     record = view.record.model_copy(update={"why": choice.why})
-    learned = LearnedView(replace(view, record=record), choice.why)
+    learned = LearnedView(replace(view, record=record), choice.why, part=_part_in(candidate, view, side))
     if record.pose != "fixed":
         learned = _with_limits(learned, pictures, progress)
     progress.say(f"view: {choice.why}")
@@ -184,6 +188,22 @@ def _in_frame(
         coarse=replace(view.coarse, scale=view.coarse.scale / side),
         fine=replace(view.fine, scale=view.fine.scale / side),
     )
+
+
+def _part_in(candidate: Candidate, view: View, side: int) -> NDArray[np.float32] | None:
+    """Where the part is in the model's picture, with its rim, and fading beyond it. side: as in `_in_frame`."""
+    part, box = candidate.part, None if view.record is None else view.record.box
+    if part is None or part.ground == "none" or box is None or candidate.pose == "ring":
+        return None
+    scale = part.fine.scale / side  # of the mask's pixels, per pixel of the frame
+    across, down = box.width / view.width * scale, box.height / view.height * scale
+    middle = (part.mask.shape[1] - 1) / 2 + box.x * scale, (part.mask.shape[0] - 1) / 2 + box.y * scale
+    to_mask = np.array([[across, 0, middle[0] + across / 2], [0, down, middle[1] + down / 2]])
+    size = (view.width, view.height)
+    mask = cv2.warpAffine(part.mask, to_mask, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    reach = 2 * max(RIM_LEAST, round(RIM * min(size))) + 1
+    grown = cv2.dilate((mask > SHOWN).astype(np.float32), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), reach / 4), np.float32)
 
 
 def _locator(locator: Locator, side: int) -> Locator:

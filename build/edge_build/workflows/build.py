@@ -116,6 +116,7 @@ def _learner(inputs: BuildInputs, good: GoodPictures, unfinished: Unfinished, pr
         work=unfinished,
         thorough=inputs.thorough,
         defects=inputs.defects,
+        part=inputs.part,
     )
 
 

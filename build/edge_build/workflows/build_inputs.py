@@ -40,7 +40,7 @@ class BuildInputs:
     """recipe_text: for the manifest. thorough: as `--thorough`. builder: the versions and weights that build.
 
     viewer: what the model sees of a frame, learned from the good pictures. defects: real ones to learn from, None
-    without any.
+    without any. part: where the model's picture shows the part, 0 to 1, (H, W); None where the view does not know.
     """
 
     recipe: Recipe
@@ -50,6 +50,7 @@ class BuildInputs:
     dataset: Dataset
     viewer: FrameViewer
     defects: RealDefects | None
+    part: NDArray[np.float32] | None = None
 
     @property
     def part_limits(self) -> PartLimits:
@@ -103,7 +104,7 @@ def find_inputs(recipe: Recipe, recipe_text: str, out: Path, thorough: bool, pro
     learned = learn_view(dataset.good, recipe.view, recipe.size, progress)
     dataset, viewer = _without_lost(dataset, learned, progress), FrameViewer(learned.view)
     defects = _real_defects(recipe, dataset, viewer, progress)
-    return BuildInputs(recipe, recipe_text, thorough, builder, dataset, viewer, defects)
+    return BuildInputs(recipe, recipe_text, thorough, builder, dataset, viewer, defects, learned.part)
 
 
 def read_good_pictures(inputs: BuildInputs, progress: Progress) -> GoodPictures:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_build.detectors.backbones.backbone import Backbone
-from edge_build.detectors.cpr.foreground import Foreground
+from edge_build.detectors.cpr.foreground import AnyForeground
 from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.matching import Direction
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
@@ -86,7 +86,7 @@ def describe(branch: LocalBranch, maps: Tensor) -> Tensor:
     return found.cpu()
 
 
-def shares_of(foreground: Foreground, fine: Tensor, rows: Sequence[int]) -> Tensor:
+def shares_of(foreground: AnyForeground, fine: Tensor, rows: Sequence[int]) -> Tensor:
     """The foreground of some of the fine maps (n, C, h, w), float16 (len(rows), h, w)."""
     with torch.inference_mode():
         return torch.cat([foreground(fine[row][None].float()).half() for row in rows])

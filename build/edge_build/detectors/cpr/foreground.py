@@ -30,7 +30,7 @@ FEWEST_OF_A_CLASS = 100
 # What a background must look like for `auto`, on pictures that the foreground was not fitted to.
 LEAST_AGREEMENT = 0.8  # of two halves of the pictures about where the part is (intersection over union)
 LEAST_RING = 0.8  # share of the border that is background: a part may run through one side
-CLOSE = 0.05  # to a limit: the user is told
+FADES = 0.14  # from a limit on, what is missing takes trust away, until there is none
 LEAST_MIDDLE = 0.05  # share of the middle that is foreground: thin parts fill little of it
 # Share of all cells that are not near the line between both. Where a part fills the picture, edges and faces are told
 # apart, and most cells are in between: 0.33 were clear there, against 0.75 and 0.84 of parts before a background.
@@ -43,15 +43,40 @@ class Foreground(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        """weight: (C,). bias: (1,)."""
+    def __init__(self, weight: Tensor, bias: Tensor, trust: float = 1.0) -> None:
+        """weight: (C,). bias: (1,). trust: 0 to 1; background counts for 1 - trust of what the part does."""
         super().__init__()
+        self.trust = trust
         self.register_buffer("weight", weight[None, :, None, None])
         self.register_buffer("bias", bias)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(n, C, h, w) -> (n, h, w)."""
-        return F.conv2d(maps, self.weight, self.bias).clamp(0, 1)[:, 0]
+        share = F.conv2d(maps, self.weight, self.bias).clamp(0, 1)[:, 0]
+        return share if self.trust == 1 else 1 - self.trust + self.trust * share
+
+    def trusted(self, trust: float) -> Foreground:
+        """The same with another trust."""
+        return Foreground(self.weight[0, :, 0, 0], self.bias, trust)
+
+
+class PlacedForeground(nn.Module):
+    """Where the part is by the view: the same cells in every picture."""
+
+    share: Tensor
+
+    def __init__(self, part: NDArray[np.float32], cells: tuple[int, int]) -> None:
+        """part: where it is in the model's picture, 0 to 1, (H, W). cells: height and width of the fine maps."""
+        super().__init__()
+        share = F.interpolate(torch.from_numpy(part)[None, None], cells, mode="area")
+        self.register_buffer("share", share[0])
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, C, h, w) -> (n, h, w)."""
+        return self.share.expand(len(maps), -1, -1)
+
+
+AnyForeground = Foreground | PlacedForeground
 
 
 def find_foreground(
@@ -88,7 +113,8 @@ def find_foreground(
         Check("the middle is foreground", filled, LEAST_MIDDLE),
         Check("cells are clearly one or the other", decided, LEAST_DECIDED),
     )
-    return (whole if all(check.passed for check in checks) else None), reason(checks)
+    trust = min(check.trust for check in checks)
+    return (whole.trusted(trust) if trust > 0 else None), reason(checks)
 
 
 @dataclass(frozen=True)
@@ -105,24 +131,26 @@ class Check:
         return self.found >= self.least
 
     @property
-    def close(self) -> bool:
-        """Whether a little more or less would have changed that."""
-        return abs(self.found - self.least) < CLOSE
+    def trust(self) -> float:
+        """1 where it is fulfilled, and less the more is missing, down to 0."""
+        return min(1.0, max(0.0, 1 - (self.least - self.found) / min(FADES, self.least)))
 
     def __str__(self) -> str:
         return f"{self.what} to {100 * self.found:.1f} % ({100 * self.least:.0f} % asked for)"
 
 
 def reason(checks: Sequence[Check]) -> str:
-    """What was decided by the checks and why, and what to try if it was close."""
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        why = f"kind: texture, because too little speaks for a part before a background: {'; '.join(map(str, failed))}"
-        close, other = all(check.close for check in failed), "object"
-    else:
-        why = f"kind: object, because {'; '.join(map(str, checks))}"
-        close, other = any(check.close for check in checks), "texture"
-    return f"{why}. This was close: build with cpr.kind: {other} as well, and compare" if close else why
+    """What was decided by the checks and why."""
+    trust = min(check.trust for check in checks)
+    failed = "; ".join(str(check) for check in checks if not check.passed)
+    if trust == 1:
+        return f"kind: object, because {'; '.join(map(str, checks))}"
+    if trust > 0:
+        return (
+            f"kind: object, but what looks like background counts for {1 - trust:.0%}, because not all speaks for a "
+            f"part before a background: {failed}"
+        )
+    return f"kind: texture, because too little speaks for a part before a background: {failed}"
 
 
 def _fitted(maps: Tensor, seed: int) -> Foreground | None:

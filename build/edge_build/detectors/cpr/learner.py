@@ -25,7 +25,7 @@ from torch import Tensor
 from edge_build.checkpoint import Unfinished
 from edge_build.detectors.backbones.backbone import load_backbone, stage_at, strides_of
 from edge_build.detectors.cpr.feature_maps import Maps, described, extract_directions, extract_maps, shares_of
-from edge_build.detectors.cpr.foreground import Foreground, find_foreground
+from edge_build.detectors.cpr.foreground import AnyForeground, Foreground, PlacedForeground, find_foreground
 from edge_build.detectors.cpr.matching import FINE_REACH, Direction, Match, bank_of
 from edge_build.detectors.cpr.model import STRIDES, Cpr
 from edge_build.detectors.cpr.references import references_allowed, select_references
@@ -59,7 +59,7 @@ THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
 class LearnedParts:
     """What does not change with the references."""
 
-    foreground: Foreground | None
+    foreground: AnyForeground | None
     codebook: Tensor
     local: Branches
     notes: tuple[str, ...]
@@ -83,10 +83,12 @@ class CprLearner:
         thorough: bool = False,
         device: torch.device | None = None,
         defects: RealDefects | None = None,
+        part: NDArray[np.float32] | None = None,
     ) -> None:
         """pictures: uint8 BGR (n, H, W, 3), prepared. dimensions: of a cell's descriptor.
 
-        defects: real ones to learn from, if any. work: where checkpoints are kept; without, there are none. thorough:
+        defects: real ones to learn from, if any. part: where the view shows the part, 0 to 1, (H, W).
+        work: where checkpoints are kept; without, there are none. thorough:
         longer, with new made-up pictures in every round. device: where networks compute, None for a GPU if any.
         Raises ConfigError for weights or textures that cannot be read.
         """
@@ -97,7 +99,7 @@ class CprLearner:
         if self._device.type != "cpu":
             progress.say(f"networks compute on {self._device}")
         self._size = (int(pictures.shape[1]), int(pictures.shape[2]))
-        self._dimensions = dimensions
+        self._dimensions, self._part = dimensions, part
         self._textures = load_textures(settings.textures, *self._size, seed, progress)
         taps = taps_of(settings)
         self._backbone = load_backbone(settings.backbone, taps, settings.backbone_weights)
@@ -133,11 +135,12 @@ class CprLearner:
             ]
             for coarser in self._coarser:
                 matches.append(Match(Direction(), bank_of(coarser[list(rows)], others, 0, COARSER_SPREAD), 0))
+        shares = shares_of(part, maps.fine, rows) if isinstance(part, Foreground) else None
         return Cpr(
             self._backbone,
             retrieval,
             matches,
-            None if part is None else (part, shares_of(part, maps.fine, rows)),
+            None if part is None else (part, shares),
             self._size,
             notes,
             learned.examples,
@@ -154,7 +157,7 @@ class CprLearner:
 
     def _learned(self, chosen: tuple[int, ...]) -> LearnedParts:
         maps, some = self._maps, chosen[:: -(-len(chosen) // MOST_FOR_FOREGROUND)]
-        foreground, why = find_foreground(maps.fine[list(some)], self._settings.kind, self._seed)
+        foreground, why = self._foreground(maps.fine[list(some)])
         self._progress.say(why)
         codebook = fit_codebook(maps.fine, chosen, self._seed)
         state, schedule, checkpoint = self._state(), self._schedule(), f"training-{_digest(chosen)}"
@@ -173,6 +176,14 @@ class CprLearner:
         shown = np.linspace(0, self._settings.pool - 1, min(EXAMPLES, self._settings.pool)).round().astype(int)
         examples = tuple(maker.example(source) for source in SourcePicker(maker, train_rows).pick(shown.tolist()))
         return LearnedParts(foreground, codebook, state.best_branches(), (why, *self._notes(state)), examples)
+
+    def _foreground(self, fine: Tensor) -> tuple[AnyForeground | None, str]:
+        """Where the part is: by the view, if it knows that, otherwise by what some good pictures' maps look like."""
+        if self._part is None or self._settings.kind == "texture":
+            return find_foreground(fine, self._settings.kind, self._seed)
+        height, width = fine.shape[2:]
+        placed = PlacedForeground(self._part, (int(height), int(width)))
+        return placed, f"kind: object, where the view shows the part: {float(placed.share.mean()):.0%} of the picture"
 
     def _train(
         self,
@@ -200,7 +211,7 @@ class CprLearner:
         train(state, schedule, self._maps, training_set.pool, judge, after_round, self._progress)
         self._save(checkpoint, state, schedule)
 
-    def _maker(self, train_rows: tuple[int, ...], foreground: Foreground | None, codebook: Tensor) -> PictureMaker:
+    def _maker(self, train_rows: tuple[int, ...], foreground: AnyForeground | None, codebook: Tensor) -> PictureMaker:
         return PictureMaker(
             self._seeing,
             self._pictures,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_build.detectors.backbones.backbone import Backbone
-from edge_build.detectors.cpr.foreground import Foreground
+from edge_build.detectors.cpr.foreground import Foreground, PlacedForeground
 from edge_build.detectors.cpr.matching import Match
 from edge_build.detectors.cpr.retrieval import GlobalBranch
 from edge_build.detectors.protocol import Detector, Example
@@ -33,10 +33,10 @@ class Cpr(Detector):
     """The whole detector of one picture.
 
     matches: one for each tap of the backbone, the finest first. foreground: where the part is, and of each reference
-    (n, h, w) float16; None for a texture. size: (H, W) of the prepared picture.
+    (n, h, w) float16, None where it is the same in all; None for a texture. size: (H, W) of the prepared picture.
     """
 
-    foreground_bank: Tensor
+    foreground_bank: Tensor | None
     rows: Tensor
     columns: Tensor
 
@@ -45,7 +45,7 @@ class Cpr(Detector):
         backbone: Backbone,
         retrieval: GlobalBranch,
         matches: Sequence[Match],
-        foreground: tuple[Foreground, Tensor] | None,
+        foreground: tuple[Foreground | PlacedForeground, Tensor | None] | None,
         size: tuple[int, int],
         notes: tuple[str, ...],
         examples: tuple[Example, ...] = (),
@@ -55,8 +55,7 @@ class Cpr(Detector):
         self.notes, self.examples = notes, examples
         self.matches = nn.ModuleList(matches)
         self.foreground = None if foreground is None else foreground[0]
-        if foreground is not None:
-            self.register_buffer("foreground_bank", foreground[1])
+        self.register_buffer("foreground_bank", None if foreground is None else foreground[1])
         self.entries, self.dimensions = matches[0].bank.shape[0], matches[0].bank.shape[1] - 1
         self.register_buffer("rows", smooth_upsampling(matches[0].bank.shape[2], size[0]))
         self.register_buffer("columns", smooth_upsampling(matches[0].bank.shape[3], size[1]).T.contiguous())
@@ -68,7 +67,10 @@ class Cpr(Detector):
         nearest = self.retrieval(maps[0])
         cells = combined([match(m, nearest) for match, m in zip(self.matches, maps, strict=True)])
         if self.foreground is not None:
-            cells = cells * torch.maximum(self.foreground(maps[0])[0], self.foreground_bank[nearest].float().amax(0))
+            share = self.foreground(maps[0])[0]
+            if self.foreground_bank is not None:
+                share = torch.maximum(share, self.foreground_bank[nearest].float().amax(0))
+            cells = cells * share
         anomaly_map = self.rows @ cells @ self.columns
         return score_of(anomaly_map), anomaly_map[None]
 

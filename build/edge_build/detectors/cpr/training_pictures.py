@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from edge_build.detectors.backbones.backbone import Backbone
 from edge_build.detectors.cpr.feature_maps import Maps, see
-from edge_build.detectors.cpr.foreground import Foreground
+from edge_build.detectors.cpr.foreground import AnyForeground
 from edge_build.detectors.cpr.retrieval import GlobalBranch
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.defects.real import RealDefects
@@ -84,7 +84,7 @@ class PictureMaker:
         pictures: NDArray[np.uint8],
         maps: Maps,
         references: References,
-        foreground: Foreground | None,
+        foreground: AnyForeground | None,
         textures: Sequence[NDArray[np.uint8]],
         seed: int,
         defects: RealDefects | None = None,

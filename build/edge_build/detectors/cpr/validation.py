@@ -10,7 +10,7 @@ import torch
 
 from edge_build.detection_metrics import measure
 from edge_build.detectors.cpr.feature_maps import Maps, describe, described
-from edge_build.detectors.cpr.foreground import Foreground
+from edge_build.detectors.cpr.foreground import AnyForeground
 from edge_build.detectors.cpr.local_branch import LocalBranch
 from edge_build.detectors.cpr.matching import FINE_REACH, distances, plain
 from edge_build.detectors.cpr.model import combined
@@ -30,7 +30,7 @@ def validation_precision(
     local: tuple[LocalBranch, LocalBranch],
     references: Maps,
     validation: Pool,
-    foreground: Foreground | None,
+    foreground: AnyForeground | None,
 ) -> float:
     """The pixel average precision on the validation pictures; 0 when no defect came about there."""
     size = validation.masks.shape[1:]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from edge_build.detectors.cpr.foreground import Check, find_foreground, reason
+from edge_build.detectors.cpr.foreground import Check, PlacedForeground, find_foreground, reason
 from edge_runtime.errors import ConfigError
 
 
@@ -77,11 +78,27 @@ def test_a_part_that_fills_the_picture_is_a_texture_however_alike_its_borders_ar
     assert "the border is background" not in why
 
 
-def test_a_close_decision_comes_with_advice() -> None:
-    for close in (Check("it is so", 0.82, 0.8), Check("it is so", 0.79, 0.8)):
-        assert "This was close: build with cpr.kind: " in reason([close, Check("other", 0.99, 0.8)])
+def test_what_is_missing_takes_trust_away_and_no_small_difference_decides() -> None:
+    assert [Check("it is so", found, 0.8).trust for found in (0.9, 0.8, 0.66, 0.1)] == [1, 1, 0, 0]
+    assert Check("it is so", 0.73, 0.8).trust == pytest.approx(0.5)
+    said = reason([Check("it is so", 0.73, 0.8), Check("other", 0.99, 0.8)])
+    assert said.startswith("kind: object, but what looks like background counts for 50%, because not all speaks for")
 
-    assert "This was close" not in reason([Check("it is so", 0.79, 0.8), Check("other", 0.1, 0.8)])
+
+def test_background_counts_for_what_trust_leaves() -> None:
+    foreground, _ = find_foreground(part_maps()[0], "object", 0)
+    assert foreground is not None
+    maps = part_maps()[0][:1].float()
+    torch.testing.assert_close(foreground.trusted(0.5)(maps), 0.5 + 0.5 * foreground(maps))
+
+
+def test_a_view_that_knows_the_part_is_its_foreground_in_every_picture() -> None:
+    part = np.zeros((32, 64), np.float32)
+    part[:, :32] = 1
+    shares = PlacedForeground(part, (8, 16))(torch.zeros(3, 5, 8, 16))
+    assert shares.shape == (3, 8, 16)
+    assert shares[:, :, :8].eq(1).all()
+    assert shares[:, :, 8:].eq(0).all()
 
 
 def test_the_recipe_may_say_that_a_part_is_a_texture() -> None:
