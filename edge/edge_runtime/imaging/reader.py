@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import PictureError
-from edge_runtime.imaging.header import Encoded, UnfitPictureError, encoded_from_bytes
+from edge_runtime.imaging.formats.encoded import Encoded, UnfitPictureError
+from edge_runtime.imaging.header import encoded_from_bytes
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-MAX_BYTES = 1 << 30
+MAX_BYTES = 420_000_000  # 100 megapixels with four channels, and room for what else a file carries
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -41,7 +42,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a picture file, at most 1 GiB. Raises PictureError."""
+    """The bytes of a picture file, at most 420 MB. Raises PictureError."""
     try:
         if not path.is_file():  # a pipe or a device is not opened at all: that can wait for ever, or do something
             what = "is not a file" if path.exists() else "is gone or never existed"
@@ -66,6 +67,8 @@ def picture_from_bytes(data: bytes, path: Path) -> NDArray[np.uint8]:
         return _bgr_from_pixels(_turn(_decode(encoded), encoded.orientation))
     except UnfitPictureError as error:
         raise PictureError(f"{path} {error}") from None
+    except MemoryError:
+        raise PictureError(f"{path} needs more memory than this machine has free: crop or reduce it") from None
 
 
 def list_pictures(folder: Path, recursive: bool) -> tuple[Path, ...]:
@@ -101,7 +104,9 @@ def _decode(encoded: Encoded) -> NDArray[np.uint8]:
     _silence_opencv()
     try:
         pixels = cv2.imdecode(np.frombuffer(encoded.data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
         pixels = None
     if pixels is None:
         raise UnfitPictureError(

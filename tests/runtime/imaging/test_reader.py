@@ -294,7 +294,7 @@ def test_a_wrong_checksum_is_said(tmp_path):
     data = bytearray(png_of(picture()))
     data[-20] ^= 1
     text = refusal(tmp_path, bytes(data))
-    assert text == "is damaged: the checksum of its chunk IDAT is wrong; copy it again from where it was made"
+    assert text == "is damaged: this PNG has a wrong checksum in its chunk IDAT; copy it again from where it was made"
 
 
 def test_a_jpeg_without_a_marker_where_one_belongs_is_refused(tmp_path):
