@@ -78,6 +78,12 @@ class ScriptedSource:
     def committed(self, file):
         self.done.append(file)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
 
 class RecordingPublisher:
     def __init__(self):

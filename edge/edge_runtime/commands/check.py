@@ -13,6 +13,7 @@ from pathlib import Path
 from edge_runtime.bundle.reader import open_bundle, read_manifest
 from edge_runtime.config.station import Station
 from edge_runtime.daemon import disk_watch
+from edge_runtime.daemon.guarded_source import GuardedSource
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.model import frame_limits, load_model
 from edge_runtime.daemon.requests import FASTER
@@ -146,7 +147,7 @@ def check_watched(source: SourceSettings) -> Finding:
 
 def first_frame(station: Station, hardware: Hardware) -> Frame | FailedFrame | NoFrame | None:
     """What the source gives first; a watched folder keeps it. Raises SourceError."""
-    with hardware.open_source(station) as source:
+    with GuardedSource(hardware.open_source(station)) as source:
         return source.next_frame(FIRST_FRAME_S)
 
 

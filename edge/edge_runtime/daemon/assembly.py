@@ -19,6 +19,7 @@ from edge_runtime.daemon.crash_recovery import issue_interrupted
 from edge_runtime.daemon.disk_watch import DiskWatch
 from edge_runtime.daemon.dispatcher import Dispatcher
 from edge_runtime.daemon.events import EventQueue
+from edge_runtime.daemon.guarded_source import GuardedSource
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.inspector import Inspector
 from edge_runtime.daemon.message_router import MessageRouter
@@ -85,7 +86,7 @@ def open_station(station: Station, events: EventQueue, hardware: Hardware) -> It
     watchdog = Watchdog(watchdog_period_s(station))
     bundle = open_bundle(station.bundle)
     with ExitStack() as stack:
-        source = stack.enter_context(hardware.open_source(station))
+        source = stack.enter_context(GuardedSource(hardware.open_source(station)))
         storage = open_storage(station, stack)
         source.resume(JudgedFiles(storage.spool.judged(), storage.spool.forget_judged))
         exchange = open_exchange(station, bundle, storage, events, source.simulated, stack)

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import threading
-from contextlib import closing, nullcontext
+from contextlib import closing
 
 import cv2
 import pytest
@@ -121,7 +121,7 @@ def test_a_frames_name_may_have_braces(tmp_path):
 
 @pytest.mark.parametrize("first", [None, NoFrame()])
 def test_a_source_that_gives_no_frame_is_wrong(tmp_path, first):
-    source = nullcontext(ScriptedSource(first))
+    source = ScriptedSource(first)
     s = station(tmp_path)
     assert list(check_source(s, Hardware(open_source=lambda station: source))) == [
         Finding("source folder://x: it gives no frame within 1 s", Rating.WRONG)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pydantic
 import pytest
+from tests.support.mutated_pictures import bombs
 from tests.support.tiny_bundle import picture, write_pictures
 
 from edge_runtime.errors import SourceError
@@ -137,3 +138,13 @@ def test_recordings_are_simulated_and_a_watched_folder_is_not(tmp_path):
 def test_settings_that_contradict_each_other_are_refused(settings, message):
     with pytest.raises(pydantic.ValidationError, match=message):
         SourceSettings(**settings)
+
+
+@pytest.mark.parametrize("name", ["tiff: a tag with no value", "png: another chunk before the header"])
+def test_a_picture_made_to_harm_its_reader_is_a_failed_frame_and_the_next_one_follows(tmp_path, name):
+    (tmp_path / "1.png").write_bytes(bombs()[name])
+    write_pictures(tmp_path / "whole", "o")
+    with opened(f"folder://{tmp_path}") as source:
+        harmful, whole = take(source)
+    assert harmful.error is ErrorCode.FRAME_UNREADABLE
+    assert whole.name == "whole/0000.png"
