@@ -91,6 +91,21 @@ def schema() -> None:
 
 
 @app.command()
+def view(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, as `edge-build init` prints one.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("view.html"),
+) -> None:
+    """Show what the detector will see of the good pictures, in seconds and without training."""
+    from edge_build.recipe.recipe import read_recipe
+
+    followed = read_recipe(recipe)
+
+    from edge_build.workflows.show_view import show_view
+
+    print(show_view(followed, out, progress_for_stderr()))
+
+
+@app.command()
 def build(
     recipe: Annotated[Path, typer.Argument(help="The recipe, as `edge-build init` prints one.")],
     out: Annotated[Path, typer.Option(help="Folder of bundles; the new one is OUT/<name>-<version>.")],

@@ -115,7 +115,7 @@ def training_examples(examples: Sequence[Example]) -> tuple[TrainingExample, ...
         image = fit(example.picture, LONGEST_EXAMPLE)
         overlay = draw_outline(image, example.mask)
         height, width = image.shape[:2]
-        uris = (_data_uri(image, MOST_BYTES_EXAMPLE), _data_uri(overlay, MOST_BYTES_EXAMPLE))
+        uris = (data_uri(image, MOST_BYTES_EXAMPLE), data_uri(overlay, MOST_BYTES_EXAMPLE))
         shown.append(TrainingExample(example.real, bool(example.mask.any()), width, height, *uris))
     return tuple(shown)
 
@@ -156,8 +156,8 @@ def _tile_of(
         masked=masked,
         width=image.shape[1],
         height=image.shape[0],
-        picture=_data_uri(image),
-        overlay=_data_uri(overlay),
+        picture=data_uri(image),
+        overlay=data_uri(overlay),
     )
 
 
@@ -169,7 +169,8 @@ def _verdict(outcome: Outcome, defect: bool) -> tuple[str, str]:
     return ("OK: missed" if defect else "NOK: false reject"), "wrong"
 
 
-def _data_uri(image: NDArray[np.uint8], most_bytes: int = MOST_BYTES) -> str:
+def data_uri(image: NDArray[np.uint8], most_bytes: int = MOST_BYTES) -> str:
+    """A picture for a page, as a JPEG within it."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg_from_picture(image, most_bytes)).decode()
 
 

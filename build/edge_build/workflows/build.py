@@ -89,7 +89,7 @@ def build(
         good = read_good_pictures(inputs, progress)
         learner = _learner(inputs, good, unfinished, progress)
         known = good.known(learner.compares)
-        detector = learner.learn(good.train_rows(), good.prepared.rows(known))
+        detector = _learned(inputs, learner, good.train_rows(), good.prepared.rows(known))
         graph = export_graph(detector, *inputs.viewer.size)
         maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, good.calibration, recipe.seed, progress)
         judgement = _judge(inputs, good, learner, graph, maker, progress)
@@ -120,6 +120,14 @@ def _learner(inputs: BuildInputs, good: GoodPictures, unfinished: Unfinished, pr
     )
 
 
+def _learned(inputs: BuildInputs, learner: Learner, rows: Sequence[int], known: Sequence[int]) -> Detector:
+    """A detector that judges nothing where the view says so."""
+    detector, ignored = learner.learn(rows, known), inputs.viewer.view.ignore
+    if ignored is not None:
+        detector.ignore(ignored)
+    return detector
+
+
 def _judge(
     inputs: BuildInputs,
     good: GoodPictures,
@@ -134,7 +142,7 @@ def _judge(
         rows = good.train_rows(fold)
         if rows == good.train_rows() and not learner.compares:
             return maker.graphs(graph)
-        learned = learner.learn(rows, good.prepared.rows(good.known(learner.compares, fold)))
+        learned = _learned(inputs, learner, rows, good.prepared.rows(good.known(learner.compares, fold)))
         return maker.graphs(export_graph(learned, *inputs.viewer.size))
 
     settings = inputs.recipe.threshold

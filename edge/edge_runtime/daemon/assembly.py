@@ -154,7 +154,7 @@ def open_exchange(
     metrics.add_sample(
         lambda: Sample(
             *(counters.sample(spool.waiting), counters.refused(), status.report.state, trigger_gate.in_hand),
-            *(issuer.bundle, station.precision.value),
+            *(issuer.bundle, station.precision.value, status.part_offset),
         )
     )
     if station.metrics.port is not None:

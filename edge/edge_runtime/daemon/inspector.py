@@ -86,9 +86,22 @@ class Inspector:
         self.status.note(judging=False, engine_stuck=False, camera_stuck=False, last_error=last_error)
         return verdict
 
+    def _warn(self, moved: str) -> None:
+        """The parts lie elsewhere than the good ones did, or no longer."""
+        if bool(moved) is not bool(self.status.conditions.moved):
+            log.warning("%s", moved or "parts lie again where good ones did")
+        if moved != self.status.conditions.moved:
+            self.status.note(moved=moved)
+
     def _decide(self, frame: Frame) -> Decision:
         try:
-            return self.serving.model.judge(frame)
+            model = self.serving.model
+            decision = model.judge(frame)
+            if decision.place is not None:
+                model.drift.add(decision.place)
+                self.status.part_offset = model.drift.pixels
+                self._warn(model.drift.warning)
+            return decision
         except Exception as error:  # a bug, but a part is waiting for its answer: it gets ERROR, never silence
             text = f"{type(error).__name__}: {error}"
             level = logging.DEBUG if text == self._last_bug else logging.ERROR  # a bug that goes on is logged once

@@ -23,6 +23,7 @@ from edge_runtime.imaging.view import UNLIMITED
 from edge_runtime.imaging.view_check import check_view
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.inspection.judge import Judge
+from edge_runtime.inspection.part_drift import PartDrift
 from edge_runtime.records import Inspection, Precision
 
 OpenEngine = Callable[[Station, Bundle], Engine]
@@ -38,6 +39,7 @@ class Model:
     judge: Judge
     references: tuple[Reference, ...]
     worst: float  # the largest deviation of its first self-test, as a share of the tolerance
+    drift: PartDrift  # of the parts that it judged
 
     @property
     def missing_engine(self) -> GpuError | None:
@@ -83,14 +85,19 @@ def load_model(bundle: Bundle, station: Station, open_engine: OpenEngine) -> Mod
     except BaseException as error:
         engine.__exit__(type(error), error, error.__traceback__)
         raise
-    return Model(bundle, station.precision, engine, _judge(engine, bundle, station), references, worst)
+    return Model(bundle, station.precision, engine, _judge(engine, bundle, station), references, worst, _drift(bundle))
 
 
 def model_without_engine(bundle: Bundle, station: Station, reason: GpuError) -> Model:
     """What a station holds until a RELOAD finds an engine: it fails every self-test with the reason."""
     engine = UnavailableEngine(reason)
     references = read_references(bundle, station.precision)
-    return Model(bundle, station.precision, engine, _judge(engine, bundle, station), references, 0.0)
+    return Model(bundle, station.precision, engine, _judge(engine, bundle, station), references, 0.0, _drift(bundle))
+
+
+def _drift(bundle: Bundle) -> PartDrift:
+    view = bundle.manifest.view
+    return PartDrift(None if view is None else view.usual)
 
 
 def frame_limits(manifest: Manifest, station: Station) -> FrameLimits:

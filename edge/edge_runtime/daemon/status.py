@@ -35,6 +35,7 @@ class Status:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._publish_state, self._trigger_gate, self._takes_triggers = publish_state, trigger_gate, takes_triggers
+        self.part_offset: float | None = None  # pixels from the good parts' mean place, for the figures
         self._lock = threading.Lock()
         self._conditions = Conditions()
         self._shown = report_from(self._conditions)

@@ -36,6 +36,7 @@ class Sample:
     in_hand: int  # triggers that wait for their verdicts
     bundle: str  # the name and version that verdicts carry
     precision: str
+    part_offset: float | None = None  # pixels, of the parts' mean place from the good parts'
 
 
 class Metrics:
@@ -132,6 +133,9 @@ class _OnDemand(Collector):
         yield refused
         yield self._gauge("edge_spooled_verdicts", "Verdicts that the broker has not confirmed", counters.spooled)
         yield self._gauge("edge_triggers_in_hand", "Triggers that wait for their verdicts", sample.in_hand)
+        if sample.part_offset is not None:
+            text = "Pixels from the good parts' mean place to that of the last fifty parts"
+            yield self._gauge("edge_part_offset_pixels", text, sample.part_offset)
         state = GaugeMetricFamily("edge_state", "1 for the state that holds", labels=(*self._names, "state"))
         for one in State:
             state.add_metric((*self._values, one.value), float(one is sample.state))

@@ -47,6 +47,7 @@ class Conditions:
     last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
     storage_short: ErrorCode = ErrorCode.NONE  # 303: the disk is full; 304: verdicts had to leave that nobody may have
     missing: str = ""  # what no_engine means here, for people
+    moved: str = ""  # how the parts lie elsewhere than the good ones did, for people
 
 
 @dataclass(frozen=True)
@@ -103,4 +104,4 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the camera delivers nothing")
     if c.last_error is not ErrorCode.NONE:
         return StateReport(State.DEGRADED, c.last_error, "the last verdict was ERROR")
-    return StateReport(State.READY, ErrorCode.NONE, "")
+    return StateReport(State.READY, ErrorCode.NONE, c.moved)

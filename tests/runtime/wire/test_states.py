@@ -37,7 +37,8 @@ def test_each_condition_gives_its_state(conditions, state, error):
     assert (report.state, report.error) == (state, error)
 
 
-FLAGS = [field.name for field in fields(Conditions) if field.name not in ("last_error", "missing", "storage_short")]
+NO_FLAGS = ("last_error", "missing", "moved", "storage_short")
+FLAGS = [field.name for field in fields(Conditions) if field.name not in NO_FLAGS]
 
 
 def all_conditions():
@@ -108,3 +109,8 @@ def test_a_long_or_foreign_text_is_cut_and_made_ascii():
     payload = StateReport(State.FAULT, ErrorCode.STORAGE_FAILED, "für;" + "x" * 200).payload()
     assert payload.startswith(b"FAULT;303;f_r_xxx")
     assert len(payload) == 80
+
+
+def test_parts_that_lie_elsewhere_are_a_warning_in_a_ready_state():
+    report = report_from(Conditions(started=True, self_test_passed=True, moved="parts lie 6 px off"))
+    assert report.payload() == b"READY;000;parts lie 6 px off"

@@ -56,6 +56,7 @@ class Cpr(Detector):
         self.matches = nn.ModuleList(matches)
         self.foreground = None if foreground is None else foreground[0]
         self.register_buffer("foreground_bank", None if foreground is None else foreground[1])
+        self.grid = (int(matches[0].bank.shape[2]), int(matches[0].bank.shape[3]))
         self.entries, self.dimensions = matches[0].bank.shape[0], matches[0].bank.shape[1] - 1
         self.register_buffer("rows", smooth_upsampling(matches[0].bank.shape[2], size[0]))
         self.register_buffer("columns", smooth_upsampling(matches[0].bank.shape[3], size[1]).T.contiguous())
@@ -71,7 +72,7 @@ class Cpr(Detector):
             if self.foreground_bank is not None:
                 share = torch.maximum(share, self.foreground_bank[nearest].float().amax(0))
             cells = cells * share
-        anomaly_map = self.rows @ cells @ self.columns
+        anomaly_map = self.map_judged(self.rows @ self.cells_judged(cells) @ self.columns)
         return score_of(anomaly_map), anomaly_map[None]
 
 

@@ -101,8 +101,8 @@ class PatchCore(Detector):
         patches = self.projection(self.features(image)[0].flatten(1).T)
         augmented = torch.cat([patches, patches.square().sum(1, keepdim=True), torch.ones_like(patches[:, :1])], 1)
         nearest = torch.stack([(augmented @ part).amin(1) for part in self.parts]).amin(0)
-        distances = torch.sqrt(torch.clamp(nearest, min=0))
-        anomaly_map = self.rows @ distances.view(self.grid) @ self.columns.T
+        distances = self.cells_judged(torch.sqrt(torch.clamp(nearest, min=0)).view(self.grid)).flatten()
+        anomaly_map = self.map_judged(self.rows @ distances.view(self.grid) @ self.columns.T)
         largest = anomaly_map.amax().view(1) if self.score_from_map else distances.amax().view(1)
         score = largest if self.neighbors == 1 else largest * self._rarity(augmented, distances)
         return score, anomaly_map[None]
