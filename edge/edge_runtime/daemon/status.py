@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from dataclasses import replace
 from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.records import ErrorCode
+from edge_runtime.threads import LockOrder, OrderedLock
 from edge_runtime.wire.states import Conditions, State, StateReport, report_from
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Status:
     ) -> None:
         self._publish_state, self._trigger_gate, self._takes_triggers = publish_state, trigger_gate, takes_triggers
         self.part_offset: float | None = None  # pixels from the good parts' mean place, for the figures
-        self._lock = threading.Lock()
+        self._lock = OrderedLock(LockOrder.STATUS)
         self._conditions = Conditions()
         self._shown = report_from(self._conditions)
         self._logged, self._throttle = self._shown.state, LogThrottle(clock)

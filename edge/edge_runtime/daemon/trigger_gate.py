@@ -5,11 +5,11 @@ The network thread offers triggers; the serving thread opens the desk, and settl
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edge_runtime.records import Verdict
+from edge_runtime.threads import LockOrder, OrderedLock
 from edge_runtime.wire.commands import Reply, Trigger
 
 
@@ -49,7 +49,7 @@ class TriggerGate:
         depth: int = 1,
     ) -> None:
         self._recipe, self._window_s, self._clock, self._depth = recipe, window_s, clock, depth
-        self._lock = threading.Lock()
+        self._lock = OrderedLock(LockOrder.TRIGGER_GATE)
         self._open = False
         self._why_closed: str | None = "the station is starting"
         self._in_hand: set[int] = set()

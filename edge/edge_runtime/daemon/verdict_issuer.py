@@ -31,6 +31,7 @@ from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, PictureFile, Verdict
 from edge_runtime.storage.spool import Spool
+from edge_runtime.threads import LockOrder, OrderedLock
 from edge_runtime.wire.commands import Trigger
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class VerdictIssuer:
         self._counters, self._status, self._complete, self._on_failure = counters, status, complete, on_failure
         self._clock, self._simulated = clock, Flag.SIMULATED if simulated else 0
         self._throttle = LogThrottle()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(OrderedLock(LockOrder.ISSUER))  # type: ignore[arg-type]  # it has what is used
         self._open: dict[int, InspectionRequest] = {}
         self._working: tuple[InspectionRequest, Stage] | None = None
         self._closing = False
@@ -139,29 +140,41 @@ class VerdictIssuer:
         Raises StorageError: then nothing was given out.
         """
         with self._changed:
-            if self._open.get(id(request)) is not request:
-                self._counters.count_discarded()
-                log.debug("%s: %s came too late and is discarded", _name(request), decision.outcome.name)
-                return None
-            verdict = self._verdict(request, decision, source, picture)
-            began_ns = time.monotonic_ns()
-            try:
-                self._spool.commit(verdict, file)
-            except StorageError:
-                self._status.note(storage_failed=True)
-                raise
-            del self._open[id(request)]
-            done_ns = time.monotonic_ns()
-            timings = replace(verdict.decision.timings, commit_us=(done_ns - began_ns) // 1000)
-            verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
-            if done_ns > request.deadline_ns:  # the disk was slow; what is on it does not say so
-                verdict = replace(verdict, flags=verdict.flags | Flag.LATE)
-            self._counters.count(verdict)
-            if request.trigger is not None:
-                self._complete(verdict)
-            self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
-            self._log_trouble(request, verdict, done_ns)
-            return verdict
+            return self._issue(request, decision, source, taken_ns, picture, file)
+
+    def _issue(
+        self,
+        request: InspectionRequest,
+        decision: Decision,
+        source: str,
+        taken_ns: int | None,
+        picture: str,
+        file: PictureFile | None,
+    ) -> Verdict | None:
+        """As `issue`, with the lock held: seq, commit and the rest stay in one order, whichever thread comes."""
+        if self._open.get(id(request)) is not request:
+            self._counters.count_discarded()
+            log.debug("%s: %s came too late and is discarded", _name(request), decision.outcome.name)
+            return None
+        verdict = self._verdict(request, decision, source, picture)
+        began_ns = time.monotonic_ns()
+        try:
+            self._spool.commit(verdict, file)
+        except StorageError:
+            self._status.note(storage_failed=True)
+            raise
+        del self._open[id(request)]
+        done_ns = time.monotonic_ns()
+        timings = replace(verdict.decision.timings, commit_us=(done_ns - began_ns) // 1000)
+        verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
+        if done_ns > request.deadline_ns:  # the disk was slow; what is on it does not say so
+            verdict = replace(verdict, flags=verdict.flags | Flag.LATE)
+        self._counters.count(verdict)
+        if request.trigger is not None:
+            self._complete(verdict)
+        self._publisher.publish(verdict, done_ns if taken_ns is None else taken_ns)
+        self._log_trouble(request, verdict, done_ns)
+        return verdict
 
     def _verdict(self, request: InspectionRequest, decision: Decision, source: str, picture: str) -> Verdict:
         now_ns, trigger = time.monotonic_ns(), request.trigger
@@ -225,11 +238,9 @@ class VerdictIssuer:
         if stage is Stage.CAPTURE:
             code = ErrorCode.FRAME_MISSING
         detail = _why_expired(request, stage, _ms(request, time.monotonic_ns()))
-        decision, frame = (
-            Decision(Outcome.ERROR, code, detail=detail),
-            request.capture.frame if request.capture else None,
-        )
-        self.issue(request, decision, frame.name if frame else "", file=frame.file if frame else None)
+        frame = request.capture.frame if request.capture else None
+        source, file = (frame.name, frame.file) if frame else ("", None)
+        self._issue(request, Decision(Outcome.ERROR, code, detail=detail), source, None, "", file)
         if stage is None:
             self._status.note(last_error=code)
         else:

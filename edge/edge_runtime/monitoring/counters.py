@@ -6,10 +6,10 @@ sample, whatever is in hand. A free-running frame counts as a trigger.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 from edge_runtime.records import Flag, Outcome, Verdict
+from edge_runtime.threads import LockOrder, OrderedLock
 from edge_runtime.wire.commands import Reply
 
 
@@ -40,7 +40,7 @@ class Counters:
     """Counts; may be used from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = OrderedLock(LockOrder.COUNTERS)
         self._outcomes = dict.fromkeys((Outcome.OK, Outcome.NOK, Outcome.ERROR), 0)
         self._missed = self._late = self._discarded = 0
         refusals = (Reply.BUSY, Reply.NOTREADY, Reply.DUPLICATE, Reply.BADREQUEST)

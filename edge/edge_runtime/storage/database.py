@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from edge_runtime.errors import SpoolDamagedError, StorageError
 from edge_runtime.storage.state_dir import make_state_folder, probe_state_folder
+from edge_runtime.threads import LockOrder, OrderedLock
 
 FILE = "spool.sqlite3"
 DAMAGED = "spool.damaged"  # a file that says: set this spool aside at the next start
@@ -67,7 +67,7 @@ class SpoolDatabase:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self.lock = threading.Lock()
+        self.lock = OrderedLock(LockOrder.SPOOL)
         make_state_folder(folder)
         try:
             self._connection = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)

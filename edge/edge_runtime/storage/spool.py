@@ -26,6 +26,7 @@ from edge_runtime.storage.retention import Dropped, Retention
 from edge_runtime.storage.schema import continue_after, make_current
 from edge_runtime.storage.sequence_mark import SeqMark
 from edge_runtime.storage.verdict_blob import pack_verdict, unpack_verdict
+from edge_runtime.threads import OwnerThread
 from edge_runtime.wire.commands import Trigger
 
 LAST_SEQ = (1 << 32) - 1
@@ -59,6 +60,7 @@ class Spool:
         self.overfull = False  # others than those that need not be kept had to leave
         self._db = SpoolDatabase(folder)
         self._lock = self._db.lock
+        self._bookkeeper = OwnerThread("the spool's bookkeeping")
         try:
             self._mark = SeqMark(folder)
             self._begin(salvaged or Salvaged())
@@ -81,7 +83,7 @@ class Spool:
     ) -> None:
         try:
             if kind is None:
-                self.flush()
+                self._flush()  # the publisher's thread has ended
         finally:
             self._db.close()
 
@@ -135,13 +137,14 @@ class Spool:
 
     def mark_delivered(self, seq: int) -> None:
         """The broker confirmed a verdict; written by the next `flush`. Never waits for the disk."""
+        self._bookkeeper.check()
         if seq > self._acknowledged:  # otherwise it waits for nobody any more
             self._delivered.add(seq)
 
     def flush(self) -> None:
         """Write which verdicts were delivered."""
-        with self._lock:
-            self._write_delivered()
+        self._bookkeeper.check()
+        self._flush()
 
     def acknowledge(self, upto: int, keep_triggered_ms: int) -> None:
         """A consumer stored every verdict up to this seq: they leave, many of them a few at a time with `tidy`.
@@ -149,6 +152,7 @@ class Spool:
         Answers to triggers at or after keep_triggered_ms stay until a later `tidy`: the same trigger may come again.
         Raises ValueError for a seq that has not been given out yet.
         """
+        self._bookkeeper.check()
         if upto >= self.next_seq:
             raise ValueError(f"seq {upto} has not been given out yet: the last one is {self.next_seq - 1}")
         if upto <= self._acknowledged:
@@ -168,6 +172,7 @@ class Spool:
 
         Returns what left although nobody had acknowledged it; `overfull` says whether that is a fault.
         """
+        self._bookkeeper.check()
         with self._lock:
             self._write_delivered()
             if self._mark.runs_short(self.next_seq):
@@ -223,6 +228,10 @@ class Spool:
                 continue_after(connection, self._mark.value.seq)
                 connection.execute("UPDATE station SET boot_id = ?", (self._mark.value.boot_id,))
             connection.execute("UPDATE station SET boot_id = boot_id + 1")
+
+    def _flush(self) -> None:
+        with self._lock:
+            self._write_delivered()
 
     # All below here are called with the lock held, but `_verdicts`.
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -163,3 +164,20 @@ def test_a_file_is_remembered_with_its_verdict_and_then_the_source_may_put_it_aw
     assert (s.spool.judged(), s.source.done) == ({b"a.png": "1-2-3"}, [file])
     s.step()
     assert (s.spool.judged()[b"b.png"], s.source.done) == ("4-5-6", [file, unreadable])
+
+
+def test_only_the_serving_thread_inspects(stage):
+    s = stage("free-running", frame(), frame(seed=2))
+    s.step()
+    caught = []
+
+    def step():
+        try:
+            s.step()
+        except RuntimeError as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=step, name="another")
+    thread.start()
+    thread.join()
+    assert caught == ["the dispatcher belongs to the thread 'MainThread', and 'another' called: this is a bug"]

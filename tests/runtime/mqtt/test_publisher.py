@@ -281,7 +281,7 @@ def test_replies_and_repeated_verdicts_are_not_kept_for_a_later_connection(stage
     stage.start()
     stage.publisher.reply(TOPICS.trigger_ack, b"7;ACCEPTED")
     (verdict,) = stage.commit()
-    stage.spool.mark_delivered(verdict.seq)
+    stage.publisher.acknowledged(verdict.seq)  # it is no backlog
     stage.publisher.publish_again(verdict)
     stage.up()
     stage.connection.skip_heartbeats(2)
@@ -313,9 +313,9 @@ def test_heartbeat_counts_at_qos_0_and_counters_are_retained_and_sent_when_they_
 
 def test_a_replay_gives_what_is_still_there_with_the_flag_set(stage):
     stage.commit(20)
-    stage.spool.acknowledge(3, keep_triggered_ms=1 << 60)
     stage.start()
     stage.up()
+    stage.publisher.acknowledged(3)
     stage.publisher.replay(SeqRange(1, 15))
     found = [decode_json(stage.connection.next_on(TOPICS.replay_data)[1]) for _ in range(12)]
     assert [v.seq for v in found] == list(range(4, 16))
@@ -385,9 +385,9 @@ def test_closing_sends_what_is_in_hand_and_then_the_last_state(stage):
 
 def test_a_failing_disk_ends_the_thread_and_is_told(stage):
     stage.commit(1)
-    stage.spool.mark_delivered(1)
     stage.spool._db.execute("PRAGMA query_only = 1")  # the disk became read-only
     stage.start()
+    stage.publisher.acknowledged(1)
     failure = stage.failures.get(timeout=WAIT_S)
     assert isinstance(failure, StorageError)
     assert "readonly" in str(failure)

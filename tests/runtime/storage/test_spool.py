@@ -372,3 +372,26 @@ def test_a_verdict_that_cannot_be_written_remembers_no_file(tmp_path):
         with pytest.raises(StorageError):
             spool.commit(sample_verdict(seq=1), PictureFile(b"one.png", "1"))
         assert spool.judged() == {}
+
+
+def test_one_thread_alone_keeps_the_books_and_any_may_commit_and_read(tmp_path):
+    with Spool(tmp_path) as spool:
+        fill(spool, 2)
+        spool.mark_delivered(1)
+        caught = []
+
+        def in_another_thread():
+            fill(spool, 1)
+            assert len(spool.between(1, ALL, 10)) == 3
+            for call in (lambda: spool.mark_delivered(2), spool.flush, lambda: spool.tidy(0, 0)):
+                try:
+                    call()
+                except RuntimeError as error:
+                    caught.append(str(error))
+
+        thread = threading.Thread(target=in_another_thread, name="another")
+        thread.start()
+        thread.join()
+    assert caught == [
+        "the spool's bookkeeping belongs to the thread 'MainThread', and 'another' called: this is a bug"
+    ] * 3  # fmt: skip
