@@ -98,7 +98,7 @@ zzz: 1
         "\n  line 5, threads: found 'two': must be a valid integer",
         "\n  line 6, recipe: found 10000: must be less than or equal to 9999",
         "\n  line 7, source.fps: found 0: must be greater than 0",
-        "\n  line 7, source.uri: found 'http://camera': must be one of folder://, video:// followed by a path",
+        "\n  line 7, source.uri: found 'http://camera': must be one of folder://, video://, aravis://, ",
         "\n  line 9, mqtt.host: missing; the broker's name or address",
         "\n  line 10, mqtt.port: found 1883.5: must be a valid integer",
         "\n  line 11, mqtt.passwort: unknown key; did you mean password_file?",
