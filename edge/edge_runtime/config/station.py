@@ -179,6 +179,15 @@ class HealthSettings(_Part):
         return limits.model_copy(update={"quality_low": quality})
 
 
+class OutputSettings(_Part):
+    """A line that is energised for a moment when a part is OK."""
+
+    chip: AnyPath = Field(description="for example /dev/gpiochip0; `gpiodetect` lists them")
+    line: Annotated[int, Field(ge=0)] | str = Field(description="its number on the chip, or its name; see `gpioinfo`")
+    pulse_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(default=100, description="how long it is energised")
+    active_low: bool = Field(default=False, description="true: energised is the lower level")
+
+
 class Station(_Part):
     """One camera, one detector, one cell of a line."""
 
@@ -227,6 +236,9 @@ class Station(_Part):
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="figures for Prometheus")
     spool: SpoolSettings = Field(default=SpoolSettings(), description="how long verdicts are kept")
     pictures: PictureSettings = Field(default=PictureSettings(), description="which pictures are kept")
+    outputs: Annotated[tuple[OutputSettings, ...], Field(strict=False)] = Field(
+        default=(), description="lines near the camera, each {chip: /dev/gpiochip0, line: 7, pulse_ms: 100}"
+    )
 
     @model_validator(mode="after")
     def _fps_only_when_free_running(self) -> Station:

@@ -39,4 +39,8 @@ def _scalar(value: Any) -> str:
     """A YAML scalar; JSON's spelling is valid YAML, and quotes every string that could be taken for something else."""
     if isinstance(value, Enum):
         value = value.value
+    if isinstance(value, tuple):
+        return f"[{', '.join(_scalar(one) for one in value)}]"
+    if isinstance(value, BaseModel):
+        return f"{{{', '.join(f'{name}: {_scalar(getattr(value, name))}' for name in type(value).model_fields)}}}"
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

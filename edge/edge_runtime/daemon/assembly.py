@@ -24,6 +24,7 @@ from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.inspector import Inspector
 from edge_runtime.daemon.message_router import MessageRouter
 from edge_runtime.daemon.model import Loader, Model, ServingModel, load_model, model_without_engine
+from edge_runtime.daemon.outputs import Outputs
 from edge_runtime.daemon.self_test import SelfTest
 from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.trigger_gate import TriggerGate
@@ -146,10 +147,17 @@ def open_exchange(
         on_live=metrics.observe_publish,
         broker=station.mqtt.address,
     )
-    status = Status(publisher.publish_state, trigger_gate, triggered)
+    outputs = stack.enter_context(Outputs(station.outputs, events.put))
+
+    def show(report: StateReport) -> None:
+        outputs.state(report)
+        publisher.publish_state(report)
+
+    status = Status(show, trigger_gate, triggered)
     complete = trigger_gate.complete if triggered else lambda verdict: None
     issuer = VerdictIssuer(
-        *(station.recipe, bundle.manifest, spool, publisher, counters, status, complete, events.put, clock, simulated)
+        *(station.recipe, bundle.manifest, spool, publisher, counters, status, complete, events.put, clock, simulated),
+        on_committed=outputs.verdict,
     )
     metrics.add_sample(
         lambda: Sample(

@@ -49,6 +49,7 @@ class VerdictIssuer:
 
     settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
     but the context's end did. simulated: whether the frames are recordings.
+    on_committed: told of each verdict as soon as it is on the disk.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class VerdictIssuer:
         on_failure: Callable[[Exception], None],
         clock: Clock,
         simulated: bool = False,
+        on_committed: Callable[[Verdict], None] = lambda verdict: None,
     ) -> None:
         self._recipe, self._manifest, self._spool, self._publisher = recipe, manifest, spool, publisher
         self._counters, self._status, self._complete, self._on_failure = counters, status, complete, on_failure
         self._clock, self._simulated = clock, Flag.SIMULATED if simulated else 0
+        self.on_committed = on_committed
         self._throttle = LogThrottle()
         self._changed = threading.Condition(OrderedLock(LockOrder.ISSUER))  # type: ignore[arg-type]  # it has what is used
         self._open: dict[int, InspectionRequest] = {}
@@ -169,6 +172,7 @@ class VerdictIssuer:
         verdict = replace(verdict, decision=replace(verdict.decision, timings=timings))
         if done_ns > request.deadline_ns:  # the disk was slow; what is on it does not say so
             verdict = replace(verdict, flags=verdict.flags | Flag.LATE)
+        self.on_committed(verdict)
         self._counters.count(verdict)
         if request.trigger is not None:
             self._complete(verdict)
