@@ -88,3 +88,19 @@ def test_the_unit_is_in_step_with_the_program():
     values = dict(line.split("=", 1) for line in lines if "=" in line)
     assert int(values["WatchdogSec"]) >= 2 * 1  # twice the default deadline of a second: see check_watchdog
     assert int(values["StartLimitBurst"]) * int(values["RestartSec"]) < int(values["StartLimitIntervalSec"])
+
+
+@needs_systemd
+@pytest.mark.parametrize("drop_in", sorted((UNIT.parent / "drop-ins").glob("*.conf")), ids=lambda path: path.stem)
+def test_each_source_s_drop_in_is_valid_and_keeps_the_unit_closed(tmp_path, drop_in):
+    folder = tmp_path / "edge-daemon@press-1.service.d"
+    folder.mkdir()
+    # Units of a board, which are not here.
+    text = re.sub(r"^(Requires|After)=nvargus.*\n", "", drop_in.read_text(), flags=re.MULTILINE)
+    (folder / drop_in.name).write_text(text)
+    code, said = analyze(tmp_path, "verify", "--recursive-errors=no")
+    assert code == 0, said
+    assert drop_in.name not in said
+    _, said = analyze(tmp_path, "security", "--offline=true")
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", said)
+    assert float(exposure[1]) <= EXPOSURE_LIMIT, said
