@@ -216,7 +216,7 @@ def selftest(
     verbose: Annotated[bool, typer.Option("--verbose", help="why `auto` does not take TensorRT, in full")] = False,
 ) -> None:
     """Prove that this device measures what the host measured; the exit code says what is missing
-    (docs/how-to/jetson.md)."""
+    (docs/reference/exit-codes.md)."""
     from edge_runtime.bundle.reader import open_bundle
     from edge_runtime.commands.selftest import selftest as prove
     from edge_runtime.engines.selection import CALIBRATORS

@@ -90,7 +90,8 @@ def _found(dataset: Dataset, recipe: Recipe, proposal: Proposal) -> list[str]:
     if problem := _shapes(dataset):
         lines += ["", *problem.splitlines()]
     lines += ["", *textwrap.wrap(f"view: {proposal.why}", WIDEST)]
-    return [*lines, "", *_advice(dataset, recipe)]
+    advice = _advice(dataset, recipe)
+    return [*lines, "", *advice] if advice else lines
 
 
 def _shapes(dataset: Dataset) -> str | None:

@@ -154,7 +154,10 @@ def first_frame(station: Station, hardware: Hardware) -> Frame | FailedFrame | N
 def check_recording(station: Station) -> Iterator[Finding]:
     """Whether its verdicts are of parts that are there."""
     if station.source.is_recording:
-        text = "its verdicts carry the flag `simulated`, and a PLC that follows docs/mqtt.md releases no part by them"
+        text = (
+            "its verdicts carry the flag `simulated`, and a PLC that follows docs/how-to/connect-a-plc.md releases no "
+            "part by them"
+        )
         yield Finding(f"source {station.source.uri} is a recording: {text}", Rating.DOUBTFUL)
 
 

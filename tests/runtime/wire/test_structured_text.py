@@ -1,4 +1,4 @@
-"""The Structured Text of docs/reference/mqtt.md, copied line by line: what it lets pass, and what it must not."""
+"""The Structured Text of docs/how-to/connect-a-plc.md, copied line by line: what it lets pass, and what it must not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_runtime.records import Flag, Outcome
 from edge_runtime.wire.verdict_ascii import encode_ascii
 from edge_runtime.wire.verdict_binary import encode_binary
 
-PAGE = (Path(__file__).parents[3] / "docs/reference/mqtt.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/how-to/connect-a-plc.md").read_text(encoding="utf-8")
 UDINT = 1 << 32  # arithmetic wraps here
 PART = b"PART-00000000007"
 

@@ -1,7 +1,7 @@
 """What can be wrong with a device's GPU stack, each with an exit code of its own, so that a script can tell.
 
 None of it is mended by starting again: the daemon shows NOTREADY with the reason and stays.
-docs/how-to/jetson.md has the table.
+docs/reference/exit-codes.md has the table.
 """
 
 from edge_runtime.errors import EngineError
