@@ -71,6 +71,13 @@ def network_of(model: onnx.ModelProto) -> Network:
     return Network(convolutions, frozenset(nodes), frozenset(mapped))
 
 
+def multiply_adds(model: onnx.ModelProto, network: Network) -> dict[str, int]:
+    """How much work each convolution of the network is, in a graph with fixed shapes."""
+    values = onnx.shape_inference.infer_shapes(model).graph.value_info
+    sizes = {value.name: [int(d.dim_value) for d in value.type.tensor_type.shape.dim] for value in values}
+    return {name: int(np.prod(sizes[one.output][2:]) * one.weight.size) for name, one in network.convolutions.items()}
+
+
 def constants_of(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
     """The graph's initialisers by name, whatever their type."""
     return {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}

@@ -23,6 +23,7 @@ from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.errors import EdgeError
 
 CONFIDENCE = 0.95
+NEAR, FAR, ENOUGH = 0.05, 10.0, 10.0  # how near to a threshold a score counts, wider until it is enough scores
 
 
 def threshold_from_good(
@@ -73,6 +74,42 @@ def threshold_from_good(
         pictures=count,
         method=method,
     )
+
+
+def threshold_like(
+    fp32: Threshold,
+    scores: tuple[NDArray[np.floating], NDArray[np.floating]],
+    maxima: tuple[NDArray[np.floating], NDArray[np.floating]],
+) -> Threshold:
+    """FP32's threshold on the scale of another precision: what both measured on the same pictures says how they relate.
+
+    scores, maxima: of FP32 and of the other, (pictures,) each. A threshold of its own would be one order statistic of
+    noisy scores, moved by whatever happened to a single picture; this one keeps FP32's verdicts, and with them what
+    its threshold promises (docs/decisions/0042).
+    """
+    scale, peak_scale = scale_near(*scores, fp32.score), scale_near(*maxima, fp32.map)
+    high = fp32.score_high
+    return fp32.with_changes(
+        score=fp32.score * scale,
+        score_low=fp32.score_low * scale,
+        score_high=None if high is None else high * scale,
+        map=fp32.map * peak_scale,
+    )
+
+
+def scale_near(before: NDArray[np.floating], after: NDArray[np.floating], value: float) -> float:
+    """The median of after / before, where those count most whose `before` is near a value; 1 without any."""
+    some = (before > 0) & (after > 0)
+    if not some.any():
+        return 1.0
+    distance, ratios = np.abs(before[some] / value - 1), after[some] / before[some]
+    width = NEAR
+    while width < FAR and np.exp(-((distance / width) ** 2) / 2).sum() < ENOUGH:
+        width *= 1.5
+    order = np.argsort(ratios)
+    weights = np.exp(-((distance[order] / width) ** 2) / 2)
+    reached = np.cumsum(weights)
+    return float(ratios[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def shortage(threshold: Threshold) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_calibration.threshold import pictures_needed, shortage, threshold_from_good
+from edge_calibration.threshold import pictures_needed, scale_near, shortage, threshold_from_good, threshold_like
 from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.errors import EdgeError
 from edge_runtime.inspection.judge import decide
@@ -168,3 +168,23 @@ def test_a_rate_that_is_no_rate_is_refused(rate: float) -> None:
 def test_scores_of_zero_point_at_duplicate_pictures() -> None:
     with pytest.raises(EdgeError, match="remove duplicate pictures"):
         threshold_of(np.zeros(10), 0.1)
+
+
+def test_another_precisions_threshold_keeps_the_verdicts_of_fp32_whatever_moved_single_scores():
+    random = np.random.default_rng(0)
+    before = np.sort(random.uniform(0.5, 2, 200))
+    after = 3 * before * random.normal(1, 0.01, 200)
+    after[before.argmax()] *= 1.5  # the one picture that a threshold of its own would follow
+    fp32 = threshold_from_good(before, 2 * before, 0.01, "cross-fitted")
+    other = threshold_like(fp32, (before, after), (2 * before, 10 * before))
+    assert other.score == pytest.approx(3 * fp32.score, rel=0.01)
+    assert other.map == pytest.approx(5 * fp32.map)
+    assert (other.false_reject_rate_high, other.method) == (fp32.false_reject_rate_high, "cross-fitted")
+
+
+def test_the_scale_is_that_near_the_threshold():
+    before = np.linspace(0.1, 4, 400)
+    after = np.where(before > 2, 5 * before, 2 * before)
+    assert scale_near(before, after, 1.0) == pytest.approx(2)
+    assert scale_near(before, after, 3.0) == pytest.approx(5)
+    assert scale_near(np.zeros(3), np.ones(3), 1.0) == 1.0

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from edge_build.acceptance.gate import failures, measure_gate
 from edge_build.acceptance.held_out import Graphs, HeldOut, score_held_out
 from edge_build.data.pictures import PreparedPictures
 from edge_build.data.splits import Splits
 from edge_build.graphs.precisions import GateResult, PrecisionMaker, gate_text, nothing_to_quantise
 from edge_build.progress import Progress
-from edge_calibration.threshold import shortage, threshold_from_good
+from edge_calibration.threshold import shortage, threshold_from_good, threshold_like
 from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.records import Precision
 
@@ -56,14 +58,51 @@ def judge_precisions(
     seed: int,
     progress: Progress,
 ) -> Judgement:
-    """Score the folds and draw the conclusions.
+    """Score the folds and draw the conclusions. While the gate refuses INT8, less and less is left in INT8.
 
     graphs_without: the graphs that did not learn from a fold. rate, method: see `threshold_from_good`.
     """
-    held_out = score_held_out(splits, graphs_without, prepared.of, seed, progress)
-    thresholds = {p: threshold_from_good(found.scores, found.maxima, rate, method) for p, found in held_out.items()}
-    results = at_the_gate(held_out, thresholds)
+    fp32: dict[int, bytes] = {}  # of every fold, for INT8's next tries
+
+    def remembered(fold: int) -> Graphs:
+        graphs = graphs_without(fold)
+        if Precision.INT8 in graphs:
+            fp32[fold] = graphs[Precision.FP32]
+        return graphs
+
+    held_out = score_held_out(splits, remembered, prepared.of, seed, progress)
+    while True:
+        thresholds = thresholds_of(held_out, rate, method)
+        results = at_the_gate(held_out, thresholds)
+        refused = results.get(Precision.INT8)
+        if refused is None or not refused.failures or not maker.give_up_some_int8():
+            break
+        progress.say(f"INT8 once more, with less of it: {'; '.join(refused.failures)}")
+
+        def again(fold: int) -> Graphs:
+            graphs = maker.graphs(fp32[fold])
+            return {Precision.FP32: graphs[Precision.FP32], Precision.INT8: graphs[Precision.INT8]}
+
+        tried = score_held_out(splits, again, prepared.of, seed, progress)
+        held_out = {**held_out, Precision.INT8: tried[Precision.INT8]}
     return Judgement(held_out, thresholds, results, tuple(_notes(thresholds[Precision.FP32], maker, results)))
+
+
+def thresholds_of(
+    held_out: Mapping[Precision, HeldOut], rate: float, method: Literal["cross-fitted", "held-out"]
+) -> dict[Precision, Threshold]:
+    """FP32's from its held-out good pictures, and the same on the scale of every other precision."""
+    reference = held_out[Precision.FP32]
+    fp32 = threshold_from_good(reference.scores, reference.maxima, rate, method)
+    found = {Precision.FP32: fp32}
+    for precision, tested in held_out.items():
+        if precision is not Precision.FP32:
+            scores = (
+                np.concatenate([reference.scores, reference.trial_scores]),
+                np.concatenate([tested.scores, tested.trial_scores]),
+            )
+            found[precision] = threshold_like(fp32, scores, (reference.maxima, tested.maxima))
+    return found
 
 
 def threshold_text(threshold: Threshold) -> str:

@@ -11,25 +11,26 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from edge_build.detectors.defects.synthetic import with_defect
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import CalibrationSettings, PrecisionName
 from edge_calibration.activation_ranges import Statistics
 from edge_calibration.int8_plan import Int8Plan
-from edge_calibration.int8_search import fits, fp16_graph, int8_graph, plan_int8, replan
+from edge_calibration.int8_search import Int8Search, fits, fp16_graph, int8_graph, replan
 from edge_calibration.lighting import varied
 from edge_calibration.picture_selection import descriptors, spread
 from edge_calibration.quantisable_network import network_of
 from edge_runtime.bundle.manifest import Gate, Record
 from edge_runtime.records import Precision
 
-REHEARSED = 2  # good pictures that the plan's errors are measured on, and as many with a made-up defect
+REHEARSED = 8  # pictures with a made-up defect that INT8's errors are measured on
 TRIES = 20  # of the making-up
 WHAT_TO_TRY = {
     Precision.FP16: "use fp32, or collect more good pictures, which make a threshold steadier",
-    Precision.INT8: "more good pictures, which make a threshold steadier, a new build with a lower calibration.budget "
-    "(more layers stay in FP16) or more calibration.pictures in its recipe, or fp16",
+    Precision.INT8: "fp16; with hardly a layer in INT8 verdicts still changed, so those near the threshold decide, and "
+    "more good pictures make it steadier",
 }
 
 
@@ -43,7 +44,7 @@ class GateResult(Record):
 class PrecisionMaker:
     """Makes the recipe's precisions of a detector's graph, and of those of its folds, in the same way.
 
-    calibrated_on: row numbers among the candidates. plan, statistics: None without INT8.
+    calibrated_on: row numbers among the candidates.
     """
 
     def __init__(
@@ -58,15 +59,28 @@ class PrecisionMaker:
         """graph: the FP32 graph that serves. candidates: pictures (n, H, W, 3) that no threshold is set on."""
         self.wanted, self._seed = tuple(Precision(name) for name in wanted), seed
         self.calibrated_on: list[int] = []
-        self.plan: Int8Plan | None = None
-        self.statistics: dict[str, Statistics] = {}
+        self._search: Int8Search | None = None
         if Precision.INT8 in self.wanted:
             model = onnx.load_from_string(graph)
             self.calibrated_on = spread(descriptors(model, network_of(model), candidates), settings.pictures)
             chosen = candidates[self.calibrated_on]
             self._calibration = list(varied(chosen, settings.exposure, settings.lighting))
             rehearsal = rehearsal_pictures(chosen, seed)
-            self.plan, self.statistics = plan_int8(model, self._calibration, rehearsal, settings.budget, seed, progress)
+            self._search = Int8Search(model, self._calibration, rehearsal, settings.budget, seed, progress)
+
+    @property
+    def plan(self) -> Int8Plan | None:
+        """What is INT8 at present; None without INT8."""
+        return None if self._search is None else self._search.plan
+
+    @property
+    def statistics(self) -> dict[str, Statistics]:
+        """What INT8's ranges were made of; empty without INT8."""
+        return {} if self._search is None else self._search.statistics
+
+    def give_up_some_int8(self) -> bool:
+        """Leave less in INT8, as the gate has refused it. False when nothing would be left."""
+        return self._search is not None and self._search.give_up_some()
 
     def graphs(self, graph: bytes) -> dict[Precision, bytes]:
         """An FP32 graph in every precision that was asked for and can be made, FP32 first."""
@@ -81,18 +95,17 @@ class PrecisionMaker:
 
 
 def rehearsal_pictures(good: NDArray[np.uint8], seed: int) -> list[NDArray[np.uint8]]:
-    """A few good pictures (n, H, W, 3), and the same with made-up defects, each (1, H, W, 3)."""
+    """Good pictures (n, H, W, 3) with made-up defects, each (1, H, W, 3). Without a defect they would tell nothing of a
+    detector that compares with them. Where none comes about, the pictures as they are."""
     random = np.random.default_rng(seed)
-    chosen = good[np.unique(np.linspace(0, len(good) - 1, min(REHEARSED, len(good))).round().astype(int))]
     found = []
-    for picture in chosen:
-        found.append(picture[None])
+    for picture in (good[number % len(good)] for number in range(REHEARSED)):
         for _ in range(TRIES):
             image, mask = with_defect(picture, None, (), random)
             if mask.any():
                 found.append(image[None])
                 break
-    return found
+    return found or [picture[None] for picture in good[:REHEARSED]]
 
 
 def gate_text(precision: Precision, result: GateResult) -> str:
@@ -103,7 +116,18 @@ def gate_text(precision: Precision, result: GateResult) -> str:
     auroc, pixel_ap = (100 * (change or 0.0) for change in (gate.image_auroc_change, gate.pixel_ap_change))
     return (
         f"{name} keeps the verdicts: on {gate.pictures} held-out pictures, good and with made-up defects, image AUROC "
-        f"{auroc:+.2f}, pixel AP {pixel_ap:+.2f} points, verdicts changed: {gate.verdicts_changed}"
+        f"{auroc:+.2f}, pixel AP {pixel_ap:+.2f} points, verdicts changed: {gate.verdicts_changed}{_statistics(gate)}"
+    )
+
+
+def _statistics(gate: Gate) -> str:
+    """What so few pictures can show: the count rules out more than the upper end of Clopper and Pearson (95 %)."""
+    if gate.near_ties is None or gate.changed_share is None or gate.verdicts_changed >= gate.pictures:
+        return ""
+    most = betaincinv(gate.verdicts_changed + 1, gate.pictures - gate.verdicts_changed, 0.95)
+    return (
+        f" (so few pictures rule out more than {most:.1%}; {gate.near_ties} are near ties, and by all deviations an "
+        f"estimated {gate.changed_share:.1%} of verdicts change)"
     )
 
 

@@ -102,11 +102,11 @@ class CalibrationSettings(Settings):
         description="and in light that falls off by this share from side to side; allowed: 0 to 0.5",
     )
     budget: float = Field(
-        default=0.01,
+        default=0.005,
         gt=0,
         le=0.5,
-        description="error of the map that INT8 may make, as a share of its largest value; the costliest layers stay "
-        "in FP16 until it holds; allowed: above 0, at most 0.5",
+        description="how far INT8 may move scores and maps, as a share of theirs; the costliest layers stay in FP16 "
+        "until it holds, two fifths of the work at most; allowed: above 0, at most 0.5",
     )
 
     @property

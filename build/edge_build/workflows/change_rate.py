@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_build.acceptance.gate import failures, verdicts_changed
+from edge_build.acceptance.gate import estimated_changes, failures, verdicts_changed
 from edge_build.acceptance.judgement import threshold_text
 from edge_build.bundling.held_out_scores import PrecisionScores, read_held_out_scores
 from edge_build.bundling.writer import new_bundle, tolerance_from, write_manifest
@@ -22,7 +22,7 @@ from edge_build.progress import Progress
 from edge_build.report.page import REPORT, ReportData, write_report
 from edge_build.workflows.derived import Recalibrated, change_text, derived_manifest, open_parent, passed_negative
 from edge_calibration.int8_plan import Int8Plan
-from edge_calibration.threshold import shortage, threshold_from_good
+from edge_calibration.threshold import shortage, threshold_from_good, threshold_like
 from edge_runtime.bundle.manifest import GraphEntry, Manifest, Threshold
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.engines.golden import read_golden
@@ -37,12 +37,7 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
     """
     bundle, label = open_parent(folder, version, out)
     held_out = read_held_out_scores(bundle)
-    thresholds = {
-        precision: threshold_from_good(
-            np.array(scores.scores), np.array(scores.maxima), rate, bundle.threshold(precision).method
-        )
-        for precision, scores in held_out.items()
-    }
+    thresholds = _thresholds(bundle, held_out, rate)
     _refuse(bundle, thresholds[Precision.FP32])
     results = _at_the_gate(bundle, held_out, thresholds)
     notes = tuple(_notes(bundle, thresholds[Precision.FP32], results))
@@ -66,6 +61,23 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
         results=results,
         notes=notes,
     )
+
+
+def _thresholds(
+    bundle: Bundle, held_out: Mapping[Precision, PrecisionScores], rate: float
+) -> dict[Precision, Threshold]:
+    """FP32's for that rate, and the same on the scale of every other precision."""
+    reference = {name: np.array(values) for name, values in held_out[Precision.FP32]}
+    method = bundle.threshold(Precision.FP32).method
+    fp32 = threshold_from_good(reference["scores"], reference["maxima"], rate, method)
+    found = {Precision.FP32: fp32}
+    for precision, scores in held_out.items():
+        if precision is not Precision.FP32:
+            before = np.concatenate([reference["scores"], reference["trial_scores"]])
+            after = np.array([*scores.scores, *scores.trial_scores])
+            maxima = reference["maxima"], np.array(scores.maxima)
+            found[precision] = threshold_like(fp32, (before, after), maxima)
+    return found
 
 
 def _refuse(bundle: Bundle, new: Threshold) -> None:
@@ -94,8 +106,11 @@ def _at_the_gate(
     reference = trials[Precision.FP32], thresholds[Precision.FP32]
     for precision, entry in bundle.manifest.graphs.items():
         if entry.gate is not None:
-            changed = verdicts_changed(*reference, trials[precision], thresholds[precision])
-            gate = entry.gate.with_changes(verdicts_changed=changed)
+            pairs = (*reference, trials[precision], thresholds[precision])
+            share, near = estimated_changes(*pairs)
+            gate = entry.gate.with_changes(
+                verdicts_changed=verdicts_changed(*pairs), near_ties=near, changed_share=share
+            )
             results[precision] = GateResult(gate=gate, failures=failures(gate))
     return results
 

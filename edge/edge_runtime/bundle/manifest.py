@@ -89,12 +89,17 @@ class Gate(Record):
 
     Changes of metrics are the precision's value minus that of FP32. Verdicts are each at the threshold that was set on
     the precision's own graph.
+
+    near_ties: pictures whose FP32 score is so near its threshold that the precision may change the verdict.
+    changed_share: of verdicts, as estimated from all scores and all deviations. None: built before they were measured.
     """
 
     pictures: int
     image_auroc_change: float | None
     pixel_ap_change: float | None
     verdicts_changed: int
+    near_ties: int | None = None
+    changed_share: float | None = None
 
 
 class GraphEntry(Record):

@@ -102,11 +102,13 @@ def test_a_bundle_without_the_scores_says_what_to_do(tmp_path: Path) -> None:
 def test_a_precision_stays_while_it_keeps_the_verdicts_at_the_new_threshold(
     tmp_path: Path, rate: float, kept: bool
 ) -> None:
-    """A made-up picture lies above FP32's threshold and below that of INT8 for 20 %, and above both for 50 %."""
+    """INT8 is off by a twentieth, to and fro: for 20 % several verdicts lie so near that they change, for 50 % none."""
     folder = write_calibrated_bundle(tmp_path / "bundle")
     change(folder, lambda manifest: manifest["dataset"].update(test_good=7, test_defect=5))
     scores = np.linspace(10, 100, 10)
-    keep(folder, {"fp32": (scores, scores, [95.0, 20.0]), "int8": (scores + 1, scores, [90.0, 20.0])})
+    trial = np.array([20.0, 20.0, *np.linspace(88, 92, 40)])
+    moved = trial * np.where(np.arange(len(trial)) % 2, 0.95, 1.05)
+    keep(folder, {"fp32": (scores, scores, trial), "int8": (scores, scores, moved)})
 
     made = set_rate(folder, rate, "2", tmp_path / "out", SilentProgress())
 
@@ -117,10 +119,11 @@ def test_a_precision_stays_while_it_keeps_the_verdicts_at_the_new_threshold(
     assert (dataset.test_good, dataset.test_defect) == (0, 0)  # they belong to another threshold
     if kept:
         entry = after.manifest.graphs[Precision.INT8]
-        assert entry.threshold.score == after.threshold(Precision.FP32).score + 1 < THRESHOLD
+        assert entry.threshold.score == pytest.approx(after.threshold(Precision.FP32).score, rel=0.06)
+        assert entry.threshold.score < THRESHOLD
         assert entry.gate.verdicts_changed == 0
     else:
-        assert any("INT8 is not in the bundle: 1 of 2 verdicts change" in note for note in made.notes)
+        assert any("INT8 is not in the bundle: an estimated " in note for note in made.notes)
 
 
 def test_an_engine_may_be_off_as_far_as_int8_is_at_the_new_threshold(tmp_path: Path) -> None:
@@ -144,7 +147,7 @@ def test_a_cross_fitted_threshold_stays_one(tmp_path: Path) -> None:
     after = open_bundle(Path(set_rate(folder, 0.5, "2", tmp_path / "out", SilentProgress()).folder))
 
     assert after.threshold(Precision.FP32).method == "cross-fitted"
-    assert after.threshold(Precision.INT8).method == "held-out"
+    assert after.threshold(Precision.INT8).method == "cross-fitted"  # its promise is that of FP32
 
 
 def test_a_bundle_that_passes_its_golden_negative_already_may_go_on_doing_so(tmp_path: Path) -> None:
