@@ -161,7 +161,7 @@ class Store:
     def _unpack(self, archive: Archive, folder: Path) -> None:
         needed = archive.path.stat().st_size
         free = shutil.disk_usage(self.folder).free
-        if needed > free:  # said before it is filled: the daemon's verdicts may be on the same disk
+        if needed > free:  # refused before it is filled: the daemon's verdicts may be on the same disk
             raise StorageError(
                 f"{self.folder} has {free} bytes free, {archive.label} needs {needed}: free some space, for instance "
                 f"with `edge-deploy remove`; {self._installed_text()}"

@@ -1,6 +1,6 @@
 """The threshold is the conformal quantile, and what it promises holds in simulation.
 
-Simulations are seeded. Their tolerance is four standard errors of the simulated mean, unless said otherwise.
+Simulations are seeded. Their tolerance is four standard errors of the simulated mean, unless stated otherwise.
 """
 
 from __future__ import annotations

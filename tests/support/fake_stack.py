@@ -44,8 +44,8 @@ def write_stack(folder: Path, version: str, mishap: Mishap = Mishap.NONE) -> dic
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     path = os.pathsep.join([str(folder), str(Path(__file__).parents[2]), *filter(None, sys.path)])
-    told = {"FAKE_TENSORRT": version, "FAKE_MISHAP": mishap.value, "FAKE_FOLDER": str(folder)}
-    return {**os.environ, "PYTHONPATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "200", **told}
+    environment = {"FAKE_TENSORRT": version, "FAKE_MISHAP": mishap.value, "FAKE_FOLDER": str(folder)}
+    return {**os.environ, "PYTHONPATH": path, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "200", **environment}
 
 
 def replace_driver() -> None:

@@ -24,7 +24,7 @@ def tiny_bundle(folder: Path) -> Bundle:
 
 
 def calibrated(bundle: Bundle, pictures: Path) -> tuple[Bundle, str]:
-    """The new bundle, `out/tiny-1.1` beside the pictures, and what was said."""
+    """The new bundle, `out/tiny-1.1` beside the pictures, and what was logged."""
     output: list[str] = []
     made = recalibrate(bundle.folder, pictures, "1.1", pictures.parent / "out", PlainProgress(output.append))
     return open_bundle(Path(made.folder)), "".join(output)

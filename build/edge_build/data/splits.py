@@ -1,8 +1,8 @@
-"""Which good pictures teach, which calibrate, and which the threshold is set on.
+"""Which good pictures are learned from, which calibrate INT8, and which the threshold is set on.
 
 Neighbouring pictures of a line are alike: frames of a video, views of one part, parts of one batch. If a picture judged
-the threshold while its neighbour taught, its score would be too low and the threshold too tight. So pictures move in
-blocks of neighbours in name order: about four blocks a fold, dealt like cards (block 1 to fold 1, block 2 to fold 2,
+the threshold while its neighbour trained, its score would be too low and the threshold too tight. So pictures move in
+blocks of neighbours in name order: about four blocks a fold, dealt in turn (block 1 to fold 1, block 2 to fold 2,
 ...), so that neighbours stay together and every variant of the part reaches every fold. Copies of a picture, which are
 known by their SHA-256, stay together wherever they stand. Of a held-out share every block is a fold.
 

@@ -26,7 +26,7 @@ class Evaluation:
 
     scores: float64 (pictures,), raw. maps: float32 (pictures, height, width) of the whole frame, about as many
     pixels as the model's picture has, raw; 0 where it does not reach. masks: for every
-    picture bool (height, width), true on its defects, or None. latencies_ms: float64 (pictures,), prepare and infer.
+    picture bool (height, width), true on its defects, or None. latencies_ms: float64 (pictures,), preprocess and infer.
     A picture beyond the limits of frames (black, saturated, of another size) has outcome ERROR and its fault, as on the
     line, where it is not judged; it is still measured.
     """

@@ -19,7 +19,7 @@ from edge_runtime.records import ErrorCode, FrameFault, Outcome, Precision
 
 
 class Latency(Record):
-    """Milliseconds from a picture in memory to its measurement (prepare and infer), over all pictures."""
+    """Milliseconds from a picture in memory to its measurement (preprocess and infer), over all pictures."""
 
     mean_ms: float
     p50_ms: float

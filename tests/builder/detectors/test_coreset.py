@@ -48,12 +48,12 @@ def test_every_choice_is_the_farthest_row_from_those_before(kind: str, rows: int
 
     chosen = k_center_greedy(features, 80, 0, SILENT).tolist()
 
-    exact = features.double()
-    nearest = torch.cdist(exact[chosen[:1]], exact)[0]
-    for choice in chosen[1:]:
+    float64 = features.double()
+    nearest = torch.cdist(float64[chosen[:1]], float64)[0]
+    for index in chosen[1:]:
         # float32 sees two rows that are equally far within its digits as one, and may take either
-        assert float(nearest[choice]) >= float(nearest.max()) * (1 - 1e-3)
-        nearest = torch.minimum(nearest, (exact - exact[choice]).norm(dim=1))
+        assert float(nearest[index]) >= float(nearest.max()) * (1 - 1e-3)
+        nearest = torch.minimum(nearest, (float64 - float64[index]).norm(dim=1))
 
 
 def test_the_choices_are_those_of_the_plain_rule_row_by_row() -> None:

@@ -43,7 +43,7 @@ def run(graph: bytes, image: Tensor, basic: bool = False) -> list[np.ndarray]:
 
 
 class Measures(nn.Module):
-    """A detector of one convolution, whose padding is done as it is told; the map is what the convolution gives."""
+    """A detector of one convolution, whose padding is given; the map is what the convolution gives."""
 
     def __init__(self, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0, twice: bool = False) -> None:
         super().__init__()

@@ -26,8 +26,8 @@ from edge_runtime.records import Precision
 HERE = "0123456789abcdef" * 2
 
 
-class Said(SilentProgress):
-    """Keeps what was said."""
+class Lines(SilentProgress):
+    """Keeps the lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -46,7 +46,7 @@ def files(tmp_path: Path) -> EngineCache:
     return EngineCache(tmp_path / "engines", HERE)
 
 
-def compiled(device: FakeDevice, bundle: Bundle, files: EngineCache, output: Said | None = None, **settings: object):
+def compiled(device: FakeDevice, bundle: Bundle, files: EngineCache, output: Lines | None = None, **settings: object):
     return compile_engine(
         bundle, Precision.FP32, device.nvidia(), files, Settings(**settings), output or SilentProgress()
     )
@@ -82,7 +82,7 @@ def test_an_engine_that_serves_is_not_compiled_again(bundle: Bundle, files: Engi
 def test_an_engine_that_does_not_fit_is_set_aside_and_compiled_again(
     damage: str, bundle: Bundle, files: EngineCache
 ) -> None:
-    device, output = FakeDevice("10.3"), Said()
+    device, output = FakeDevice("10.3"), Lines()
     first = compiled(device, bundle, files)
     if damage == "truncated":
         first.path.write_bytes(first.path.read_bytes()[:-1])
@@ -120,7 +120,7 @@ def test_the_timing_cache_is_kept_for_the_next_graph(bundle: Bundle, files: Engi
 
 
 def test_a_timing_cache_that_tensorrt_does_not_take_is_started_again(bundle: Bundle, files: EngineCache) -> None:
-    device, output = FakeDevice("10.3"), Said()
+    device, output = FakeDevice("10.3"), Lines()
     key = compiled(device, bundle, files)
     key.path.unlink()
     timing = next(files.folder.glob("*.timing"))
@@ -165,7 +165,7 @@ def test_what_the_compiler_says_is_in_the_error(bundle: Bundle, files: EngineCac
 
 
 def test_an_engine_that_does_not_reproduce_the_golden_pictures_is_set_aside(tmp_path: Path, files: EngineCache) -> None:
-    bundle, output = open_bundle(write_bundle(tmp_path / "wrong", golden_score=10.0)), Said()
+    bundle, output = open_bundle(write_bundle(tmp_path / "wrong", golden_score=10.0)), Lines()
     with pytest.raises(EngineError, match="self-test failed: TensorRT"):
         compiled(FakeDevice("10.3"), bundle, files, output)
     assert [path.suffix for path in files.folder.glob("*.engine*")].count(".engine") == 0
@@ -239,18 +239,18 @@ def test_a_child_that_a_person_ends_is_no_fault_of_tensorrt(number: signal.Signa
 
 
 def test_long_work_is_never_silent() -> None:
-    output = Said()
+    output = Lines()
     in_child(lambda: time.sleep(0.5), output, "compiling", say_every_s=0.1)
     assert output.lines
     assert output.lines[0].startswith("compiling goes on (")
 
 
 def test_tensorrt_rtx_compiles_for_this_device_by_the_same_classes(bundle: Bundle, files: EngineCache) -> None:
-    device, said = FakeDevice(RTX, "NVIDIA GeForce RTX 4090", (8, 9), integrated=False), Said()
-    made = compiled(device, bundle, files, said)
+    device, output = FakeDevice(RTX, "NVIDIA GeForce RTX 4090", (8, 9), integrated=False), Lines()
+    made = compiled(device, bundle, files, output)
     assert made.path.name.endswith("-fp32-rtx1.7.1.116-NVIDIA_GeForce_RTX_4090-sm89.engine")
     assert made.engine == "TensorRT-RTX 1.7.1.116 (NVIDIA GeForce RTX 4090, fp32, CUDA graph)"
-    assert said.lines[0] == "compiling tiny-1.0 fp32 for NVIDIA GeForce RTX 4090 with TensorRT-RTX 1.7.1.116"
+    assert output.lines[0] == "compiling tiny-1.0 fp32 for NVIDIA GeForce RTX 4090 with TensorRT-RTX 1.7.1.116"
     assert (device.computes, device.network_flags) == (["CURRENT"], ["STRONGLY_TYPED"])
     assert list(files.folder.glob("*.timing")) == []  # it tries nothing out
     assert len(list(files.folder.glob("*.runtime"))) == 1
@@ -270,7 +270,7 @@ def test_an_engine_in_an_installed_bundle_is_proven_and_not_compiled_again(tmp_p
 def test_an_engine_in_a_bundle_of_unknown_origin_is_not_used_and_one_is_compiled(
     tmp_path: Path, files: EngineCache
 ) -> None:
-    device, said = FakeDevice(RTX, "NVIDIA GeForce RTX 3060", (8, 6), integrated=False), Said()
-    made = compiled(device, open_bundle(put_engine(write_bundle(tmp_path / "bundle"), device)), files, said)
+    device, output = FakeDevice(RTX, "NVIDIA GeForce RTX 3060", (8, 6), integrated=False), Lines()
+    made = compiled(device, open_bundle(put_engine(write_bundle(tmp_path / "bundle"), device)), files, output)
     assert made.seconds > 0
-    assert said.lines[0].startswith("the bundle's own engine is not used: bundle tiny-1.0 in ")
+    assert output.lines[0].startswith("the bundle's own engine is not used: bundle tiny-1.0 in ")

@@ -1,4 +1,4 @@
-"""Recipes: what is taken, and what is said of all that is not."""
+"""Recipes: what is taken, and the error of all that is not."""
 
 from __future__ import annotations
 

@@ -124,9 +124,9 @@ def evaluation(tmp_path: Path) -> Evaluation:
 
 def data_of(evaluation: Evaluation | None, root: Path, **changes: object) -> ReportData:
     evaluations = {} if evaluation is None else {Precision.FP32: evaluation}
-    told = {"manifest": manifest(), "notes": ("left out 2 exact copies",)} | changes
+    data = {"manifest": manifest(), "notes": ("left out 2 exact copies",)} | changes
     return ReportData(
-        held_out={Precision.FP32: HELD_OUT}, evaluations=evaluations, parity=Parity(4, 1e-5, 2e-5), root=root, **told
+        held_out={Precision.FP32: HELD_OUT}, evaluations=evaluations, parity=Parity(4, 1e-5, 2e-5), root=root, **data
     )  # type: ignore[arg-type]
 
 

@@ -32,8 +32,8 @@ LEAST_AGREEMENT = 0.8  # of two halves of the pictures about where the part is (
 LEAST_RING = 0.8  # share of the border that is background: a part may run through one side
 FADES = 0.14  # from a limit on, what is missing takes trust away, until there is none
 LEAST_MIDDLE = 0.05  # share of the middle that is foreground: thin parts fill little of it
-# Share of all cells that are not near the line between both. Where a part fills the picture, edges and faces are told
-# apart, and most cells are in between: 0.33 were clear there, against 0.75 and 0.84 of parts before a background.
+# Share of all cells that are not near the line between both. Where a part fills the picture, edges and faces are
+# separated, and most cells are in between: 0.33 were clear there, against 0.75 and 0.84 of parts before a background.
 LEAST_DECIDED = 0.6
 
 

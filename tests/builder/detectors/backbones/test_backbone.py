@@ -1,4 +1,4 @@
-"""Networks with weights in torchvision's naming, and what is said of weights that are not there or do not fit."""
+"""Networks with weights in torchvision's naming, and the errors of weights that are not there or do not fit."""
 
 from __future__ import annotations
 
