@@ -1,59 +1,12 @@
-"""Scanning folders of pictures: layouts, and all that can be wrong with them."""
-
 from __future__ import annotations
 
 import hashlib
 
-import cv2
 import numpy as np
-import pytest
+from tests.support.mvtec_dataset import picture, refusal, write, write_good, write_mask
 
 from edge_build.data.dataset import NativeSize, fingerprint, scan_dataset
-from edge_build.data.pictures import DatasetError, load_prepared, read_mask
-from edge_build.progress import SilentProgress
-from edge_runtime.imaging.preprocess import preprocess
-from edge_runtime.imaging.reader import read_picture
-from edge_runtime.imaging.see import whole_frame_viewer
-
-
-def picture(seed, height=12, width=16):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def write(path, image):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
-
-
-def write_mask(path, height=12, width=16, defect=True):
-    mask = np.zeros((height, width), np.uint8)
-    mask[2:4, 3:9] = 255 * defect
-    write(path, mask)
-
-
-def write_good(folder, count=6):
-    for n in range(count):
-        write(folder / f"{n}.png", picture(n))
-
-
-@pytest.fixture
-def mvtec(tmp_path):
-    """Six good pictures, two good test pictures, two kinds of defects with two pictures each, and masks."""
-    root = tmp_path / "part"
-    write_good(root / "train" / "good")
-    for n in range(2):
-        write(root / "test" / "good" / f"{n}.png", picture(100 + n))
-        write(root / "test" / "dent" / f"{n}.png", picture(200 + n))
-        write(root / "test" / "scratch" / f"{n}.png", picture(300 + n))
-        write_mask(root / "ground_truth" / "dent" / f"{n}_mask.png")
-        write_mask(root / "ground_truth" / "scratch" / f"{n}.png")
-    return root
-
-
-def refusal(root):
-    with pytest.raises(DatasetError) as caught:
-        scan_dataset(root)
-    return str(caught.value)
+from edge_build.data.pictures import read_mask
 
 
 def test_the_mvtec_layout_is_found(mvtec):
@@ -75,11 +28,6 @@ def test_the_mvtec_layout_is_found(mvtec):
     assert dataset.sizes == (NativeSize(12, 16, 12),)
     assert not dataset.grey
     assert dataset.notes == ()
-
-
-def test_a_picture_carries_the_hash_of_its_file(mvtec):
-    first = scan_dataset(mvtec).good[0]
-    assert first.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
 
 
 def test_a_folder_of_good_pictures_is_a_dataset(tmp_path):
@@ -167,27 +115,6 @@ def test_pictures_in_test_itself_are_refused(mvtec):
     assert "loose.png" in text
 
 
-def test_all_unreadable_pictures_are_named_at_once(mvtec):
-    (mvtec / "train" / "good" / "1.png").write_bytes(b"")
-    whole = (mvtec / "test" / "dent" / "0.png").read_bytes()
-    (mvtec / "test" / "dent" / "0.png").write_bytes(whole[:-15])
-    (mvtec / "ground_truth" / "scratch" / "1.png").write_bytes(b"nonsense")
-    text = refusal(mvtec)
-    assert text.startswith("3 of 12 pictures cannot be used:\n")
-    assert "1.png is empty" in text
-    assert "0.png is cut off" in text
-    assert "the mask" in text
-    assert "is no PNG" in text
-
-
-def test_of_many_problems_the_first_ten_are_named(tmp_path):
-    for n in range(13):
-        (tmp_path / f"{n}.png").touch()
-    text = refusal(tmp_path)
-    assert text.count("is empty") == 10
-    assert text.endswith("  and 3 more")
-
-
 def test_missing_masks_are_all_named(mvtec):
     (mvtec / "ground_truth" / "dent" / "0_mask.png").unlink()
     (mvtec / "ground_truth" / "scratch" / "1.png").unlink()
@@ -222,41 +149,6 @@ def test_without_any_ground_truth_there_are_no_masks(mvtec):
     assert read_mask(defect, 8, 8) is None
 
 
-def test_copies_between_train_and_test_are_refused_by_name(mvtec):
-    copy = mvtec / "test" / "good" / "1.png"
-    copy.write_bytes((mvtec / "train" / "good" / "3.png").read_bytes())
-    text = refusal(mvtec)
-    assert text.startswith("1 test pictures are among those to learn from, so figures would be too good:\n")
-    assert f"{copy} is the same picture as {mvtec / 'train' / 'good' / '3.png'}" in text
-
-
-def test_the_same_pixels_in_another_kind_of_file_are_a_copy(mvtec):
-    write(mvtec / "test" / "good" / "9.bmp", read_picture(mvtec / "train" / "good" / "3.png"))
-    assert "9.bmp is the same picture as" in refusal(mvtec)
-
-
-def test_a_test_picture_with_two_labels_is_refused(mvtec):
-    write(mvtec / "test" / "good" / "7.png", read_picture(mvtec / "test" / "dent" / "0.png"))
-    text = refusal(mvtec)
-    assert text.startswith("1 test pictures have two labels:\n")
-    assert text.endswith("take the wrong one out")
-
-
-def test_copies_among_good_pictures_are_left_out_with_a_note(mvtec):
-    write(mvtec / "train" / "good" / "8.png", picture(2))
-    dataset = scan_dataset(mvtec)
-    assert len(dataset.good) == 6
-    assert dataset.notes == ("left out 1 exact copies among the good pictures:\n  8.png is 2.png",)
-
-
-def test_copies_do_not_count_as_pictures(tmp_path):
-    for n in range(6):
-        write(tmp_path / f"{n}.png", picture(n % 2))
-    text = refusal(tmp_path)
-    assert "has 2 good pictures, at least 4 are needed" in text
-    assert "left out 4 exact copies" in text
-
-
 def test_the_fingerprint_is_that_of_the_sorted_hashes_and_changes_with_a_picture(mvtec):
     dataset = scan_dataset(mvtec)
     hashes = sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in mvtec.glob("t*/*/*.png"))
@@ -264,71 +156,3 @@ def test_the_fingerprint_is_that_of_the_sorted_hashes_and_changes_with_a_picture
     assert fingerprint(dataset) == wanted
     write(mvtec / "train" / "good" / "5.png", picture(77))
     assert fingerprint(scan_dataset(mvtec)) != wanted
-
-
-def test_a_mask_comes_at_the_models_size(mvtec):
-    dataset = scan_dataset(mvtec)
-    mask = read_mask(dataset.test[0], 24, 32)
-    assert mask.dtype == np.bool_
-    wanted = np.zeros((24, 32), bool)
-    wanted[4:8, 6:18] = True
-    assert np.array_equal(mask, wanted)
-
-
-def test_the_mask_of_a_good_picture_is_empty(mvtec):
-    mask = read_mask(scan_dataset(mvtec).good[0], 5, 6)
-    assert mask.shape == (5, 6)
-    assert not mask.any()
-
-
-def test_pictures_are_loaded_as_the_daemon_prepares_them(mvtec):
-    good = scan_dataset(mvtec).good
-    images = load_prepared(good, whole_frame_viewer(8, 10), SilentProgress())
-    assert images.shape == (6, 8, 10, 3)
-    assert images.dtype == np.uint8
-    for image, item in zip(images, good, strict=True):
-        assert np.array_equal(image, preprocess(read_picture(item.path), 8, 10)[0])
-
-
-def test_a_picture_that_changed_since_the_scan_is_refused(mvtec):
-    good = scan_dataset(mvtec).good
-    write(good[4].path, picture(99))
-    with pytest.raises(DatasetError, match=r"4\.png was changed since it was first read: leave the pictures alone"):
-        load_prepared(good, whole_frame_viewer(8, 8), SilentProgress())
-
-
-def test_a_picture_that_vanished_since_the_scan_is_refused(mvtec):
-    good = scan_dataset(mvtec).good
-    good[2].path.unlink()
-    with pytest.raises(DatasetError, match=r"2\.png is gone or never existed"):
-        load_prepared(good, whole_frame_viewer(8, 8), SilentProgress())
-
-
-def test_a_turned_picture_is_of_another_shape_than_the_others(mvtec):
-    write(mvtec / "train/good/turned.png", picture(50, 16, 12))
-    shapes = scan_dataset(mvtec).shapes
-    assert shapes.refuse
-    assert shapes.text.startswith(
-        "1 of 7 good pictures have another shape than the others, which are usually 16 x 12 pixels, width / height "
-        f"1.333:\n  {mvtec}/train/good/turned.png: 12 x 16 pixels, width / height 0.750\n"
-    )
-    assert "take them out of the folder, or turn or crop them" in shapes.text
-
-
-def test_sizes_that_vary_a_little_or_in_scale_are_no_other_shape(mvtec):
-    write(mvtec / "train/good/scaled.png", picture(50, 120, 160))
-    write(mvtec / "train/good/cut.png", picture(51, 12, 19))  # 1.19 times as wide
-    assert scan_dataset(mvtec).shapes is None
-
-
-def test_without_a_usual_shape_nothing_is_refused(mvtec):
-    for n in range(6):
-        write(mvtec / "train/good" / f"high{n}.png", picture(50 + n, 16, 12))
-    shapes = scan_dataset(mvtec).shapes
-    assert not shapes.refuse
-    assert shapes.text.startswith("the good pictures have no usual shape (width / height 0.750 to 1.333)")
-
-
-def test_the_shapes_of_test_pictures_do_not_count(mvtec):
-    write(mvtec / "test/good/turned.png", picture(50, 16, 12))
-    assert scan_dataset(mvtec).shapes is None
