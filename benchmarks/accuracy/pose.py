@@ -1,6 +1,6 @@
 """How exactly parts are located: drawn parts whose place is known, in frames that a view has not learned from.
 
-    python -m benchmarks.accuracy.pose [--pictures 1000]
+    python -m benchmarks.accuracy.pose [--pictures 1000] [--learned 40] [--parts 4]
 
 A view is learned from forty pictures of each part, and limits from them; then each further picture is located. What the
 limits refuse counts as refused, all else is compared with the truth. The part's own origin and angle are those of the
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,6 @@ from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.inspection.part_checks import part_fault
 
 Errors = NDArray[np.float64]
-LEARNED = 40
 WRONG = 3.0  # degrees
 PARTS = {
     "bolt, bright on dark": (bolt(), 60, "axis"),
@@ -36,25 +36,34 @@ PARTS = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure every part and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=1000, help="in all")
-    pictures = parser.parse_args().pictures // len(PARTS)
+    options = command_line().parse_args(arguments)
+    parts = dict(list(PARTS.items())[: options.parts])
+    pictures = options.pictures // len(parts)
     print("| part | pose | pictures | refused | median px | 99 % px | median degrees | 99 % degrees | wrong |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
-    for seed, (name, (part, ground, pose)) in enumerate(PARTS.items()):
-        refused, pixels, degrees = located(part, ground, pose, pictures, seed)
+    for seed, (name, (part, ground, pose)) in enumerate(parts.items()):
+        refused, pixels, degrees = located(part, ground, pose, options.learned, pictures, seed)
         figures = (np.median(pixels), np.percentile(pixels, 99), np.median(degrees), np.percentile(degrees, 99))
         wrong = int((degrees > WRONG).sum())
         print(f"| {name} | {pose} | {pictures} | {refused} | {' | '.join(f'{f:.3f}' for f in figures)} | {wrong} |")
 
 
-def located(part: Drawn, ground: int, pose: str, pictures: int, seed: int) -> tuple[int, Errors, Errors]:
-    """How many were refused, and the errors of the others in pixels and degrees."""
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=1000, help="in all")
+    parser.add_argument("--learned", type=int, default=40, help="pictures of each part that its view is learned from")
+    parser.add_argument("--parts", type=int, default=len(PARTS), help="so many, the first of the table")
+    return parser
+
+
+def located(part: Drawn, ground: int, pose: str, count: int, pictures: int, seed: int) -> tuple[int, Errors, Errors]:
+    """How many were refused, and the errors of the others in pixels and degrees. count: pictures to learn from."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_pictures(root, lambda random: draw(part, anywhere(random), random, ground=ground), LEARNED, seed)
+        write_pictures(root, lambda random: draw(part, anywhere(random), random, ground=ground), count, seed)
         good = scan_dataset(root).good
         learned = learn_view(good, ViewSettings.model_validate({"pose": pose}), 192, SilentProgress())
     viewer, record = FrameViewer(learned.view), learned.view.record

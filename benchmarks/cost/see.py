@@ -1,6 +1,6 @@
 """What seeing costs: frames of 2 and 5 megapixels through `see`, on one core, beside decoding the same frame (JPEG).
 
-    python -m benchmarks.cost.see [--rounds 40]
+    python -m benchmarks.cost.see [--rounds 40] [--megapixels 2 5]
 
 Views are learned from drawn parts. Times are of the process, so that a busy machine disturbs them little; what decoding
 takes in the same run tells how fast the machine is.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,20 +28,20 @@ from edge_build.views.learn import learn_view
 from edge_runtime.imaging.preprocess import preprocess
 from edge_runtime.imaging.see import FrameViewer
 
-FRAMES = {"2 MP": (1200, 1600), "5 MP": (1944, 2592)}  # height, width
+FRAMES = {2.0: (1200, 1600), 5.0: (1944, 2592)}  # usual sensors by megapixels: height, width
 DRAWN = (320, 400)
 PARTS: dict[str, tuple[Drawn, str]] = {"long part, axis": (bolt(), "axis"), "round part, template": (cam(), "template")}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both parts in both sizes, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=40)
-    rounds = parser.parse_args().rounds
+    options = command_line().parse_args(arguments)
+    rounds = options.rounds
     cv2.setNumThreads(1)
     print("| frame | part | model's picture | see ms | resize alone ms | decode ms |")
     print("|---|---|---|---:|---:|---:|")
-    for size, shape in FRAMES.items():
+    for megapixels in options.megapixels:
+        shape = FRAMES.get(megapixels) or shape_of(megapixels)
         for name, (part, pose) in PARTS.items():
             viewer = viewer_for(part, pose, shape)
             random = np.random.default_rng(1)
@@ -50,10 +50,22 @@ def main() -> None:
             see = median_ms(lambda n: viewer.see(frames[n % 6]), rounds)  # noqa: B023  # called at once
             resize = median_ms(lambda n: preprocess(frames[n % 6], *viewer.size), rounds)  # noqa: B023
             decode = median_ms(lambda n: cv2.imdecode(coded[n % 6], cv2.IMREAD_COLOR), rounds)  # noqa: B023
-            print(
-                f"| {size} | {name} | {viewer.height}x{viewer.width} | {see:.2f} | {resize:.2f} | {decode:.2f} |",
-                flush=True,
-            )
+            cells = f"{viewer.height}x{viewer.width} | {see:.2f} | {resize:.2f} | {decode:.2f}"
+            print(f"| {megapixels:g} MP | {name} | {cells} |", flush=True)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--megapixels", type=float, nargs="+", default=list(FRAMES))
+    return parser
+
+
+def shape_of(megapixels: float) -> tuple[int, int]:
+    """Height and width of a frame of 3 to 4."""
+    height = round((0.75e6 * megapixels) ** 0.5)
+    return height, height * 4 // 3
 
 
 def frame_of(part: Drawn, random: np.random.Generator, shape: tuple[int, int]) -> Image:

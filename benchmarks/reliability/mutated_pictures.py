@@ -14,6 +14,7 @@ import os
 import resource
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle
 from multiprocessing import get_context
@@ -22,9 +23,9 @@ from pathlib import Path
 BLOCK = 2_000
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read them all, in blocks."""
-    options = _options()
+    options = command_line().parse_args(arguments)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its threads reserve address space
     seeds = range(options.seed, options.seed + -(-options.count // BLOCK))
     counts: Counter[str] = Counter()
@@ -43,13 +44,14 @@ def main() -> None:
     )
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def command_line() -> argparse.ArgumentParser:
+    """What it takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory", type=int, default=512, help="megabytes of address space a process")
     parser.add_argument("--processes", type=int, default=2)
-    return parser.parse_args()
+    return parser
 
 
 def _limit_memory(megabytes: int) -> None:

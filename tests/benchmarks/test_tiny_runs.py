@@ -8,10 +8,21 @@ import shutil
 from pathlib import Path
 
 import pytest
-from benchmarks.accuracy import agreement, bank_int8, cpr_ablation, cpr_width, frame_health, frame_size, precisions
-from benchmarks.cost import cpr_references, daemon, device, graph_cost, latency_model, many_pictures
+from benchmarks.accuracy import (
+    agreement,
+    bank_int8,
+    cpr_ablation,
+    cpr_width,
+    frame_health,
+    frame_size,
+    pose,
+    precisions,
+)
+from benchmarks.cost import cpr_references, daemon, device, graph_cost, latency_model, many_pictures, see
 from benchmarks.peers import coreset, cpr_faster, patchcore
-from benchmarks.reliability import faults
+from benchmarks.reliability import faults, mutated_pictures
+
+pytestmark = pytest.mark.xdist_group("tiny-benchmarks")  # one worker makes the sample and the bundle for all
 
 TRAINING = ("--size", "64", "--pool", "4", "--steps", "8")
 
@@ -76,6 +87,12 @@ def test_frame_size(tiny_bundle: Path, category: Path, capsys: pytest.CaptureFix
     assert {row[0] for row in rows} == {"height", "width"}
 
 
+def test_pose(capsys: pytest.CaptureFixture[str]) -> None:
+    pose.main(["--pictures", "2", "--learned", "8", "--parts", "1"])
+
+    assert [row[2] for row in rows_of(capsys.readouterr().out)] == ["2"]
+
+
 def test_precisions(data: Path, cpr_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     precisions.main([str(data), str(cpr_bundle)])
 
@@ -127,6 +144,19 @@ def test_pictures_of_many_pictures_all_differ(tmp_path: Path) -> None:
     many_pictures.make_pictures(tmp_path / "pictures", 3, 64)
 
     assert len({path.read_bytes() for path in (tmp_path / "pictures").iterdir()}) == 3
+
+
+def test_see(capsys: pytest.CaptureFixture[str]) -> None:
+    see.main(["--rounds", "1", "--megapixels", "0.1"])
+
+    assert len(rows_of(capsys.readouterr().out)) == len(see.PARTS)
+
+
+def test_mutated_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    mutated_pictures.main(["--count", "100", "--processes", "1"])
+
+    (row,) = rows_of(capsys.readouterr().out)
+    assert int(row[0]) == int(row[1]) + int(row[2]) + int(row[3]) == 100
 
 
 def test_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
