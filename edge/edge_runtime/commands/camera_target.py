@@ -13,10 +13,11 @@ from pathlib import Path
 import pydantic
 
 from edge_runtime.bundle.manifest import FrameLimits
-from edge_runtime.bundle.reader import read_manifest
+from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.config.station import Station, read_station
 from edge_runtime.daemon.model import frame_limits
 from edge_runtime.errors import BundleError, ConfigError, SourceError
+from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.records import FailedFrame, Frame, NoFrame
 from edge_runtime.sources.protocol import Source
@@ -34,6 +35,7 @@ class Target:
     mode: str
     limits: FrameLimits
     station: Station | None
+    viewer: FrameViewer | None = None  # of a bundle that looks for the part
 
 
 def read_target(text: str) -> Target:
@@ -46,10 +48,11 @@ def read_target(text: str) -> Target:
         return Target(settings, "free-running", FIXED_LIMITS, None)
     station = read_station(Path(text))
     try:
-        limits = frame_limits(read_manifest(station.bundle), station)
+        bundle = open_bundle(station.bundle)
     except BundleError:  # pictures are recorded before there is one
-        limits = FIXED_LIMITS
-    return Target(station.source, station.mode, limits, station)
+        return Target(station.source, station.mode, FIXED_LIMITS, station)
+    viewer = bundle.viewer() if bundle.manifest.view is not None else None
+    return Target(station.source, station.mode, frame_limits(bundle.manifest, station), station, viewer)
 
 
 def fresh_frame(source: Source, wait_s: float) -> Frame | FailedFrame | None:

@@ -9,6 +9,7 @@ from edge_runtime.commands.camera_target import Target, fresh_frame
 from edge_runtime.commands.recording import png_bytes
 from edge_runtime.errors import SourceError, StorageError
 from edge_runtime.files import Durability, write_file
+from edge_runtime.imaging.see import Sight
 from edge_runtime.inspection.frame_checks import measure_frame, measurement_fault
 from edge_runtime.records import FailedFrame
 from edge_runtime.sources.protocol import Source, open_source
@@ -37,12 +38,23 @@ def snap(target: Target, out: Path) -> Iterator[str]:
     yield f"brightness  {look.brightness:.0f} of 255 (1 % of the pixels are brighter)"
     yield f"saturated   {look.saturated:.1%} of the pixels"
     yield f"sharpness   {sharpness}"
+    if target.viewer is not None:
+        yield f"part        {part_text(target.viewer.see(frame.image))}"
     fault = measurement_fault(look, target.limits)
     if fault is None:
         yield "judged      it may be"
     else:
         yield f"judged      no: it would be ERROR {fault.error:03d} {fault.error.name}: {fault.detail}"
     yield f"written     {out}"
+
+
+def part_text(sight: Sight) -> str:
+    """Where the part was found, for people."""
+    place = sight.placement
+    if place is None:
+        return "not found" if sight.quality < 0 else "not looked for: the bundle sees a fixed region"
+    where = f"at {place.x:.1f}, {place.y:.1f}, turned by {place.degrees:.1f} degrees"
+    return f"found {where}; likeness to good parts {sight.quality:.2f} of 1"
 
 
 def camera_line(source: Source) -> str:

@@ -163,7 +163,10 @@ class GstConnection:
         width, height = caps.get_value("width"), caps.get_value("height")
         stride = (3 * width + 3) // 4 * 4  # GStreamer's default for packed BGR
         buffer = taken.sample.get_buffer()
-        data = buffer.extract_dup(0, buffer.get_size())
+        mapped, content = buffer.map(self._gst.MapFlags.READ)
+        data = bytes(content.data) if mapped else b""  # PyGObject's copy already; bytes() adds none
+        if mapped:
+            buffer.unmap(content)
         if len(data) < stride * height:
             detail = f"{width} x {height} BGR has {stride * height} bytes, GStreamer gave {len(data)}"
             return FailedFrame("", taken.captured_ns, ErrorCode.FRAME_SHORT, detail, taken.sequence)

@@ -16,9 +16,11 @@ from edge_runtime.commands.camera_target import fresh_frame, read_target
 from edge_runtime.commands.record import Interval, Progress, record
 from edge_runtime.commands.record_screen import ENOUGH, show_recording, summary
 from edge_runtime.commands.recording import Fate, Offered, Recording
-from edge_runtime.commands.snap import snap
+from edge_runtime.commands.snap import part_text, snap
 from edge_runtime.errors import ConfigError, SourceError, StorageError
+from edge_runtime.imaging.geometry import Placement
 from edge_runtime.imaging.reader import read_picture
+from edge_runtime.imaging.see import Sight, whole_frame_viewer
 from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
@@ -71,7 +73,7 @@ def test_a_recorded_picture_is_judged_like_the_live_frame_to_the_last_bit(tmp_pa
     recording.offer(live, "")
     recorded = replace(live, image=read_picture(tmp_path / "good/0001.png"))
     threshold = Threshold.model_construct(score=128.0, map=128.0)
-    judge = Judge(ScriptedEngine(), threshold, 32, 32, limits=FIXED_LIMITS)
+    judge = Judge(ScriptedEngine(), threshold, whole_frame_viewer(32, 32), limits=FIXED_LIMITS)
     one, other = judge(live), judge(recorded)
     assert one.error is other.error is ErrorCode.NONE
     assert (one.raw_score, one.score) == (other.raw_score, other.score)
@@ -177,6 +179,14 @@ def test_snap_says_what_a_person_wants_to_know(tmp_path):
     assert (read_picture(tmp_path / "out.png") == part()).all()
     with pytest.raises(StorageError, match=r"nowhere/x\.png cannot be written: .*choose another place with --out"):
         list(snap(read_target(f"folder://{tmp_path}"), tmp_path / "nowhere/x.png"))
+
+
+def test_snap_says_where_the_part_is():
+    place = Placement(10.26, 20.0, 0.0, 1.0)
+    seen = Sight(part(), np.eye(2, 3), 0.93, place)
+    assert part_text(seen) == "found at 10.3, 20.0, turned by 90.0 degrees; likeness to good parts 0.93 of 1"
+    assert part_text(replace(seen, quality=-1.0, placement=None)) == "not found"
+    assert "not looked for" in part_text(replace(seen, quality=1.0, placement=None))
 
 
 def test_a_target_is_a_station_or_a_uri(tmp_path):
