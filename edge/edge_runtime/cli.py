@@ -20,7 +20,7 @@ from edge_runtime.errors import ConfigError, EdgeError
 from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
 from edge_runtime.sources.settings import SourceSettings
-from edge_runtime.strict_yaml.model import broken_rule
+from edge_runtime.strict_yaml.problems import broken_rule
 
 app = typer.Typer(
     help="Judges every part at the line: pictures in, verdicts on MQTT out.",

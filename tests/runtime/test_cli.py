@@ -123,7 +123,8 @@ def test_a_station_file_that_is_not_there_ends_with_78(tmp_path, command):
     found = run(command, tmp_path / "none.yaml")
     assert found.returncode == 78
     assert found.stderr == (
-        f"edge-daemon: {tmp_path}/none.yaml cannot be read: No such file or directory; check the path and the rights\n"
+        f"edge-daemon: {tmp_path}/none.yaml cannot be read: No such file or directory; check the path and the rights; "
+        "`edge-daemon init` writes a station's file\n"
     )
 
 

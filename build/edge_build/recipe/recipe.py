@@ -12,18 +12,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from edge_build.recipe.detector_settings import CprSettings, PatchcoreSettings, Settings
 from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP, side_fits
-from edge_build.recipe.problems import problems_from_error
 from edge_build.recipe.view_settings import ViewSettings
-from edge_build.recipe.yaml import values_from_yaml
 from edge_runtime.bundle.manifest import NAME, VERSION, label_of
-from edge_runtime.errors import ConfigError
-from edge_runtime.strict_yaml.nodes import YamlError
+from edge_runtime.strict_yaml.model import model_from_text, model_from_yaml
 
+INIT = "`edge-build init` writes a recipe"
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
@@ -205,13 +202,7 @@ def usual_method(detector: object) -> Literal["cross-fitted", "held-out"]:
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; its paths are then seen from where the program runs. Raises ConfigError with all problems."""
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; `edge-build init` writes a recipe") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
-    recipe = recipe_from_yaml(text, path)
+    recipe = model_from_yaml(path, Recipe, INIT)
     return recipe.model_copy(
         update={
             "dataset": path.parent / recipe.dataset.expanduser(),
@@ -229,19 +220,8 @@ def _placed(settings: AnySettings, folder: Path) -> AnySettings:
 
 
 def recipe_from_yaml(text: str, path: Path) -> Recipe:
-    """`read_recipe` for text; `path` is for messages. Raises ConfigError with all problems."""
-    try:
-        values, lines = values_from_yaml(text)
-    except YamlError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds no keys; `edge-build init` writes a recipe")
-    try:
-        return Recipe.model_validate(values)
-    except pydantic.ValidationError as error:
-        problems = problems_from_error(error, Recipe, lines)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError("\n  ".join([f"{path} cannot be followed, {count}:", *problems])) from error
+    """The recipe that a bundle holds, its paths as they are written; `path` is for messages. Raises ConfigError."""
+    return model_from_text(text, path, Recipe, INIT, older=True)
 
 
 def recipe_json_schema() -> dict[str, Any]:

@@ -20,10 +20,10 @@ from edge_build.data.splits import calibration_count
 from edge_build.progress import Progress, SilentProgress
 from edge_build.recipe.detector_settings import BankSettings
 from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP
-from edge_build.recipe.problems import allowed, meaning
 from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml, usual_method
 from edge_build.recipe.view_settings import ViewSettings
 from edge_build.views.learn import Proposal, propose_view
+from edge_runtime.strict_yaml.problems import allowed, meaning
 from edge_runtime.strict_yaml.unknown_key import settings_of
 
 USUAL_SIDE = 320

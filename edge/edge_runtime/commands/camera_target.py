@@ -22,7 +22,7 @@ from edge_runtime.inspection.frame_checks import FIXED_LIMITS
 from edge_runtime.records import FailedFrame, Frame, NoFrame
 from edge_runtime.sources.protocol import Source
 from edge_runtime.sources.settings import SourceSettings
-from edge_runtime.strict_yaml.model import broken_rule
+from edge_runtime.strict_yaml.problems import broken_rule
 
 POLL_S = 0.5
 

@@ -287,7 +287,7 @@ def station_json_schema() -> dict[str, Any]:
 
 def read_station(path: Path) -> Station:
     """Read a station's file; relative paths in it count from its folder. Raises ConfigError."""
-    station = model_from_yaml(path, Station)
+    station = model_from_yaml(path, Station, "`edge-daemon init` writes a station's file")
     folder = path.absolute().parent
     mqtt, tls = station.mqtt, station.mqtt.tls
     if tls is not None:

@@ -1,10 +1,12 @@
 """A YAML file read into a pydantic model: every problem at once, each with its line, what was found, what is allowed.
 
-station = model_from_yaml(Path("station.yaml"), Station)
+station = model_from_yaml(Path("station.yaml"), Station, "`edge-daemon init` writes one")
 
 station.yaml does not describe a station:
   line 9, mqtt.port: found 'abc': must be a valid integer
   line 10, mqtt.hots: unknown key; did you mean host?
+
+Stations and recipes are read by it: by YAML 1.2's rules, and as the model wants its values (docs/decisions/0021).
 """
 
 from __future__ import annotations
@@ -13,57 +15,53 @@ from pathlib import Path
 from typing import TypeVar
 
 import pydantic
-import yaml
-from pydantic_core import ErrorDetails
 
 from edge_runtime.errors import ConfigError
-from edge_runtime.strict_yaml.nodes import YamlError, nodes_from_yaml, told_by_line
-from edge_runtime.strict_yaml.unknown_key import model_at, unknown_key
+from edge_runtime.strict_yaml.nodes import YamlError, nodes_from_yaml
+from edge_runtime.strict_yaml.problems import problems
+from edge_runtime.strict_yaml.values import values_for
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
-RULES = {"model_type": "must be a mapping of keys to values", "path_type": "must be a path"}
-YAML_WORDS = {"None": "nothing", "True": "true", "False": "false"}
+MOST_BYTES = 256_000  # twenty times what `init` writes
 
 
-def model_from_yaml(path: Path, model: type[Model]) -> Model:
-    """Read the file. Raises ConfigError."""
+def model_from_yaml(path: Path, model: type[Model], advice: str) -> Model:
+    """Read the file. advice: how to get one. Raises ConfigError."""
+    return model_from_text(_text(path, advice), path, model, advice)
+
+
+def model_from_text(text: str, path: Path, model: type[Model], advice: str, older: bool = False) -> Model:
+    """`model_from_yaml` for text; `path` is for messages. Raises ConfigError.
+
+    older: the text is part of a bundle: what an earlier version took is taken as that one did.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; check the path and the rights") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+        reading = values_for(nodes_from_yaml(text, older), model, older)
+    except YamlError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(reading.values, dict):
+        raise ConfigError(f"{path} holds no keys; {advice}")
     try:
-        node, lines = nodes_from_yaml(text)
-        content = None if node is None else yaml.SafeLoader("").construct_document(node)
-    except (YamlError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no keys; `edge-daemon init` writes a {model.__name__.lower()}'s file")
-    try:
-        return model.model_validate(content)
+        made = model.model_validate(reading.values)
+        found = problems(reading, (), model)
     except pydantic.ValidationError as error:
-        found = ((tuple(detail["loc"]), _what(detail, model)) for detail in error.errors())
-        problems = "".join(f"\n  {problem}" for problem in told_by_line(found, lines))
-        raise ConfigError(f"{path} does not describe a {model.__name__.lower()}:{problems}") from error
+        found = problems(reading, error.errors(), model)
+    if found:
+        raise ConfigError("\n  ".join([f"{path} does not describe a {model.__name__.lower()}:", *found]))
+    return made
 
 
-def _what(detail: ErrorDetails, model: type[pydantic.BaseModel]) -> str:
-    place = tuple(detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return unknown_key(place, model)
-    if detail["type"] == "missing":
-        field = model_at(place[:-1], model).model_fields.get(str(place[-1]))
-        return f"missing; {(field.description if field is not None else None) or ''}".rstrip("; ")
-    return broken_rule(detail)
-
-
-def broken_rule(detail: ErrorDetails) -> str:
-    """What was found and what it must be, without pydantic's own words."""
-    rule = RULES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "value_error":
-        return rule
-    for pydantics in ("Input should", "String should"):
-        rule = rule.replace(pydantics, "must")
-    found = repr(detail["input"])
-    return f"found {YAML_WORDS.get(found, found)}: {rule}"
+def _text(path: Path, advice: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        found = f"{path} cannot be read: {error.strerror}"
+        raise ConfigError(f"{found}; check the path and the rights; {advice}") from error
+    if len(content) > MOST_BYTES:
+        raise ConfigError(f"{path} has more than {MOST_BYTES} bytes: this is another file; {advice}")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path} is not UTF-8 text (line {line}, byte {error.start}): save it as UTF-8") from error

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edge_runtime.strict_yaml.nodes import Place
+from edge_runtime.strict_yaml.values import Place
 
 
 def unknown_key(place: Place, model: type[BaseModel]) -> str:

@@ -151,10 +151,9 @@ patchcore:
   neighbors: 2.5
 """
     ) == [
-        "r.yaml cannot be followed, 18 problems:",
-        "version: is missing; allowed: 1 to 20 letters, digits, _ . and -, starting with a letter or digit",
-        "line 1, name: found the text 'a b'; allowed: 1 to 40 letters, digits, _ and -, "
-        "starting with a letter or digit",
+        "r.yaml does not describe a recipe:",
+        "version: missing; allowed: 1 to 20 letters, digits, _ . and -, starting with a letter or digit",
+        "line 1, name: found 'a b'; allowed: 1 to 40 letters, digits, _ and -, starting with a letter or digit",
         "line 2, dataset: found nothing; allowed: a path, a relative one as seen from the recipe's own folder",
         "line 3, dettector: unknown key; did you mean detector?",
         "line 4, size: found 250; allowed: one or two multiples of 32 from 64 to 1024",
@@ -164,10 +163,10 @@ patchcore:
         "calibration, precisions, patchcore, cpr, golden",
         "line 8, golden: found 3; allowed: the keys pictures",
         "line 10, threshold.false_reject_rate: found 1; allowed: above 0, at most 0.5",
-        "line 11, threshold.method: found the text 'no'; allowed: cross-fitted or held-out",
+        "line 11, threshold.method: found 'no'; allowed: cross-fitted or held-out",
         "line 12, threshold.folds: found true; allowed: a whole number, 2 to 20",
-        "line 13, threshold.share: found the text '0.2'; allowed: above 0, at most 0.5",
-        "line 15, patchcore.backbone: found the text 'resnet'; "
+        "line 13, threshold.share: found '0.2'; allowed: above 0, at most 0.5",
+        "line 15, patchcore.backbone: found 'resnet'; "
         "allowed: efficientnet-lite0, efficientnet-lite1, efficientnet-lite2, and with backbone_weights "
         "efficientnet-b0, densenet201",
         "line 16, patchcore.stages: found [5, 3]; allowed: two of 1 to 7, ascending",
@@ -181,14 +180,14 @@ patchcore:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("detector: cpr-fastest", "the text 'cpr-fastest'; allowed: patchcore, cpr-faster, cpr-fast, cpr"),
-        ("cpr: {kind: part}", "the text 'part'; allowed: auto, object, texture"),
+        ("detector: cpr-fastest", "'cpr-fastest'; allowed: patchcore, cpr-faster, cpr-fast, cpr"),
+        ("cpr: {kind: part}", "'part'; allowed: auto, object, texture"),
         ("cpr: {width: 50}", "50; allowed: a multiple of 12 from 12 to 192"),
-        ("cpr: {textures: 3}", "3; allowed: null or a path, a relative one as seen from the recipe's own folder"),
+        ("cpr: {textures: []}", "[]; allowed: null or a path, a relative one as seen from the recipe's own folder"),
         ("size: [64, 70]", "[64, 70]; allowed: one or two multiples of 32"),
         ("size: [64, 64, 64]", "[64, 64, 64]; allowed: one or two multiples of 32"),
         ("size: 2048", "2048; allowed: one or two multiples of 32 from 64 to 1024"),
-        ("size: large", "the text 'large'; allowed: one or two"),
+        ("size: large", "'large'; allowed: one or two"),
         ("seed: .nan", "nan; allowed: a whole number, 0 or more"),
         ("patchcore: {stages: [1, 9]}", "9; allowed: two of 1 to 7, ascending"),
         ("patchcore: {stages: [3, 5, 7]}", "[3, 5, 7]; allowed: two of 1 to 7, ascending"),
@@ -203,14 +202,14 @@ patchcore:
 )
 def test_an_impossible_value_is_reported_with_what_is_allowed(problems, line, problem):
     found = problems(SHORT + line)
-    assert found[0] == "r.yaml cannot be followed, 1 problem:"
+    assert found[0] == "r.yaml does not describe a recipe:"
     assert found[1].startswith("line 4, ")
     assert f"found {problem}" in found[1]
 
 
 def test_a_missing_item_is_reported_with_the_line_of_its_list(problems):
     assert problems(SHORT + "patchcore: {stages: [3]}")[1] == (
-        "line 4, patchcore.stages.1: is missing; allowed: two of 1 to 7, ascending"
+        "line 4, patchcore.stages.1: missing; allowed: two of 1 to 7, ascending"
     )
 
 
@@ -236,7 +235,9 @@ def test_text_that_is_no_yaml_is_refused_with_its_line(problems):
 
 
 def test_aliases_are_refused(problems):
-    assert problems("name: &a x\nversion: *a\n") == ["r.yaml: an alias (*name) is used: write the value again instead"]
+    assert problems("name: x\nversion: *a\n") == [
+        "r.yaml: line 2: an alias (*name) is used: write the value again instead, or quote it"
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n", "hello", "# only a comment\n"])
@@ -245,14 +246,14 @@ def test_a_file_without_keys_is_refused(problems, text):
 
 
 def test_a_missing_file_is_reported(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.yaml cannot be read: No such file or directory; `edge-build init`"):
+    with pytest.raises(ConfigError, match=r"none\.yaml cannot be read: No such file or directory; check the path"):
         read_recipe(tmp_path / "none.yaml")
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_bytes("name: Stück".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"r\.yaml is not UTF-8 text \(byte 8\): save it as UTF-8"):
+    with pytest.raises(ConfigError, match=r"r\.yaml is not UTF-8 text \(line 1, byte 8\): save it as UTF-8"):
         read_recipe(path)
 
 
