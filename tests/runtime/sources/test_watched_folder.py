@@ -11,7 +11,7 @@ import pytest
 from tests.support.tiny_bundle import picture
 
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
-from edge_runtime.sources import watched_folder
+from edge_runtime.sources import folder_follower, watched_folder
 from edge_runtime.sources.folder_events import file_system_of, needs_polling
 from edge_runtime.sources.protocol import JudgedFiles
 from edge_runtime.sources.settings import WatchSettings
@@ -226,13 +226,13 @@ def test_a_picture_that_is_in_hand_when_the_folder_is_listed_again_stays_until_i
     source = watch(after="delete", poll=True)
     drop(tmp_path / "1.png")
     source.next_frame(WAIT_S)
-    time.sleep(3 * watched_folder.POLL_S)
+    time.sleep(3 * folder_follower.POLL_S)
     assert (tmp_path / "1.png").exists()
 
 
 def test_a_listing_that_took_long_does_not_put_off_the_next_one_for_long(tmp_path, watch, monkeypatch):
-    monkeypatch.setattr(watched_folder, "LISTING_SHARE", 1_000_000)
-    monkeypatch.setattr(watched_folder, "LIST_AT_LEAST_S", 0.2)
+    monkeypatch.setattr(folder_follower, "LISTING_SHARE", 1_000_000)
+    monkeypatch.setattr(folder_follower, "LONGEST_PAUSE_S", 0.2)
     source = watch(poll=True)
     for name in ("1.png", "2.png"):
         drop(tmp_path / name)
@@ -309,9 +309,9 @@ def test_a_folder_that_goes_and_comes_is_said_and_watched_again(tmp_path, watch)
 
 def test_a_share_that_hangs_blocks_nobody_and_is_said(tmp_path, watch, monkeypatch):
     answers = threading.Event()
-    monkeypatch.setattr(watched_folder, "HANGS_AFTER_S", 0.1)
+    monkeypatch.setattr(folder_follower, "HANGS_AFTER_S", 0.1)
     monkeypatch.setattr(watched_folder, "CLOSE_S", 0.1)
-    monkeypatch.setattr(watched_folder, "file_system_of", lambda folder: answers.wait(WAIT_S) and "ext4")
+    monkeypatch.setattr(folder_follower, "file_system_of", lambda folder: answers.wait(WAIT_S) and "ext4")
     source = watch()
     began_s = time.monotonic()
     assert isinstance(source.next_frame(0.2), NoFrame)
