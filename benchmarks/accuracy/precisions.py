@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from edge_build.data.dataset import scan_dataset
 from edge_build.evaluation.evaluate import evaluate
 from edge_build.evaluation.result import Evaluation
+from edge_build.graphs.cost import kernels_of
 from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.progress import progress_for_stderr
 from edge_runtime.bundle.reader import Bundle, open_bundle
@@ -26,7 +28,8 @@ from edge_runtime.records import Outcome, Precision
 
 HEAD = (
     "| category | detector | precision | image AUROC | pixel AUROC | AUPRO | pixel AP | missed | false rejects "
-    "| verdicts changed | at the gate |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| verdicts changed | at the gate | estimated | work in INT8 |\n"
+    "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
@@ -41,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for precision in Precision:
             where = f"| {bundle.manifest.dataset.name} | {bundle.manifest.detector} | {precision.value} |"
             if precision not in bundle.manifest.graphs:
-                print(where + " – |" * 8, flush=True)
+                print(where + " – |" * 10, flush=True)
                 continue
             with emulated_engine(bundle.graph(precision), spinning=False) as engine:
                 threshold = bundle.threshold(precision)
@@ -72,8 +75,17 @@ def row(bundle: Bundle, precision: Precision, reference: Evaluation, found: Eval
             f"{int((nok & ~found.defect).sum())} of {metrics.good}",
             f"{int((nok != before).sum())} of {len(nok)}",
             "–" if gate is None else f"{gate.verdicts_changed} of {gate.pictures}",
+            "–" if gate is None or gate.changed_share is None else f"{gate.changed_share:.1%}",
+            f"{int8_share(onnx.load(bundle.graph(precision))):.0%}" if precision is Precision.INT8 else "–",
         ]
     )
+
+
+def int8_share(model: onnx.ModelProto) -> float:
+    """Of the convolutions' multiply-adds, how many are INT8."""
+    convolutions = [kernel for kernel in kernels_of(model) if kernel.operator == "Conv"]
+    int8 = sum(kernel.multiply_adds for kernel in convolutions if kernel.precision is Precision.INT8)
+    return int8 / sum(kernel.multiply_adds for kernel in convolutions)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,13 @@ int cuDeviceGetName(char *name, int length, int device) {
     CALL(0) strncpy(name, "Host GPU", length); return device != 7;
 }
 int cuDeviceGetAttribute(int *value, int what, int device) {
-    CALL(0) *value = what == 75 ? 8 : what == 76 ? 6 : what == 18 ? 0 : -1; return device != 7;
+    CALL(0) if (device != 7) return 101;
+    switch (what) {  /* an RTX 3060 */
+        case 75: *value = 8; break; case 76: *value = 6; break; case 18: *value = 0; break;
+        case 16: *value = 28; break; case 13: *value = 1777000; break; case 36: *value = 7501000; break;
+        case 37: *value = 192; break; default: return 1;
+    }
+    return 0;
 }
 int cuCtxCreate_v2(void **context, unsigned flags, int device) {
     CALL(0) if (device != 7) return 101; *context = malloc(16); depth++; made++; return flags & ~8u ? 1 : 0;
