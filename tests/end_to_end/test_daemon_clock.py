@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,38 @@ def test_steps_of_the_clock_in_both_directions_make_no_verdict_late_and_no_numbe
     assert all(v.latency_us < 5_000_000 for v in found)
     hours = [round((v.unix_ms - found[0].unix_ms) / 3_600_000) for v in found]
     assert hours == [0, 2, -24, 0]  # the stamps follow the clock that people set
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime: apt-get install libfaketime")
+@pytest.mark.parametrize("step", ["-1h", "+1h"])
+def test_a_clock_that_is_wrong_after_a_restart_brings_no_old_answer_back_unflagged_and_no_second_number(
+    bench, broker, listener, step
+):
+    write_pictures(bench.pictures, "on")
+    station = bench.station(broker.port, mode="triggered", recipe=12, duplicate_window_s=6)
+    daemon = bench.daemon(station)
+    listener.wait_state("READY")
+    for trigger_id in (1, 2):
+        if trigger_id == 2:
+            time.sleep(5)  # the first one's window is over soon
+        listener.send("trigger", f"{trigger_id};12;")
+        first = decode_binary(listener.next_on("verdict/bin"))
+        listener.wait_state("READY")
+    daemon.terminate()
+    listener.wait_state("OFFLINE")
+    time.sleep(1.2)
+
+    wrong = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": step, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    bench.daemon(station, **wrong)
+    listener.wait_state("READY")
+    listener.send("trigger", "1;12;")
+    assert listener.next_on("trigger/ack", lambda p: p.startswith(b"1;")) == b"1;ACCEPTED"  # a new part
+    again = decode_binary(listener.next_on("verdict/bin"))
+    assert (again.trigger_id, again.seq, again.flags & Flag.REPLAY) == (1, 3, 0)
+    listener.wait_state("READY")
+    # The second one is a duplicate if the restart was quick enough for its window; its old answer comes flagged.
+    listener.send("trigger", "2;12;")
+    reply = listener.next_on("trigger/ack", lambda p: p.startswith(b"2;"))
+    known = decode_binary(listener.next_on("verdict/bin"))
+    expected = {b"2;DUPLICATE": (2, first.seq, Flag.REPLAY), b"2;ACCEPTED": (2, 4, 0)}
+    assert (known.trigger_id, known.seq, known.flags & Flag.REPLAY) == expected[reply]

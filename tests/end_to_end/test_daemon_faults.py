@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 
 import pytest
@@ -122,3 +124,19 @@ def test_no_fault_of_the_camera_or_the_engine_reads_as_ok(bench, broker, listene
         assert verdict.outcome is (Outcome.ERROR if word else Outcome.OK), word
         listener.next_on("state", lambda payload: payload.startswith((b"READY", b"DEGRADED")))
     assert found == expected
+
+
+def test_a_file_name_that_is_no_utf_8_is_judged_committed_and_there_after_a_restart(bench, broker, listener):
+    write_pictures(bench.pictures, "on")
+    odd = os.fsencode(bench.pictures) + b"/b\xff\n\x1b[2J.png"
+    os.rename(os.fsencode(bench.pictures / "0000.png"), odd)
+    station = bench.station(broker.port)
+    daemon = bench.daemon(station, "--once")
+    names = {json.loads(payload)["source"] for payload in listener.take("verdict/json", 2)}
+    assert daemon.wait() == 0
+    assert names == {"b\\udcff\\n\\x1b[2J.png", "0001.png"}
+    listener.wait_state("OFFLINE")
+    bench.daemon(station)
+    listener.wait_state("READY")
+    listener.send("replay", "1;2")
+    assert {json.loads(payload)["source"] for payload in listener.take("replay/data", 2)} == names

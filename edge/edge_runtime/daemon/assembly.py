@@ -136,8 +136,7 @@ def open_exchange(
     spool, counters, clock, metrics = storage.spool, Counters(), Clock(), Metrics(station.line, station.cell)
     issue_interrupted(spool, bundle, counters, clock)
     triggered = station.mode == "triggered"
-    known_from_ms = clock.unix_ms() - station.duplicate_window_s * 1000
-    remembered = spool.triggered_since(known_from_ms) if triggered else []
+    remembered = spool.answered_within(station.duplicate_window_s * 1000, clock.unix_ms()) if triggered else []
     trigger_gate = TriggerGate(
         station.recipe, station.duplicate_window_s, time.monotonic, remembered, station.queue_depth
     )

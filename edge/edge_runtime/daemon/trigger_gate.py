@@ -6,9 +6,10 @@ The network thread offers triggers; the serving thread opens the desk, and settl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edge_runtime.records import Verdict
+from edge_runtime.records import Flag, Verdict
+from edge_runtime.storage.spool import Answered
 from edge_runtime.threads import LockOrder, OrderedLock
 from edge_runtime.wire.commands import Reply, Trigger
 
@@ -37,7 +38,7 @@ class TriggerGate:
 
     The same trigger (id, recipe and part) within `window_s` is a duplicate; the same id for another part is refused,
     for its verdict would be taken for the other's. At most `depth` triggers wait for their verdicts. `remembered` are
-    verdicts given before a restart.
+    answers given before a restart: each carries the replay flag, for the part may be another one by now.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class TriggerGate:
         recipe: int,
         window_s: float,
         clock: Callable[[], float],
-        remembered: Iterable[Verdict] = (),
+        remembered: Iterable[Answered] = (),
         depth: int = 1,
     ) -> None:
         self._recipe, self._window_s, self._clock, self._depth = recipe, window_s, clock, depth
@@ -53,7 +54,13 @@ class TriggerGate:
         self._open = False
         self._why_closed: str | None = "the station is starting"
         self._in_hand: set[int] = set()
-        self._known = {v.trigger_id: _Known(_trigger_of(v), clock(), v) for v in remembered}
+        now = clock()
+        self._known = {
+            answered.verdict.trigger_id: _Known(
+                _trigger_of(answered.verdict), now - answered.age_ms / 1000, _replayed(answered.verdict)
+            )
+            for answered in remembered
+        }
 
     def open(self, accepts: bool, why_not: str | None = None) -> None:
         """Whether new triggers are taken from now on, and if not, why."""
@@ -111,6 +118,10 @@ class TriggerGate:
             if now - known.arrived <= self._window_s or oldest in self._in_hand:
                 return
             del self._known[oldest]
+
+
+def _replayed(verdict: Verdict) -> Verdict:
+    return replace(verdict, flags=verdict.flags | Flag.REPLAY)
 
 
 def _trigger_of(verdict: Verdict) -> Trigger:

@@ -24,10 +24,10 @@ from types import TracebackType
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.daemon.requests import CAMERA, FASTER, InspectionRequest
 from edge_runtime.daemon.status import Status
-from edge_runtime.errors import StorageError
+from edge_runtime.errors import RecordError, StorageError
 from edge_runtime.monitoring.clock import Clock
 from edge_runtime.monitoring.counters import Counters
-from edge_runtime.monitoring.log import LogThrottle
+from edge_runtime.monitoring.log import LogThrottle, shown
 from edge_runtime.mqtt.publisher import Publisher
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, PictureFile, Verdict
 from edge_runtime.storage.spool import Spool
@@ -162,7 +162,7 @@ class VerdictIssuer:
         verdict = self._verdict(request, decision, source, picture)
         began_ns = time.monotonic_ns()
         try:
-            self._spool.commit(verdict, file)
+            verdict = self._commit(verdict, file)
         except StorageError:
             self._status.note(storage_failed=True)
             raise
@@ -180,6 +180,17 @@ class VerdictIssuer:
         self._log_trouble(request, verdict, done_ns)
         return verdict
 
+    def _commit(self, verdict: Verdict, file: PictureFile | None) -> Verdict:
+        """Commit it; or, if it could not be read again, an ERROR in its place. Returns what was committed."""
+        try:
+            self._spool.commit(verdict, file)
+        except RecordError as error:
+            log.exception("verdict %d cannot be written as a record", verdict.seq)
+            decision = Decision(Outcome.ERROR, ErrorCode.JUDGING_FAILED, detail=f"{error}; see the log")
+            verdict = replace(verdict, decision=decision, source="", picture="")
+            self._spool.commit(verdict, file)
+        return verdict
+
     def _verdict(self, request: InspectionRequest, decision: Decision, source: str, picture: str) -> Verdict:
         now_ns, trigger = time.monotonic_ns(), request.trigger
         late = now_ns > request.deadline_ns or decision.error is ErrorCode.DEADLINE_MISSED
@@ -187,6 +198,7 @@ class VerdictIssuer:
             waited = f"{_ms(request, now_ns)} ms (deadline_ms {request.deadline_ms})"
             detail = f"{decision.outcome.name} came after {waited}: {FASTER}"
             decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
+        decision = replace(decision, detail=shown(decision.detail))
         flags = self._simulated | (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
         return Verdict(
             seq=self._spool.next_seq,
@@ -200,7 +212,7 @@ class VerdictIssuer:
             recipe=self._recipe,
             part_id=trigger.part_id if trigger is not None else "",
             flags=flags,
-            source=source,
+            source=shown(source),
             picture=picture,
         )
 

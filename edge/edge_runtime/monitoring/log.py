@@ -25,10 +25,27 @@ PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (
 def set_up_log(verbose: bool, stream: TextIO = sys.stderr, environ: Mapping[str, str] = os.environ) -> None:
     """Write the log to `stream`; verbose: one line for each verdict, too."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        JournalFormatter() if _is_journal(stream, environ) else logging.Formatter("%(levelname)s %(message)s")
-    )
+    handler.setFormatter(JournalFormatter() if _is_journal(stream, environ) else TextFormatter())
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+
+
+def shown(text: str) -> str:
+    """The text with what no terminal or record should get as escapes: control characters, line ends, half characters.
+
+    A file's name may hold any bytes; those that are no UTF-8 come from the system as half characters (surrogates).
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+class TextFormatter(logging.Formatter):
+    """`WARNING ...`: one line for people, and a traceback below it where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message's own line ends and control characters are escaped."""
+        line = f"{record.levelname} {shown(record.getMessage())}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JournalFormatter(logging.Formatter):

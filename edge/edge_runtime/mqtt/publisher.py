@@ -72,7 +72,6 @@ class Publisher:
         on_failure: Callable[[Exception], None],
         keep_triggered_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
-        unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         on_verdict: Callable[[Verdict], None] = lambda verdict: None,
         on_live: Callable[[int], None] = lambda publish_us: None,
         broker: str = "",
@@ -80,7 +79,7 @@ class Publisher:
         self._topics, self._spool, self._counters = topics, spool, counters
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
         self._on_beat: Callable[[], None] = lambda: None
-        self._on_verdict, self._keep_triggered_ms, self._unix_ms = on_verdict, round(keep_triggered_s * 1000), unix_ms
+        self._on_verdict, self._keep_triggered_ms = on_verdict, round(keep_triggered_s * 1000)
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._delivery = Delivery(topics, spool, clock, on_live)
         self._up = self._outage_logged = False
@@ -212,7 +211,7 @@ class Publisher:
 
     def _acknowledge(self, seq: int) -> None:
         try:
-            self._spool.acknowledge(seq, self._unix_ms() - self._keep_triggered_ms)
+            self._spool.acknowledge(seq, self._keep_triggered_ms)
         except ValueError as error:
             log.warning("acknowledgement refused: %s", error)
 
@@ -231,8 +230,7 @@ class Publisher:
             self._send_counters()
 
     def _tidy(self) -> None:
-        now_ms = self._unix_ms()
-        if dropped := self._spool.tidy(now_ms, now_ms - self._keep_triggered_ms):
+        if dropped := self._spool.tidy(self._keep_triggered_ms):
             level = logging.ERROR if dropped.unconfirmed else logging.WARNING
             log.log(
                 level,

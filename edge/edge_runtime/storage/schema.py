@@ -23,8 +23,15 @@ _SCHEMA = """
         trigger_id INTEGER PRIMARY KEY, recipe INTEGER NOT NULL, part_id TEXT NOT NULL
     ) STRICT
 """
-# Of a watched folder. An earlier daemon takes no notice of it, so it needs no version of its own.
-_JUDGED = "CREATE TABLE IF NOT EXISTS judged (name BLOB PRIMARY KEY, identity TEXT NOT NULL) STRICT, WITHOUT ROWID"
+# An earlier daemon takes no notice of these, so they need no version of their own. judged: of a watched folder.
+_LATER_TABLES = (
+    "CREATE TABLE IF NOT EXISTS judged (name BLOB PRIMARY KEY, identity TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    # When a trigger was answered, by the machine's own clock (moment.py).
+    "CREATE TABLE IF NOT EXISTS answered"
+    " (seq INTEGER PRIMARY KEY, machine_start TEXT NOT NULL, since_ms INTEGER NOT NULL) STRICT",
+    # Which seq was the next one when this station had been running for so long: ages for the retention.
+    "CREATE TABLE IF NOT EXISTS running (running_ms INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT",
+)
 
 
 def make_current(database: sqlite3.Connection, path: str) -> None:
@@ -39,7 +46,8 @@ def make_current(database: sqlite3.Connection, path: str) -> None:
             f"{path} has schema version {version}, this daemon knows {SCHEMA_VERSION}: "
             "update the daemon, or give it another state_dir"
         )
-    database.execute(_JUDGED)
+    for table in _LATER_TABLES:
+        database.execute(table)
 
 
 def _create(database: sqlite3.Connection) -> None:

@@ -5,6 +5,8 @@ Rules:
 - A verdict leaves when a consumer acknowledged it, or by the configured retention, which says how many it dropped.
 - A file whose picture was judged is remembered in the same transaction as its verdict, until it leaves its folder.
 - An accepted trigger is here until its verdict is committed: after a crash it is known who still waits.
+- Ages are measured by clocks that nobody sets (moment.py): UTC may step, and takes no part in any decision here but
+  one: whether an answer given before the machine was switched off is recent. One from the future is not.
 - "Delivered" means that the broker confirmed it. That is written now and then: after a crash a verdict may be sent
   again, with the same seq, and is never missing.
 
@@ -14,7 +16,8 @@ with open_spool(Path("/var/lib/edge-daemon/press-1"), Retention()) as spool:    
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +25,7 @@ from types import TracebackType
 from edge_runtime.errors import RecordError, StorageError
 from edge_runtime.records import PictureFile, Verdict
 from edge_runtime.storage.database import SpoolDatabase
+from edge_runtime.storage.moment import Moment, moment_now
 from edge_runtime.storage.retention import Dropped, Retention
 from edge_runtime.storage.schema import continue_after, make_current
 from edge_runtime.storage.sequence_mark import SeqMark
@@ -30,10 +34,20 @@ from edge_runtime.threads import OwnerThread
 from edge_runtime.wire.commands import Trigger
 
 LAST_SEQ = (1 << 32) - 1
+MOST_ANSWERED = 10_000  # that a window may hold: a thousand triggers a second for ten seconds
+AGE_EVERY_MS = 600_000  # how often the time that the station has been running is written
 CHUNK = 2000  # verdicts that leave in one transaction: some milliseconds, for which a commit may have to wait
 
 Row = tuple[int, int, int, int, bytes]  # as in the table verdict
 _INSERT = "INSERT INTO verdict VALUES (?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A trigger's verdict, and how long ago it was given."""
+
+    verdict: Verdict
+    age_ms: int
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,15 @@ class Spool:
     Raises StorageError, and SpoolDamagedError when the file is not what was written.
     """
 
-    def __init__(self, folder: Path, retention: Retention | None = None, salvaged: Salvaged | None = None) -> None:
-        self._retention = retention or Retention()
+    def __init__(
+        self,
+        folder: Path,
+        retention: Retention | None = None,
+        salvaged: Salvaged | None = None,
+        moment: Callable[[], Moment] = moment_now,
+    ) -> None:
+        self._retention, self._moment = retention or Retention(), moment
+        self._triggered: deque[tuple[int, int]] = deque()  # seq and since_ms of answers given by this process
         self._leaving: list[PictureFile] = []  # judged, and not in their folder any more
         self._delivered: set[int] = set()  # confirmed, not yet written; only the publisher's thread uses it
         self.overfull = False  # others than those that need not be kept had to leave
@@ -71,6 +92,9 @@ class Spool:
             waiting = "SELECT COUNT(*) FROM verdict WHERE delivered = 0 AND seq > ?"
             self._waiting = self._db.number(waiting, self._acknowledged)
             self._mark.reserve(self.next_seq, self.boot_id)
+            self._ran_before_ms = self._db.number("SELECT COALESCE(MAX(running_ms), 0) FROM running")
+            self._began_ms = self._moment().since_ms
+            self._write_running_time()
         except BaseException:
             self._db.close()
             raise
@@ -84,25 +108,31 @@ class Spool:
         try:
             if kind is None:
                 self._flush()  # the publisher's thread has ended
+                with self._lock:
+                    self._write_running_time()
         finally:
             self._db.close()
 
     def commit(self, verdict: Verdict, judged: PictureFile | None = None) -> None:
         """Write a verdict that carries `next_seq`, and sync. When this returns, it survives a power cut.
 
-        judged: the file whose picture it is of, which must not be judged again.
+        judged: the file whose picture it is of, which must not be judged again. Raises RecordError for a verdict that
+        cannot be read back: then nothing was written.
         """
         if verdict.seq != self.next_seq:
             raise ValueError(f"verdict {verdict.seq} is out of turn: the next seq is {self.next_seq}")
         if verdict.seq > LAST_SEQ:
             raise StorageError(f"{self._db.path} has used all {LAST_SEQ} numbers: begin a new state_dir")
         row = (verdict.seq, verdict.unix_ms, verdict.trigger_id, 0, pack_verdict(verdict))
+        now = self._moment()
         with self._lock:
             self._mark.reserve(verdict.seq, self.boot_id)  # nearly always done already, by `tidy`
             with self._db.transaction() as connection:
                 connection.execute(_INSERT, row)
                 if verdict.trigger_id:
                     connection.execute("DELETE FROM accepted WHERE trigger_id = ?", (verdict.trigger_id,))
+                    answered = (verdict.seq, now.machine_start, now.since_ms)
+                    connection.execute("INSERT INTO answered VALUES (?, ?, ?)", answered)
                 leaving = len(self._leaving)
                 rows = [(file.key, file.identity) for file in self._leaving[:leaving]]
                 if rows:
@@ -111,6 +141,8 @@ class Spool:
                     connection.execute("INSERT OR REPLACE INTO judged VALUES (?, ?)", (judged.key, judged.identity))
             del self._leaving[:leaving]
             self._waiting += 1
+            if verdict.trigger_id:
+                self._triggered.append((verdict.seq, now.since_ms))
         self.next_seq += 1
 
     def accept(self, trigger: Trigger) -> None:
@@ -149,7 +181,7 @@ class Spool:
     def acknowledge(self, upto: int, keep_triggered_ms: int) -> None:
         """A consumer stored every verdict up to this seq: they leave, many of them a few at a time with `tidy`.
 
-        Answers to triggers at or after keep_triggered_ms stay until a later `tidy`: the same trigger may come again.
+        Answers to triggers stay for so many milliseconds, until a later `tidy`: the same trigger may come again.
         Raises ValueError for a seq that has not been given out yet.
         """
         self._bookkeeper.check()
@@ -167,7 +199,7 @@ class Spool:
             self._acknowledged = upto
             self._drop_acknowledged(keep_triggered_ms)
 
-    def tidy(self, now_ms: int, keep_triggered_ms: int) -> Dropped:
+    def tidy(self, keep_triggered_ms: int) -> Dropped:
         """What has to be done now and then: write the marks, reserve seqs, and let go what may leave, a few at a time.
 
         Returns what left although nobody had acknowledged it; `overfull` says whether that is a fault.
@@ -178,7 +210,9 @@ class Spool:
             if self._mark.runs_short(self.next_seq):
                 self._mark.extend()
             acknowledged = self._drop_acknowledged(keep_triggered_ms)
-            by_age = self._drop_old(now_ms - self._retention.max_age_s * 1000)
+            if self._running_ms() - self._age_written_ms >= AGE_EVERY_MS:
+                self._write_running_time()
+            by_age = self._drop_old()
             confirmed = self._drop_confirmed() if self._retention.until_confirmed else 0
             if acknowledged or by_age or confirmed:  # perhaps more of these can leave: others wait for the next time
                 return Dropped(by_age, confirmed)
@@ -206,9 +240,25 @@ class Spool:
         """Verdicts that are still here, from first to last, in order, at most `limit`."""
         return self._verdicts("seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", first, last, limit)
 
-    def triggered_since(self, unix_ms: int) -> list[Verdict]:
-        """Verdicts that answered a trigger since a time, in order."""
-        return self._verdicts("unix_ms >= ? AND trigger_id > 0 ORDER BY seq", unix_ms)
+    def answered_within(self, window_ms: int, unix_ms: int) -> list[Answered]:
+        """The answers to triggers of so many milliseconds before now, in order.
+
+        unix_ms: UTC now. It counts only for answers given before the machine was last switched on.
+        """
+        now = self._moment()
+        with self._lock:
+            rows = self._db.rows("SELECT seq, machine_start, since_ms FROM answered")
+        given = {int(seq): Moment(str(start), int(since_ms)) for seq, start, since_ms in rows}
+        found = []
+        for verdict in self._verdicts("trigger_id > 0 ORDER BY seq DESC LIMIT ?", MOST_ANSWERED):
+            then = given.get(verdict.seq)
+            if then is not None and then.machine_start == now.machine_start:
+                age_ms = now.age_ms(then)
+            else:
+                age_ms = unix_ms - verdict.unix_ms
+            if age_ms is not None and 0 <= age_ms <= window_ms:
+                found.append(Answered(verdict, age_ms))
+        return found[::-1]
 
     def _begin(self, salvaged: Salvaged) -> None:
         """Make or check the tables, go on after what may have been used before, and count this start."""
@@ -245,12 +295,39 @@ class Spool:
         self._delivered.clear()
 
     def _drop_acknowledged(self, keep_triggered_ms: int) -> int:
-        return self._drop("seq <= ? AND (trigger_id = 0 OR unix_ms < ?)", self._acknowledged, keep_triggered_ms)
+        """What was given before this start is kept as long as this start is young: nobody knows how old it is."""
+        since_ms = self._moment().since_ms
+        while self._triggered and since_ms - self._triggered[0][1] >= keep_triggered_ms:
+            self._triggered.popleft()
+        if since_ms - self._began_ms < keep_triggered_ms:
+            first_kept = 0
+        else:
+            first_kept = self._triggered[0][0] if self._triggered else self.next_seq
+        return self._drop("seq <= ? AND (trigger_id = 0 OR seq < ?)", self._acknowledged, first_kept)
 
-    def _drop_old(self, before_ms: int) -> int:
-        # Only what the broker has: a clock that jumps ahead must not empty the spool of what nobody has heard of.
-        oldest = self._db.number("SELECT unix_ms FROM verdict ORDER BY seq LIMIT 1", default=before_ms)
-        return self._drop("unix_ms < ? AND delivered = 1", before_ms) if oldest < before_ms else 0
+    def _running_ms(self) -> int:
+        """How long the station has been running in its life, as far as that was written."""
+        return self._ran_before_ms + self._moment().since_ms - self._began_ms
+
+    def _write_running_time(self) -> None:
+        self._age_written_ms = self._running_ms()
+        with self._db.transaction() as connection:
+            row = (self._age_written_ms, self.next_seq)
+            connection.execute("INSERT OR REPLACE INTO running VALUES (?, ?)", row)
+
+    def _drop_old(self) -> int:
+        """By the time that the station was running, so what is old may stay longer, and never leaves too soon."""
+        before_ms = self._running_ms() - self._retention.max_age_s * 1000
+        marks = self._db.rows("SELECT * FROM running WHERE running_ms <= ? ORDER BY running_ms DESC LIMIT 1", before_ms)
+        if not marks:
+            return 0
+        running_ms, first_kept = marks[0]
+        # Only what the broker has: nobody has heard of the others.
+        dropped = self._drop("seq < ? AND delivered = 1", first_kept)
+        if self._db.number("SELECT COUNT(*) FROM running WHERE running_ms < ?", running_ms):
+            with self._db.transaction() as connection:
+                connection.execute("DELETE FROM running WHERE running_ms < ?", (running_ms,))
+        return dropped
 
     def _drop_confirmed(self) -> int:
         return self._drop("delivered = 1") if self._db.used_bytes() > self._retention.max_bytes else 0
@@ -271,7 +348,9 @@ class Spool:
         if not chosen:
             return 0
         with self._db.transaction() as connection:
-            connection.executemany("DELETE FROM verdict WHERE seq = ?", [(seq,) for seq, _ in chosen])
+            leaving = [(seq,) for seq, _ in chosen]
+            connection.executemany("DELETE FROM verdict WHERE seq = ?", leaving)
+            connection.executemany("DELETE FROM answered WHERE seq = ?", leaving)
         self._waiting -= sum(not delivered and seq > self._acknowledged for seq, delivered in chosen)
         self._delivered.difference_update(seq for seq, _ in chosen)
         return len(chosen)

@@ -28,9 +28,19 @@ _DICTIONARY = (
 
 
 def pack_verdict(verdict: Verdict) -> bytes:
-    """The bytes to keep: about 110 for an OK without regions."""
+    """The bytes to keep: about 110 for an OK without regions.
+
+    Raises RecordError for a verdict that would not come back as it is: what is on the disk can be read.
+    """
     packer = zlib.compressobj(LEVEL, zdict=_DICTIONARY)
-    return packer.compress(encode_json(verdict)) + packer.flush()
+    try:
+        line = encode_json(verdict)
+    except ValueError as error:  # a number that JSON has no word for
+        raise RecordError(f"verdict {verdict.seq} cannot be written as a record: {error}") from error
+    packed = packer.compress(line) + packer.flush()
+    if unpack_verdict(packed) != verdict:
+        raise RecordError(f"verdict {verdict.seq} does not come back from its record as it was")
+    return packed
 
 
 def unpack_verdict(packed: bytes) -> Verdict:

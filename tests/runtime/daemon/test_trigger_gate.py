@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.sample_verdict import sample_verdict
 
 from edge_runtime.daemon.trigger_gate import Answer, TriggerGate
+from edge_runtime.records import Flag
+from edge_runtime.storage.spool import Answered
 from edge_runtime.wire.commands import Reply, Trigger
 
 FIRST = Trigger(7, 12, "PART-00000000007")  # what sample_verdict answers
@@ -90,9 +94,12 @@ def test_a_trigger_in_hand_is_remembered_however_long_it_takes(trigger_gate, clo
     trigger_gate.complete(sample_verdict())
 
 
-def test_verdicts_of_before_a_restart_are_remembered(clock):
-    trigger_gate = TriggerGate(12, 10, clock, remembered=[sample_verdict()])
-    assert trigger_gate.offer(FIRST) == Answer(Reply.DUPLICATE, sample_verdict())
+def test_verdicts_of_before_a_restart_are_remembered_for_the_rest_of_their_window_and_flagged(clock):
+    trigger_gate = TriggerGate(12, 10, clock, remembered=[Answered(sample_verdict(), age_ms=4_000)])
+    flagged = replace(sample_verdict(), flags=sample_verdict().flags | Flag.REPLAY)
+    assert trigger_gate.offer(FIRST) == Answer(Reply.DUPLICATE, flagged)
+    clock.now += 6.1  # its window began when it was given
+    assert trigger_gate.offer(FIRST) != Answer(Reply.DUPLICATE, flagged)
 
 
 def test_settling_what_is_not_in_hand_is_a_mistake_of_ours(trigger_gate):

@@ -238,3 +238,30 @@ def test_counters_add_up_in_every_sample_while_answers_race_with_deadlines(stage
     assert sorted(answered) == list(range(1, 201))  # each once
     assert [v.seq for v in s.publisher.verdicts] == list(range(1, 201))  # published in the order of their numbers
     assert s.counters.sample(0).triggers == 200
+
+
+def issued(s, **decision):
+    request = binding_request(Trigger(7, 12, ""), time.monotonic_ns(), 5_000)
+    s.issuer.accept(request.trigger)
+    s.trigger_gate.offer(request.trigger)
+    s.issuer.track(request)
+    source = decision.pop("source", "")
+    return s.issuer.issue(request, Decision(**decision), source)
+
+
+def test_a_name_that_is_no_utf_8_is_committed_in_a_form_that_can_be_read_again(stage):
+    s = stage("triggered")
+    verdict = issued(s, outcome=Outcome.NOK, source="b\udcff\n.png", detail="/in/b\udcff.png is cut off")
+    assert (verdict.source, verdict.decision.detail) == ("b\\udcff\\n.png", "/in/b\\udcff.png is cut off")
+    assert s.spool.between(1, 1, 1)[0].source == verdict.source
+
+
+def test_a_verdict_that_would_not_come_back_as_it_is_becomes_an_error_and_is_not_lost(stage, caplog):
+    s = stage("triggered")
+    verdict = issued(s, outcome=Outcome.OK, raw_score=float("nan"))
+    assert verdict.decision.outcome is Outcome.ERROR
+    assert verdict.decision.error is ErrorCode.JUDGING_FAILED
+    assert verdict.decision.detail.startswith("verdict 1 cannot be written as a record: Out of range float values")
+    assert s.spool.between(1, 1, 1)[0].decision.outcome is Outcome.ERROR
+    assert "verdict 1 cannot be written as a record" in caplog.text
+    assert s.spool.accepted() == []

@@ -5,7 +5,9 @@ import logging
 import os
 import sys
 
-from edge_runtime.monitoring.log import JournalFormatter, LogThrottle, _is_journal
+import pytest
+
+from edge_runtime.monitoring.log import JournalFormatter, LogThrottle, TextFormatter, _is_journal, shown
 
 
 def record(level, message, *arguments, error=None):
@@ -49,3 +51,30 @@ def test_each_thing_is_logged_when_it_begins_and_again_every_minute():
     assert not throttle.is_due("dark")
     now_s = 65.0
     assert [throttle.is_due("dark"), throttle.is_due("dark"), throttle.is_due("small")] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Teil 7 ä é 部品", "Teil 7 ä é 部品"),
+        ("a\nERROR forged", "a\\nERROR forged"),
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("b\udcff.png", "b\\udcff.png"),
+        ("tab\tnul\0del\x7f", "tab\\tnul\\x00del\\x7f"),
+        ("\u2028line\u202eright to left", "\\u2028line\\u202eright to left"),
+    ],
+)
+def test_what_a_name_may_hold_and_a_terminal_should_not_get_is_escaped(text, expected):
+    assert shown(text) == expected
+    record = logging.makeLogRecord({"levelname": "INFO", "msg": "part %s", "args": (text,)})
+    assert TextFormatter().format(record) == f"INFO part {expected}"
+
+
+def test_a_traceback_keeps_its_lines():
+    try:
+        raise ValueError("odd")
+    except ValueError:
+        record = logging.makeLogRecord({"levelname": "ERROR", "msg": "failed", "exc_info": sys.exc_info()})
+    lines = TextFormatter().format(record).splitlines()
+    assert lines[0] == "ERROR failed"
+    assert lines[-1] == "ValueError: odd"

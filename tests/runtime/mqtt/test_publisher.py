@@ -91,7 +91,6 @@ class Stage:
         self.publisher = Publisher(
             *(TOPICS, self.spool, self.counters, 0.05, self.failures.put),
             clock=self.clock,
-            unix_ms=lambda: 1_750_000_001_000,
             on_verdict=self.observed.append,
             broker="h:1883",
         )

@@ -7,15 +7,17 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from tests.support.kept_verdicts import ERROR, NOK, OK, PACKED
 from tests.support.sample_verdict import sample_verdict
 
-from edge_runtime.errors import SpoolDamagedError, StorageError
+from edge_runtime.errors import RecordError, SpoolDamagedError, StorageError
 from edge_runtime.records import Outcome, PictureFile
 from edge_runtime.storage.database import FILE
+from edge_runtime.storage.moment import Moment
 from edge_runtime.storage.retention import Dropped, Retention
 from edge_runtime.storage.spool import CHUNK, Spool
 from edge_runtime.wire.commands import Trigger
@@ -177,15 +179,85 @@ def test_an_acknowledgement_lets_verdicts_leave_delivered_or_not(tmp_path):
         assert spool.waiting == 2
 
 
+class Machine:
+    """A clock that nobody sets, and that a test moves. A restart of the machine is another start, from zero."""
+
+    def __init__(self):
+        self.start, self.since_ms = 1, 50_000
+
+    def __call__(self):
+        return Moment(f"start {self.start}", self.since_ms)
+
+    def pass_s(self, seconds):
+        self.since_ms += round(seconds * 1000)
+
+    def switch_off_and_on(self):
+        self.start, self.since_ms = self.start + 1, 3_000
+
+
 def test_an_acknowledged_answer_to_a_recent_trigger_stays_for_its_duplicate(tmp_path):
-    with Spool(tmp_path) as spool:
-        fill(spool, 1, trigger_id=7, unix_ms=NOW_MS - 20_000)
-        fill(spool, 1, trigger_id=8, unix_ms=NOW_MS)
-        spool.acknowledge(2, keep_triggered_ms=NOW_MS - 10_000)
+    machine = Machine()
+    with Spool(tmp_path, moment=machine) as spool:
+        fill(spool, 1, trigger_id=7)
+        machine.pass_s(20)
+        fill(spool, 1, trigger_id=8)
+        spool.acknowledge(2, keep_triggered_ms=10_000)
         assert seqs(spool.between(1, ALL, 10)) == [2]
-        assert seqs(spool.triggered_since(NOW_MS - 10_000)) == [2]
+        assert [(a.verdict.seq, a.age_ms) for a in spool.answered_within(10_000, 0)] == [(2, 0)]
         assert spool.waiting == 0
-        spool.tidy(NOW_MS + 11_000, keep_triggered_ms=NOW_MS + 1)
+        machine.pass_s(11)
+        spool.tidy(keep_triggered_ms=10_000)
+        assert spool.between(1, ALL, 10) == []
+
+
+@pytest.mark.parametrize("utc_steps_ms", [-3_600_000, 0, 3_600_000, 40 * DAY_MS])
+def test_what_is_recent_does_not_rest_on_utc_while_the_machine_is_on(tmp_path, utc_steps_ms):
+    machine = Machine()
+    with Spool(tmp_path, moment=machine) as spool:
+        fill(spool, 1, trigger_id=7, unix_ms=NOW_MS)
+        machine.pass_s(8)
+        fill(spool, 1, trigger_id=8, unix_ms=NOW_MS + 8_000)
+    machine.pass_s(4)
+
+    with Spool(tmp_path, moment=machine) as spool:
+        found = spool.answered_within(10_000, NOW_MS + 12_000 + utc_steps_ms)
+
+    assert [(a.verdict.trigger_id, a.age_ms) for a in found] == [(8, 4_000)]
+
+
+@pytest.mark.parametrize(("utc_ms", "remembered"), [(5_000, [7]), (15_000, []), (-1, []), (-3_600_000, [])])
+def test_after_the_machine_was_off_utc_decides_and_nothing_is_from_the_future(tmp_path, utc_ms, remembered):
+    machine = Machine()
+    with Spool(tmp_path, moment=machine) as spool:
+        fill(spool, 1, trigger_id=7, unix_ms=NOW_MS)
+    machine.switch_off_and_on()
+
+    with Spool(tmp_path, moment=machine) as spool:
+        found = spool.answered_within(10_000, NOW_MS + utc_ms)
+
+    assert [a.verdict.trigger_id for a in found] == remembered
+
+
+def test_an_answer_of_a_spool_from_before_ages_were_written_is_judged_by_utc(tmp_path):
+    machine = Machine()
+    with Spool(tmp_path, moment=machine) as spool:
+        fill(spool, 1, trigger_id=7, unix_ms=NOW_MS)
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+        database.execute("DROP TABLE answered")
+        database.execute("DROP TABLE running")
+    with Spool(tmp_path, moment=machine) as spool:
+        assert [a.age_ms for a in spool.answered_within(10_000, NOW_MS + 3_000)] == [3_000]
+
+
+def test_answers_from_before_a_restart_stay_for_a_whole_window_after_it(tmp_path):
+    machine = Machine()
+    with Spool(tmp_path, moment=machine) as spool:
+        fill(spool, 1, trigger_id=7)
+    with Spool(tmp_path, moment=machine) as spool:
+        spool.acknowledge(1, keep_triggered_ms=10_000)
+        assert seqs(spool.between(1, ALL, 10)) == [1]
+        machine.pass_s(11)
+        spool.tidy(keep_triggered_ms=10_000)
         assert spool.between(1, ALL, 10) == []
 
 
@@ -197,16 +269,37 @@ def test_an_acknowledgement_of_the_future_is_refused(tmp_path):
         assert spool.waiting == 2
 
 
-def test_what_is_too_old_leaves_if_the_broker_had_it_and_it_is_told(tmp_path):
-    with Spool(tmp_path, Retention(max_age_s=30 * 86_400)) as spool:
-        fill(spool, 2, unix_ms=NOW_MS - 31 * DAY_MS)
-        fill(spool, 3, unix_ms=NOW_MS)
+def test_what_is_too_old_leaves_if_the_broker_had_it_and_it_is_logged(tmp_path):
+    machine = Machine()
+    with Spool(tmp_path, Retention(max_age_s=30 * 86_400), moment=machine) as spool:
+        fill(spool, 2)
+        machine.pass_s(86_400)
+        spool.tidy(0)
+        fill(spool, 3)
         spool.mark_delivered(1)
-        assert spool.tidy(NOW_MS, ALL) == Dropped(by_age=1)
-        assert seqs(spool.between(1, ALL, 10)) == [2, 3, 4, 5]  # nobody has 2 yet: a clock may be wrong
+        machine.pass_s(29 * 86_400)
+        assert spool.tidy(0) == Dropped()
+        machine.pass_s(86_400)
+        assert spool.tidy(0) == Dropped(by_age=1)
+        assert seqs(spool.between(1, ALL, 10)) == [2, 3, 4, 5]  # nobody has 2 yet
         assert spool.waiting == 4
-        assert spool.tidy(NOW_MS, ALL) == Dropped()
+        assert spool.tidy(0) == Dropped()
         assert not spool.overfull
+
+
+def test_the_retention_counts_the_time_that_the_station_runs_and_no_step_of_a_clock(tmp_path):
+    machine = Machine()
+    retention = Retention(max_age_s=86_400)
+    with Spool(tmp_path, retention, moment=machine) as spool:
+        fill(spool, 1, trigger_id=0, unix_ms=NOW_MS)
+        spool.mark_delivered(1)
+    for _ in range(3):  # days of nine hours each, and years in between
+        machine.switch_off_and_on()
+        with Spool(tmp_path, retention, moment=machine) as spool:
+            assert spool.tidy(0) == Dropped()
+            machine.pass_s(9 * 3600)
+            last = spool.tidy(0)
+    assert last == Dropped(by_age=1)
 
 
 def room_for(verdicts):
@@ -224,7 +317,7 @@ def test_when_the_room_is_used_up_what_the_broker_confirmed_leaves_if_that_is_en
         fill_quickly(spool, 6000)
         for seq in range(2001, 6000):
             spool.mark_delivered(seq)
-        assert spool.tidy(NOW_MS, ALL) == Dropped(confirmed=2000)
+        assert spool.tidy(ALL) == Dropped(confirmed=2000)
         assert seqs(spool.between(1, ALL, 2001))[-2:] == [2000, 4001]
         assert not spool.overfull
 
@@ -232,18 +325,18 @@ def test_when_the_room_is_used_up_what_the_broker_confirmed_leaves_if_that_is_en
 def test_otherwise_the_spool_takes_the_room_of_the_pictures_and_then_the_oldest_leave_with_a_fault(tmp_path):
     with Spool(tmp_path, Retention(max_bytes=room_for(1000), borrowed_bytes=room_for(3000))) as spool:
         fill_quickly(spool, 2000)
-        assert spool.tidy(NOW_MS, ALL) == Dropped()
+        assert spool.tidy(ALL) == Dropped()
         assert not spool.overfull
         fill_quickly(spool, 5000)
-        assert spool.tidy(NOW_MS, ALL) == Dropped(unconfirmed=2000)
+        assert spool.tidy(ALL) == Dropped(unconfirmed=2000)
         assert spool.overfull
         assert seqs(spool.between(1, ALL, 1)) == [2001]
         assert spool.waiting == 5000
         # given that a consumer stores them, the fault is over
-        spool.acknowledge(6900, keep_triggered_ms=1 << 62)
+        spool.acknowledge(6900, keep_triggered_ms=0)
         while spool.between(1, 6900, 1):
-            assert not spool.tidy(NOW_MS, 1 << 62)
-        assert spool.tidy(NOW_MS, 1 << 62) == Dropped()
+            assert not spool.tidy(0)
+        assert spool.tidy(0) == Dropped()
         assert not spool.overfull
         assert spool.waiting == 100
 
@@ -254,7 +347,7 @@ def test_a_large_acknowledgement_lets_verdicts_leave_a_few_at_a_time_but_counts_
         spool.acknowledge(2 * CHUNK, keep_triggered_ms=0)
         assert spool.waiting == 10
         assert seqs(spool.undelivered(1, ALL, 1)) == [2 * CHUNK + 1]
-        spool.tidy(NOW_MS, 0)
+        spool.tidy(0)
         assert seqs(spool.between(1, ALL, 1)) == [2 * CHUNK + 1]
     with Spool(tmp_path) as spool:
         assert spool.waiting == 10
@@ -383,7 +476,7 @@ def test_one_thread_alone_keeps_the_books_and_any_may_commit_and_read(tmp_path):
         def in_another_thread():
             fill(spool, 1)
             assert len(spool.between(1, ALL, 10)) == 3
-            for call in (lambda: spool.mark_delivered(2), spool.flush, lambda: spool.tidy(0, 0)):
+            for call in (lambda: spool.mark_delivered(2), spool.flush, lambda: spool.tidy(0)):
                 try:
                     call()
                 except RuntimeError as error:
@@ -395,3 +488,11 @@ def test_one_thread_alone_keeps_the_books_and_any_may_commit_and_read(tmp_path):
     assert caught == [
         "the spool's bookkeeping belongs to the thread 'MainThread', and 'another' called: this is a bug"
     ] * 3  # fmt: skip
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    with Spool(tmp_path) as spool:
+        with pytest.raises(RecordError):
+            spool.commit(replace(sample_verdict(seq=1), source="b\udcff.png"))
+        fill(spool, 1)
+        assert seqs(spool.between(1, ALL, 10)) == [1]

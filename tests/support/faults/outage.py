@@ -41,7 +41,7 @@ def spool_a_day(folder: Path, count: int, seed: int = 0) -> Outage:
             unix_ms = BEGIN_MS + seq * PERIOD_MS
             spool.commit(made_verdict(seq, 1, chance, unix_ms))
             if seq % 500 == 0:
-                spool.tidy(unix_ms, unix_ms)
+                spool.tidy(0)
     took_s, taken = time.monotonic() - began_s, folder_bytes(folder)
     began_s = time.monotonic()
     with open_spool(folder, retention) as spool:
