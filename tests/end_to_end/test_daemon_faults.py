@@ -128,8 +128,7 @@ def test_no_fault_of_the_camera_or_the_engine_reads_as_ok(bench, broker, listene
 
 def test_a_file_name_that_is_no_utf_8_is_judged_committed_and_there_after_a_restart(bench, broker, listener):
     write_pictures(bench.pictures, "on")
-    odd = os.fsencode(bench.pictures) + b"/b\xff\n\x1b[2J.png"
-    os.rename(os.fsencode(bench.pictures / "0000.png"), odd)
+    (bench.pictures / "0000.png").rename(bench.pictures / os.fsdecode(b"b\xff\n\x1b[2J.png"))
     station = bench.station(broker.port)
     daemon = bench.daemon(station, "--once")
     names = {json.loads(payload)["source"] for payload in listener.take("verdict/json", 2)}
