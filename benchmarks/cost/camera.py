@@ -1,6 +1,6 @@
 """From a camera's frame to the picture that the engine gets, beside bare loops on the same driver.
 
-    .venv/bin/python -m benchmarks.cost.camera
+    python -m benchmarks.cost.camera
 
 Three tables. The conversion alone, for two usual sensors. Then, in turns, the age of a frame when it is in hand: from
 its first packet (Aravis' simulated GigE camera, free-running) or its time stamp (GStreamer's test pictures, as BGR).
@@ -13,7 +13,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from tests.support.gige_camera import GigeCamera
@@ -43,9 +43,9 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the three tables."""
-    turns = command_line().parse_args().turns
+    turns = command_line().parse_args(arguments).turns
     sys.setswitchinterval(SWITCH_S)  # as the daemon does
     print("conversion, ms of processor time (median of 20)")
     for pixel_format in FORMATS:
