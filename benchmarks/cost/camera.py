@@ -1,6 +1,6 @@
 """From a camera's frame to the picture that the engine gets, beside bare loops on the same driver.
 
-    python -m benchmarks.cost.camera
+    python -m benchmarks.cost.camera [--turns N]
 
 Three tables. The conversion alone, for two usual sensors. Then, in turns, the age of a frame when it is in hand: from
 its first packet (Aravis' simulated GigE camera, free-running) or its time stamp (GStreamer's test pictures, as BGR).
