@@ -121,6 +121,16 @@ def see_all(viewer: FrameViewer, pictures: Sequence[Picture], what: str, progres
             raise DatasetError(str(error)) from error
 
 
+def limits_on_line(view: View, pictures: Sequence[Picture], progress: Progress) -> ViewRecord | None:
+    """The view's record with limits from other good pictures, of the camera that serves.
+
+    Raises DatasetError when the part is not found in too many of them.
+    """
+    if view.record is None or view.record.locator is None:
+        return view.record
+    return _with_limits(LearnedView(view, view.record.why), pictures, progress).view.record
+
+
 def _with_limits(learned: LearnedView, pictures: Sequence[Picture], progress: Progress) -> LearnedView:
     record = learned.view.record
     assert record is not None

@@ -29,6 +29,7 @@ from edge_build.graphs.emulated_engine import emulated_engine
 from edge_build.graphs.precisions import PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml
+from edge_build.views.learn import limits_on_line
 from edge_build.workflows.derived import Recalibrated, change_text, derived_manifest, open_parent, passed_negative
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.records import Inspection, Precision
@@ -51,6 +52,7 @@ def recalibrate(
     dataset = scan_dataset(pictures, progress)
     refuse_training_pictures(bundle, dataset.good)
     frames, frame_notes = limits_of_line(dataset.good, bundle, progress)
+    view = limits_on_line(bundle.viewer().view, dataset.good, progress)
     splits = _duties(dataset.good, recipe)
     prepared = PreparedPictures(dataset.good, bundle.viewer(), progress)
 
@@ -76,6 +78,7 @@ def recalibrate(
         root=dataset.root,
         notes=notes,
         before=manifest,
+        view={} if manifest.view is None else {file: bundle.read(file) for file in manifest.view.files},
     )
     duties = {"calibration": len(maker.calibrated_on), "threshold": sum(map(len, splits.folds))}
     pack(
@@ -83,7 +86,7 @@ def recalibrate(
         label,
         contents,
         lambda golden, graphs: derived_manifest(
-            bundle, version, dataset, duties, frames=frames, golden=golden, graphs=graphs
+            bundle, version, dataset, duties, frames=frames, view=view, golden=golden, graphs=graphs
         ),
     )
     return Recalibrated(

@@ -51,6 +51,7 @@ COARSER_SPREAD = (
     1.0  # mean distance between good pictures on a tap that is not trained: it leaves the others' sum as it is
 )
 EXAMPLES = 12  # for the report
+LEAST_TRUST = 0.5  # in a foreground: with less, the view's own is taken, if it knows where the part is
 THOROUGH_STEPS = 6  # times as many
 THOROUGH_FRESH = 4  # one of so many pictures of the pool is new in every round
 
@@ -178,12 +179,18 @@ class CprLearner:
         return LearnedParts(foreground, codebook, state.best_branches(), (why, *self._notes(state)), examples)
 
     def _foreground(self, fine: Tensor) -> tuple[AnyForeground | None, str]:
-        """Where the part is: by the view, if it knows that, otherwise by what some good pictures' maps look like."""
-        if self._part is None or self._settings.kind == "texture":
-            return find_foreground(fine, self._settings.kind, self._seed)
+        """Where the part is: by what some good pictures' maps look like, or where these do not tell, by the view."""
+        found, why = find_foreground(fine, self._settings.kind, self._seed)
+        sure = found is not None and found.trust >= LEAST_TRUST
+        if self._part is None or self._settings.kind != "auto" or sure:
+            return found, why
         height, width = fine.shape[2:]
         placed = PlacedForeground(self._part, (int(height), int(width)))
-        return placed, f"kind: object, where the view shows the part: {float(placed.share.mean()):.0%} of the picture"
+        share = float(placed.share.mean())
+        return (
+            placed,
+            f"kind: object, where the view shows the part, {share:.0%} of the picture (not by its looks: {why})",
+        )
 
     def _train(
         self,
