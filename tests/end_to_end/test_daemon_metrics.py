@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import urllib.request
 
 from tests.support.ports import free_port
@@ -20,8 +21,11 @@ def test_prometheus_reads_totals_and_stages_of_a_running_station(bench, broker, 
     bench.daemon(bench.station(broker.port, metrics=f"{{port: {port}}}"))
     listener.take("verdict/json", 4)
     listener.wait_for("state", b"NOTREADY;101;the source has no more pictures")
-    found = scraped(port)
     where = 'cell="1",line="press"'
+    deadline = time.monotonic() + 15
+    while float((found := scraped(port))[f'edge_stage_seconds_count{{{where},stage="publish"}}']) < 4:
+        assert time.monotonic() < deadline  # counted when the broker acknowledges, which a listener may be ahead of
+        time.sleep(0.05)
     outcomes = [float(found[f'edge_verdicts_total{{{where},outcome="{o}"}}']) for o in ("ok", "nok", "error")]
     assert outcomes == [2, 1, 1]
     for stages, count in (
