@@ -8,19 +8,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-import pydantic
 import typer
-from pydantic_core import ErrorDetails
 
-from edge_runtime.bundle.reader import read_manifest
-from edge_runtime.config.station import MqttSettings, Station, read_station, station_json_schema
+from edge_runtime.config.station import station_json_schema
 from edge_runtime.config.template import text_from_station
 from edge_runtime.engines.protocol import ENGINES, EngineKind
-from edge_runtime.errors import ConfigError, EdgeError
+from edge_runtime.errors import EdgeError
 from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
-from edge_runtime.sources.settings import SourceSettings
-from edge_runtime.strict_yaml.problems import broken_rule
 
 app = typer.Typer(
     help="Judges every part at the line: pictures in, verdicts on MQTT out.",
@@ -36,9 +31,6 @@ class RecordedBy(str, Enum):
     CLOCK = "clock"
     ENTER = "enter"
     PLC = "plc"
-
-
-OPTION_OF_KEY = {"uri": "source", "host": "broker", "port": "broker"}  # where `init` calls a station's key otherwise
 
 
 @app.callback()
@@ -78,56 +70,10 @@ def init(
     ] = None,
 ) -> None:
     """Write a commented station.yaml to standard output."""
-    if bundle is None and not camera:
-        raise ConfigError("BUNDLE is missing: the folder that edge-build made; only with --camera it may come later")
-    if source is None and not camera:
-        raise ConfigError("--source is missing: where the pictures come from; or --camera for the camera that is found")
-    precision = _precision_of(bundle, precision)
-    host, _, port = broker.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigError(f"--broker {broker!r}: must be HOST:PORT, for example 192.168.0.10:1883")
-    try:
-        station = Station(
-            line=line,
-            cell=cell,
-            bundle=(bundle or Path("bundle")).absolute(),
-            precision=precision,
-            source=_source_of(source, camera, mode).below(Path.cwd()),
-            mode=mode,  # type: ignore[arg-type]  # Station checks it
-            recipe=recipe,
-            state_dir=(state_dir or Path(f"state-{line}-{cell}")).absolute(),
-            mqtt=MqttSettings(host=host.strip("[]"), port=int(port)),
-        )
-    except pydantic.ValidationError as error:
-        raise ConfigError(f"this is no station: {'; '.join(map(_option_problem, error.errors()))}") from error
-    print(text_from_station(station), end="")
+    from edge_runtime.commands.init import InitOptions, station_from_options
 
-
-def _precision_of(bundle: Path | None, wanted: Precision | None) -> Precision:
-    """The one that is wanted, or the bundle's most exact one. Raises ConfigError, BundleError."""
-    if bundle is None:
-        return wanted or Precision.FP32
-    manifest = read_manifest(bundle)
-    if wanted is not None and wanted not in manifest.graphs:
-        raise ConfigError(
-            f"--precision {wanted.value}: bundle {manifest.label} holds only "
-            f"{', '.join(p.value for p in manifest.graphs)}; choose one of these"
-        )
-    return wanted or (Precision.FP32 if Precision.FP32 in manifest.graphs else min(manifest.graphs))
-
-
-def _source_of(uri: str | None, camera: bool, mode: str) -> SourceSettings:
-    if camera:
-        from edge_runtime.commands.init_camera import source_of_camera
-
-        return source_of_camera(uri, mode)
-    return SourceSettings(uri=uri or "")
-
-
-def _option_problem(detail: ErrorDetails) -> str:
-    """What is wrong with an option of `init`, from what is wrong with the station's key."""
-    key = str(detail["loc"][-1]) if detail["loc"] else ""
-    return f"--{OPTION_OF_KEY.get(key, key)}: {broken_rule(detail)}"
+    options = InitOptions(bundle, source, camera, broker, line, cell, state_dir, mode, recipe, precision)
+    print(text_from_station(station_from_options(options)), end="")
 
 
 @app.command()
@@ -153,15 +99,10 @@ def run(
 @app.command()
 def check(station_file: StationFile) -> None:
     """Say everything that is wrong with a configuration, its bundle, its source and its broker; exit 0 or 78."""
-    from edge_runtime.commands.check import Rating, findings
+    from edge_runtime.commands.check import check_lines
 
-    wrong = 0
-    for finding in findings(read_station(station_file)):
-        wrong += finding.rating is Rating.WRONG
-        print(f"{finding.rating.value:<6} {finding.text}", flush=True)
-    if wrong:
-        are = "is" if wrong == 1 else "are"
-        raise ConfigError(f"{station_file}: {wrong} of the things checked {are} wrong, see above")
+    for found in check_lines(station_file):
+        print(found, flush=True)
 
 
 Seen = Annotated[
@@ -217,15 +158,10 @@ def selftest(
 ) -> None:
     """Prove that this device measures what the host measured; the exit code says what is missing
     (docs/reference/exit-codes.md)."""
-    from edge_runtime.bundle.reader import open_bundle
-    from edge_runtime.commands.selftest import selftest as prove
-    from edge_runtime.engines.selection import CALIBRATORS
+    from edge_runtime.commands.selftest import selftest_lines
 
-    opened = open_bundle(bundle)
-    possible = [Precision.INT8] if engine in CALIBRATORS else list(opened.manifest.graphs)
-    for each in possible if precision is None else [precision]:
-        for line in prove(opened, engine, each, engines, verbose):
-            print(line, flush=True)
+    for found in selftest_lines(bundle, engine, precision, engines, verbose):
+        print(found, flush=True)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from edge_runtime.bundle.reader import open_bundle, read_manifest
-from edge_runtime.config.station import Station
+from edge_runtime.config.station import Station, read_station
 from edge_runtime.daemon import disk_watch
 from edge_runtime.daemon.guarded_source import GuardedSource
 from edge_runtime.daemon.hardware import Hardware
@@ -49,6 +49,17 @@ class Finding:
 
     text: str
     rating: Rating = Rating.OK
+
+
+def check_lines(station_file: Path) -> Iterator[str]:
+    """A line for each finding. Raises ConfigError after the last one if any was wrong."""
+    wrong = 0
+    for finding in findings(read_station(station_file)):
+        wrong += finding.rating is Rating.WRONG
+        yield f"{finding.rating.value:<6} {finding.text}"
+    if wrong:
+        are = "is" if wrong == 1 else "are"
+        raise ConfigError(f"{station_file}: {wrong} of the things checked {are} wrong, see above")
 
 
 def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """`edge-daemon selftest`: whether this device measures what the host measured, in a few lines for a person.
 
-for line in selftest(bundle, EngineKind.AUTO, Precision.FP16, Path("/var/lib/edge/engines")):
+for line in selftest_lines(Path("screw-3"), EngineKind.AUTO, Precision.FP16, Path("/var/lib/edge/engines")):
     print(line)
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_runtime.bundle.reader import Bundle
+from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.engines.golden import median_ms, replay_golden
 from edge_runtime.engines.protocol import EngineKind
 from edge_runtime.engines.selection import CALIBRATORS, choose_engine
@@ -20,10 +20,20 @@ from edge_runtime.records import Precision
 ROUNDS = 20
 
 
+def selftest_lines(
+    folder: Path, kind: EngineKind, precision: Precision | None, engines: Path, verbose: bool = False
+) -> Iterator[str]:
+    """The lines for one precision of a bundle, or for each that it has. Raises EdgeError as below."""
+    bundle = open_bundle(folder)
+    possible = [Precision.INT8] if kind in CALIBRATORS else list(bundle.manifest.graphs)
+    for each in possible if precision is None else [precision]:
+        yield from selftest(bundle, kind, each, engines, verbose)
+
+
 def selftest(
     bundle: Bundle, kind: EngineKind, precision: Precision, engines: Path, verbose: bool = False
 ) -> Iterator[str]:
-    """One line for each thing that was proven. Raises EdgeError, of the kind that fits, at the first that is not.
+    """One line for each thing that was verified. Raises EdgeError, of the kind that fits, at the first that is not.
 
     verbose: why an engine was passed over, in full.
     """
