@@ -28,13 +28,12 @@ import pydantic
 from edge_deploy.keys import SIGNATURE_BYTES, SigningKey, TrustedKey
 from edge_deploy.tar_header import BLOCK, LENGTH_FIELD, MAX_LENGTH, MAX_NAME, header_for, padded, what_header_says
 from edge_runtime.bundle.manifest import FileEntry, Manifest
-from edge_runtime.bundle.reader import MANIFEST, open_bundle
+from edge_runtime.bundle.reader import MANIFEST, MOST_MANIFEST_BYTES, open_bundle
 from edge_runtime.bundle.receipt import RECEIPT
 from edge_runtime.errors import BundleError
 from edge_runtime.files import Durability, make_folder, replaced_file, storage_errors
 
 SIGNATURE = "manifest.sig"
-MAX_MANIFEST = 4 << 20  # read into memory before its signature is known
 END = bytes(2 * BLOCK)
 COPY_AGAIN = "copy it again from where it was packed"
 
@@ -98,8 +97,6 @@ def pack_bundle(folder: Path, key: SigningKey, out: Path) -> Manifest:
     open_bundle(folder)
     with storage_errors(folder):
         manifest_bytes = (folder / MANIFEST).read_bytes()
-    if len(manifest_bytes) > MAX_MANIFEST:
-        raise BundleError(f"{folder / MANIFEST} has {len(manifest_bytes)} bytes, more than {MAX_MANIFEST}: {_FEWER}")
     manifest = _manifest_from_bytes(manifest_bytes, folder / MANIFEST)
     with storage_errors(out), replaced_file(out, Durability.DURABLE, 0o644) as target:
         for name, content in ((SIGNATURE, key.sign(manifest_bytes)), (MANIFEST, manifest_bytes)):
@@ -147,9 +144,9 @@ def _read_signed_part(path: Path, file: BinaryIO) -> tuple[bytes, bytes]:
     signature = file.read(BLOCK).rstrip(b"\0").ljust(SIGNATURE_BYTES, b"\0")  # of another length: not accepted
     header = file.read(BLOCK)
     length = int(digits, 8) if re.fullmatch(rb"[0-7]{11}", digits := header[LENGTH_FIELD]) else -1
-    if not 0 <= length <= MAX_MANIFEST or header != header_for(MANIFEST, length):
+    if not 0 <= length <= MOST_MANIFEST_BYTES or header != header_for(MANIFEST, length):
         raise BundleError(
-            f"{path}: where {MANIFEST} of at most {MAX_MANIFEST} bytes must follow the signature there is "
+            f"{path}: where {MANIFEST} of at most {MOST_MANIFEST_BYTES} bytes must follow the signature there is "
             f"{what_header_says(header)}: it was cut short or changed; {COPY_AGAIN}"
         )
     manifest_bytes = file.read(length)

@@ -297,7 +297,7 @@ def test_names_and_files_that_do_not_fit_a_tar_are_refused(
 def test_a_manifest_that_no_device_would_read_is_not_packed(make_bundle: MakeBundle, signing: SigningKey) -> None:
     folder = make_bundle(recipe="x" * (4 << 20))
 
-    with pytest.raises(BundleError, match=r"manifest.json has \d+ bytes, more than 4194304: build the bundle with"):
+    with pytest.raises(BundleError, match=r"manifest.json has more than 4194304 bytes, so it is no manifest"):
         pack_bundle(folder, signing, folder.parent / "out")
 
 

@@ -24,6 +24,7 @@ from edge_runtime.records import Precision
 Parsed = TypeVar("Parsed", bound=pydantic.BaseModel)
 
 MANIFEST = "manifest.json"
+MOST_MANIFEST_BYTES = 4 << 20
 REBUILD = "build the bundle again or copy it again from where it was built (into a store: `edge-deploy install`)"
 
 
@@ -89,7 +90,9 @@ def read_manifest(folder: Path) -> Manifest:
     """Read `manifest.json` alone, without looking at the other files. Raises BundleError."""
     path = folder / MANIFEST
     try:
-        text = path.read_bytes()
+        _require_regular(path)
+        with path.open("rb") as file:
+            text = file.read(MOST_MANIFEST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         _require_active(folder)
         if not folder.is_dir():
@@ -99,6 +102,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {REBUILD}") from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
+    if len(text) > MOST_MANIFEST_BYTES:
+        raise BundleError(f"{path} has more than {MOST_MANIFEST_BYTES} bytes, so it is no manifest; {REBUILD}")
     manifest = _parse(text, Manifest, path, "a manifest of schema version 1")
     if manifest.digest not in (None, digest_of(text)):
         raise BundleError(f"{path} is not the file that was built: its digest differs; {REBUILD}")
@@ -125,6 +130,12 @@ def _parse(text: bytes, kind: type[Parsed], path: Path, what: str) -> Parsed:
     except pydantic.ValidationError as error:
         places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
         raise BundleError(f"{path} is not {what}: {places}; {REBUILD}") from error
+
+
+def _require_regular(path: Path) -> None:
+    """Raises BundleError for a device or a pipe, which may never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BundleError(f"{path} is no regular file; {REBUILD}")
 
 
 def _require_active(folder: Path) -> None:
@@ -158,6 +169,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
     for name, entry in manifest.files.items():
         path = folder / name
         try:
+            _require_regular(path)
             length = path.stat().st_size
             if length != entry.length:
                 raise BundleError(f"{path} has {length} bytes, the manifest says {entry.length}; {REBUILD}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 
@@ -61,6 +62,27 @@ def test_a_folder_that_is_not_there_is_said_as_such(tmp_path, below):
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path):
     assert refusal(tmp_path).startswith(f"{tmp_path} is no bundle: it has no manifest.json; build the bundle again")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.fp32.onnx"])
+def test_a_pipe_where_a_file_should_be_is_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(BundleError, match=f"{name} is no regular file; build the bundle again"):
+        open_bundle(folder)
+
+
+def test_a_manifest_without_an_end_is_refused(folder):
+    (folder / "manifest.json").write_bytes(b" " * (4 << 20) + b"{}")
+    with pytest.raises(BundleError, match=r"manifest\.json has more than 4194304 bytes, so it is no manifest; build"):
+        open_bundle(folder)
+
+
+def test_a_device_for_a_manifest_is_refused(folder):
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").symlink_to("/dev/zero")
+    with pytest.raises(BundleError, match=r"manifest\.json is no regular file"):
+        open_bundle(folder)
 
 
 def test_a_manifest_that_cannot_be_read_is_refused(folder):
