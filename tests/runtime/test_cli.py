@@ -213,3 +213,23 @@ def test_a_command_that_does_not_exist_is_a_usage_error():
     found = run("dance")
     assert found.returncode == 2
     assert "No such command 'dance'" in found.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "line: !!float abc\n",
+        "line: !!python/object/apply:os.system ['true']\n",
+        f"recipe: {'9' * 5000}\n",
+        f"line: {'[' * 10_000}\n",
+        "line: 2001-99-99\nmode: on\n",
+        'line: "\\ud800"\n',
+    ],
+)
+def test_no_text_of_a_stations_file_ends_in_a_traceback(tmp_path, command, text):
+    (tmp_path / "station.yaml").write_text(text)
+    found = run(command, tmp_path / "station.yaml")
+    assert found.returncode == 78
+    assert found.stderr.startswith(f"edge-daemon: {tmp_path}/station.yaml")
+    assert "Traceback" not in found.stderr
