@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+
+from edge_runtime.telemetry import load_onnxruntime
 
 WARM_UP = 3
 
@@ -32,9 +33,9 @@ class Times:
 
 def open_session(graph: bytes | Path) -> Any:
     """A graph on the thread that calls it; a file may have its weights beside it."""
-    options = onnxruntime.SessionOptions()
+    options = load_onnxruntime().SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(
+    return load_onnxruntime().InferenceSession(
         str(graph) if isinstance(graph, Path) else graph, options, providers=["CPUExecutionProvider"]
     )
 

@@ -11,7 +11,8 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
-import onnxruntime
+
+from edge_runtime.telemetry import load_onnxruntime
 
 
 def fake_tensorrt(device) -> SimpleNamespace:
@@ -196,7 +197,7 @@ def fake_tensorrt(device) -> SimpleNamespace:
         def parse(self, graph):
             self._network.graph = graph
             try:
-                onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+                load_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"])
             except Exception as error:
                 self._errors.append(ParserError(str(error)))
             return not self._errors
@@ -235,7 +236,7 @@ def fake_tensorrt(device) -> SimpleNamespace:
             if device.loads_with:
                 return None
             assert json.loads(made_for) == {"tensorrt": version, "gpu": device.gpu}
-            return ICudaEngine(onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]))
+            return ICudaEngine(load_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"]))
 
     @limited
     class ICudaEngine:
