@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from edge_build.data.pictures import GOOD, Picture, read_mask
 from edge_build.detection_metrics import auroc, measure
 from edge_build.evaluation.result import name_in
 from edge_build.recipe.input_size import Size
-from edge_runtime.telemetry import load_onnxruntime
 
 HEAD = (
     "category",
@@ -142,11 +142,7 @@ def auroc_gain(
 
 def write_json(file: Path, rows: Sequence[Row], packages: Sequence[str]) -> None:
     """Every row of every seed, and what they were made with. packages: the peer's."""
-    versions = {
-        "python": platform.python_version(),
-        "onnxruntime": load_onnxruntime().__version__,
-        "peer": list(packages),
-    }
+    versions = {"python": platform.python_version(), "onnxruntime": onnxruntime.__version__, "peer": list(packages)}
     file.write_text(json.dumps({"versions": versions, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
 
 

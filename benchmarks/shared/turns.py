@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from edge_runtime.telemetry import load_onnxruntime
+import onnxruntime
 
 WARM_UP = 3
 
@@ -33,9 +32,9 @@ class Times:
 
 def open_session(graph: bytes | Path) -> Any:
     """A graph on the thread that calls it; a file may have its weights beside it."""
-    options = load_onnxruntime().SessionOptions()
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return load_onnxruntime().InferenceSession(
+    return onnxruntime.InferenceSession(
         str(graph) if isinstance(graph, Path) else graph, options, providers=["CPUExecutionProvider"]
     )
 

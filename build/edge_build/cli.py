@@ -23,7 +23,6 @@ from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
 from edge_runtime.files import Durability, storage_errors, write_file
 from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
-from edge_runtime.telemetry import forbid_telemetry
 
 HOST_PACKAGES = {"torch", "onnx", "sklearn", "scipy", "jinja2"}  # the extra `host`: a device has none of them
 
@@ -293,7 +292,6 @@ def repeat_option(option: str, arguments: Sequence[str]) -> list[str]:
 def main() -> None:
     """Run the command line; errors of the world outside become one message and an exit code."""
     report_crashes()
-    forbid_telemetry()
     # Read when torch is imported: its threads wait asleep instead of spinning, seven times as fast on a busy host.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: what is half-written is removed

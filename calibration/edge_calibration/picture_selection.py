@@ -5,14 +5,12 @@ rows = spread(descriptors(model, network, pictures), 16)
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 
 from edge_calibration.quantisable_network import Network
-from edge_runtime.telemetry import load_onnxruntime
 
 
 def descriptors(model: onnx.ModelProto, network: Network, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -54,13 +52,12 @@ def spread(points: NDArray[np.float64], count: int) -> list[int]:
     return sorted(chosen)
 
 
-def session_with_outputs(model: onnx.ModelProto, tensors: list[str]) -> Any:
+def session_with_outputs(model: onnx.ModelProto, tensors: list[str]) -> onnxruntime.InferenceSession:
     """A session of a graph that gives the named tensors instead of the graph's outputs."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     del watched.graph.output[:]
     watched.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors)
-    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

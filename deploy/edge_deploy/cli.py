@@ -14,7 +14,6 @@ from edge_deploy.keys import PRIVATE, PUBLIC, generate_pair, load_signing_key, l
 from edge_deploy.store import Store
 from edge_runtime.errors import BundleError, EdgeError
 from edge_runtime.program import VersionOption, report_crashes
-from edge_runtime.telemetry import forbid_telemetry
 
 app = typer.Typer(
     help="Carry bundles to devices: sign, install, activate, roll back.",
@@ -97,7 +96,6 @@ def remove(label: Label, store: StoreOption) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; the only place that turns an error into an exit code."""
     report_crashes()
-    forbid_telemetry()
     try:
         app(args=arguments, prog_name="edge-deploy")
     except EdgeError as error:

@@ -16,7 +16,6 @@ from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.errors import EdgeError
 from edge_runtime.program import VersionOption, report_crashes
 from edge_runtime.records import Precision
-from edge_runtime.telemetry import forbid_telemetry
 
 app = typer.Typer(
     help="Judges every part at the line: pictures in, verdicts on MQTT out.",
@@ -168,7 +167,6 @@ def selftest(
 def main() -> None:
     """Run a command. An EdgeError becomes a message on standard error and its exit code."""
     report_crashes()
-    forbid_telemetry()
     try:
         app()
     except EdgeError as error:

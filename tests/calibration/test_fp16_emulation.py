@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from tests.support.small_graph import small_graph, small_picture
 
@@ -12,7 +13,6 @@ from edge_calibration.fp16_emulation import emulated_graph
 from edge_calibration.qdq import with_qdq
 from edge_calibration.quantisable_network import network_of
 from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine
-from edge_runtime.telemetry import load_onnxruntime
 
 
 def map_of(model):
@@ -69,12 +69,12 @@ def test_no_engine_of_ours_runs_the_fused_int8_kernels_that_saturate_without_vnn
     onnx.checker.check_model(model)
 
     def operators(entries):
-        options = load_onnxruntime().SessionOptions()
+        options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
         for name, value in entries.items():
             options.add_session_config_entry(name, value)
-        load_onnxruntime().InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
 
     with OnnxruntimeEngine(model.SerializeToString(), threads=1) as engine:

@@ -11,8 +11,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
-
-from edge_runtime.telemetry import load_onnxruntime
+import onnxruntime
 
 
 def fake_tensorrt(device) -> SimpleNamespace:
@@ -197,7 +196,7 @@ def fake_tensorrt(device) -> SimpleNamespace:
         def parse(self, graph):
             self._network.graph = graph
             try:
-                load_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"])
+                onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
             except Exception as error:
                 self._errors.append(ParserError(str(error)))
             return not self._errors
@@ -236,7 +235,7 @@ def fake_tensorrt(device) -> SimpleNamespace:
             if device.loads_with:
                 return None
             assert json.loads(made_for) == {"tensorrt": version, "gpu": device.gpu}
-            return ICudaEngine(load_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"]))
+            return ICudaEngine(onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]))
 
     @limited
     class ICudaEngine:

@@ -13,11 +13,11 @@ import warnings
 from pathlib import Path
 
 import onnx
+import onnxruntime
 import torch
 from torch import nn
 
 from edge_build.graphs.lint import OPSET, require_compilable
-from edge_runtime.telemetry import load_onnxruntime
 
 
 def export_graph(detector: nn.Module, height: int, width: int) -> bytes:
@@ -60,7 +60,6 @@ def _simplified(model: bytes) -> bytes:
     """Constants folded and no-ops removed by onnxruntime's basic level, which keeps to standard operators."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "simplified.onnx"
-        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(path)

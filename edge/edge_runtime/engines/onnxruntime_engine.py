@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from edge_runtime.errors import EngineError
 from edge_runtime.records import Inspection
-from edge_runtime.telemetry import load_onnxruntime
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -29,9 +29,7 @@ class OnnxruntimeEngine:
     """
 
     def __init__(self, graph: Path | bytes, threads: int = 0, provider: str = CPU, spinning: bool = True) -> None:
-        onnxruntime = load_onnxruntime()
-        self._version = str(onnxruntime.__version__)
-        require_provider(provider, onnxruntime.get_available_providers(), self._version)
+        require_provider(provider, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
@@ -48,13 +46,13 @@ class OnnxruntimeEngine:
             where = graph if isinstance(graph, Path) else f"{len(graph)} bytes"
             raise EngineError(f"onnxruntime does not load the graph {where}: {error}") from error
         self._provider = provider
-        require_provider(provider, self._session.get_providers(), self._version)
+        require_provider(provider, self._session.get_providers())
         self._check_contract()
 
     @property
     def name(self) -> str:
         """The backend, its version and where it runs."""
-        return f"onnxruntime {self._version} ({self._provider.removesuffix('ExecutionProvider')})"
+        return f"onnxruntime {onnxruntime.__version__} ({self._provider.removesuffix('ExecutionProvider')})"
 
     def infer(self, image: NDArray[np.uint8]) -> Inspection:
         """Measure one prepared picture, uint8 BGR (1, height, width, 3). The caller owns what is returned."""
@@ -83,11 +81,11 @@ class OnnxruntimeEngine:
             )
 
 
-def require_provider(wanted: str, found: Sequence[str], version: str) -> None:
+def require_provider(wanted: str, found: Sequence[str]) -> None:
     """Raises EngineError when a provider is not there. found: what onnxruntime was built with, or, once a session is
     open, what came up in it: a build for GPUs lists providers that work on no GPU, and then quietly takes the CPU."""
     if wanted not in found:
         raise EngineError(
-            f"onnxruntime {version} does not bring up {wanted}, only {', '.join(found)}: install "
+            f"onnxruntime {onnxruntime.__version__} does not bring up {wanted}, only {', '.join(found)}: install "
             "onnxruntime-gpu and the CUDA and cuDNN that it asks for (docs/how-to/jetson.md), or choose another engine"
         )

@@ -74,18 +74,14 @@ def test_a_picture_that_the_graph_does_not_take_is_an_engine_error(image):
 
 def test_a_provider_that_is_listed_and_did_not_come_up_is_no_provider():
     """What a session reports after a silent fallback, as onnxruntime-gpu does on a machine without GPU."""
-    with pytest.raises(EngineError, match=r"onnxruntime 1\.2\.3 does not bring up CUDAExecutionProvider, only CPUExec"):
-        require_provider("CUDAExecutionProvider", ["CPUExecutionProvider"], "1.2.3")
-    require_provider("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"], "1.2.3")
+    with pytest.raises(EngineError, match=r"does not bring up CUDAExecutionProvider, only CPUExecutionProvider: "):
+        require_provider("CUDAExecutionProvider", ["CPUExecutionProvider"])
+    require_provider("CUDAExecutionProvider", ["CUDAExecutionProvider", "CPUExecutionProvider"])
 
 
 def test_onnxruntime_reports_its_use_to_nobody(tmp_path):
     # where it reports, it leaves an identity of the device and a queue in the home folder as soon as it is imported
-    home, graph = tmp_path / "home", tmp_path / "model.onnx"
-    home.mkdir()
-    graph.write_bytes(tiny_graph())
-    quiet = {"PATH": os.environ["PATH"], "HOME": str(home)}  # no CI, which would silence it, too
-    program = "import sys, pathlib; from edge_runtime.engines.onnxruntime_engine import OnnxruntimeEngine as Engine"
-    command = [sys.executable, "-c", f"{program}; Engine(pathlib.Path(sys.argv[1]))", graph]
+    quiet = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # no CI, which would silence it, too
+    command = [sys.executable, "-c", "import edge_runtime.engines.onnxruntime_engine"]
     subprocess.run(command, env=quiet, check=True, timeout=60)
-    assert list(home.rglob("*")) == []
+    assert list(tmp_path.rglob("*")) == []

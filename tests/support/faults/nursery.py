@@ -16,14 +16,13 @@ from pathlib import Path
 
 def main() -> None:
     """Serve until the end of standard input."""
-    import paho.mqtt.client  # noqa: F401  # the slow imports, once
+    import onnxruntime  # noqa: F401  # the slow imports, once
+    import paho.mqtt.client  # noqa: F401
 
     from edge_runtime.cli import main as edge_daemon
     from edge_runtime.sources.folder import FolderSource
-    from edge_runtime.telemetry import load_onnxruntime
     from tests.support.faults.hardware import make_it_fail
 
-    load_onnxruntime()
     running: set[int] = set()
     while True:
         ready, _, _ = select.select([0], [], [], 0.01 if running else None)
