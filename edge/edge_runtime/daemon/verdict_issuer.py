@@ -5,9 +5,9 @@ Rules:
 - What comes for an order that is answered already is discarded and counted.
 - A verdict is on the disk before it is counted, settled and published, and all of that happens in the order of seq.
 
-with VerdictIssuer(...) as answers:
-    answers.expect(order)
-    answers.give(order, decision)
+with VerdictIssuer(...) as issuer:
+    issuer.track(request)
+    issuer.issue(request, decision)
 """
 
 from __future__ import annotations
