@@ -16,7 +16,7 @@ from edge_build.acceptance.gate import failures, measure_gate
 from edge_build.acceptance.held_out import Graphs, HeldOut, score_held_out
 from edge_build.data.pictures import PreparedPictures
 from edge_build.data.splits import Splits
-from edge_build.graphs.precisions import GateResult, PrecisionMaker, gate_text, nothing_to_quantise
+from edge_build.graphs.precisions import GateResult, PrecisionMaker, gate_text
 from edge_build.progress import Progress
 from edge_calibration.threshold import shortage, threshold_from_good, threshold_like
 from edge_runtime.bundle.manifest import Threshold
@@ -85,7 +85,7 @@ def judge_precisions(
 
         tried = score_held_out(splits, again, prepared.of, seed, progress)
         held_out = {**held_out, Precision.INT8: tried[Precision.INT8]}
-    return Judgement(held_out, thresholds, results, tuple(_notes(thresholds[Precision.FP32], maker, results)))
+    return Judgement(held_out, thresholds, results, tuple(_notes(thresholds[Precision.FP32], results)))
 
 
 def thresholds_of(
@@ -127,9 +127,6 @@ def at_the_gate(
     return results
 
 
-def _notes(threshold: Threshold, maker: PrecisionMaker, results: Mapping[Precision, GateResult]) -> list[str]:
+def _notes(threshold: Threshold, results: Mapping[Precision, GateResult]) -> list[str]:
     short = shortage(threshold)
-    notes = [*([short] if short else []), *(gate_text(precision, result) for precision, result in results.items())]
-    if maker.plan is not None and not maker.plan.quantised:
-        notes.append(nothing_to_quantise(maker.plan))
-    return notes
+    return [*([short] if short else []), *(gate_text(precision, result) for precision, result in results.items())]

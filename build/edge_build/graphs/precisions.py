@@ -129,11 +129,3 @@ def _statistics(gate: Gate) -> str:
         f" (so few pictures rule out more than {most:.1%}; {gate.near_ties} are near ties, and by all deviations an "
         f"estimated {gate.changed_share:.1%} of verdicts change)"
     )
-
-
-def nothing_to_quantise(plan: Int8Plan) -> str:
-    """Why there is no INT8 graph to bring to the gate."""
-    return (
-        "INT8 is not in the bundle: with any convolution in INT8 the map error exceeds the budget of "
-        f"{plan.budget:.2%} (calibration.budget). Try: a new build with a larger budget, or fp16"
-    )
