@@ -53,14 +53,18 @@ def estimated_changes(
 ) -> tuple[float, int]:
     """The share of verdicts that change, and how many pictures are near ties. reference, tested: as above.
 
-    A picture is a near tie when one in twenty of the deviations would change its verdict.
+    A picture is a near tie when one in twenty of the deviations would change its verdict. The one whose score became
+    the threshold is left out: it is a tie however good the precision is, and of few pictures it would be a large share.
     """
     before, after = reference / reference_threshold.score, tested / threshold.score
     telling = before >= LEAST_SCORE
     if not telling.any():
         return 0.0, 0
     deviations = after[telling] / before[telling]
-    changes = ((before[:, None] > 1) != (before[:, None] * deviations > 1)).mean(1)  # (pictures,)
+    others = before[reference != reference_threshold.score]
+    if not others.size:
+        return 0.0, 0
+    changes = ((others[:, None] > 1) != (others[:, None] * deviations > 1)).mean(1)  # (pictures,)
     return float(changes.mean()), int((changes >= 1 - CONFIDENCE).sum())
 
 

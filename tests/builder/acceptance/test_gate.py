@@ -64,6 +64,12 @@ def test_the_share_of_changed_verdicts_is_estimated_from_all_scores_and_all_devi
     assert estimated_changes(before / 9, one(), before, one()) == (0.0, 0)  # nothing is near enough to tell
 
 
+def test_the_picture_that_became_the_threshold_says_nothing_of_a_precision():
+    before = np.array([0.4, 0.5, 0.6, 1.0, 3.0])
+    after = before * np.array([1, 1.001, 0.999, 1.001, 1])
+    assert estimated_changes(before, one(), after, one()) == (0.0, 0)
+
+
 def test_many_near_ties_fail_although_no_verdict_happened_to_change():
     gate = Gate(
         pictures=40, image_auroc_change=0, pixel_ap_change=0, verdicts_changed=0, near_ties=9, changed_share=0.03
