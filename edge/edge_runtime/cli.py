@@ -98,7 +98,7 @@ def run(
 
 @app.command()
 def check(station_file: StationFile) -> None:
-    """Say everything that is wrong with a configuration, its bundle, its source and its broker; exit 0 or 78."""
+    """List everything that is wrong with a configuration, its bundle, its source and its broker; exit 0 or 78."""
     from edge_runtime.commands.check import check_lines
 
     for found in check_lines(station_file):
@@ -156,7 +156,7 @@ def selftest(
     engines: Annotated[Path, typer.Option(metavar="DIR", help="where `edge-build compile` put the engines")] = ENGINES,
     verbose: Annotated[bool, typer.Option("--verbose", help="why `auto` does not take TensorRT, in full")] = False,
 ) -> None:
-    """Prove that this device measures what the host measured; the exit code says what is missing
+    """Verify that this device measures what the host measured; the exit code says what is missing
     (docs/reference/exit-codes.md)."""
     from edge_runtime.commands.selftest import selftest_lines
 

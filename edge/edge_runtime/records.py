@@ -221,4 +221,4 @@ class Verdict:
     part_id: str = ""
     flags: int = 0
     source: str = ""  # Frame.name
-    picture: str = ""  # SHA-256 of the frame's pixels in hex, when it is kept: see evidence.py
+    picture: str = ""  # SHA-256 of the frame's pixels in hex, when it is kept: see image_archive.py

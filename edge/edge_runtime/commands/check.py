@@ -90,7 +90,7 @@ def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
         )
         try:
             first = first_frame(station, hardware)
-        except SourceError:  # check_source tells of it
+        except SourceError:  # check_source reports it
             first = None
         if isinstance(first, Frame) and frame_fault(first.image, model.judge.limits) is None:
             yield judging_finding(station.deadline_ms, model.judge, first)
@@ -135,7 +135,7 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
         return
     try:
         limits = frame_limits(read_manifest(station.bundle), station)
-    except BundleError:  # check_bundle tells of it
+    except BundleError:  # check_bundle reports it
         yield Finding(source)
         return
     if (fault := frame_fault(first.image, limits)) is not None:

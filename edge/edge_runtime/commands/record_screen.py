@@ -26,7 +26,7 @@ def show_recording(
     console: Console,
     on_event: Callable[[Progress], None] = lambda event: None,
 ) -> Progress:
-    """Show them as they come; returns the last one. how: what takes the next picture, for people. on_event: told of
+    """Show them as they come; returns the last one. how: what takes the next picture, for people. on_event: called with
     each."""
     last, told_enough, camera = Progress(0, 0, 0, 0, False), False, ""
     with console.status("") as status:

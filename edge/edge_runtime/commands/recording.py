@@ -1,4 +1,5 @@
-"""A folder of recorded pictures: what is kept, what is passed over, and what is said of each. No camera, no terminal.
+"""A folder of recorded pictures: what is kept, what is passed over, and what is reported of each. No camera, no
+terminal.
 
 Rules:
 - A picture is kept as PNG without loss: its pixels are those of the live frame. Beside it lies NUMBER.json with time,
@@ -49,7 +50,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Offered:
-    """What became of a frame, and what to say of it."""
+    """What became of a frame, and what to report of it."""
 
     fate: Fate
     name: str = ""

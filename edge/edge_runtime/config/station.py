@@ -1,4 +1,4 @@
-"""`station.yaml`: what one station inspects with, where its pictures come from and whom it tells.
+"""`station.yaml`: what one station inspects with, where its pictures come from and who gets its verdicts.
 
     station = read_station(Path("station.yaml"))
 
@@ -47,7 +47,7 @@ class _Part(BaseModel):
 
 
 class TlsSettings(_Part):
-    """How the broker proves itself, and how the station does."""
+    """How the broker proves its identity, and how the station does."""
 
     ca: AnyPath = Field(description="the authority that signed the broker's certificate (PEM)")
     cert: AnyPath | None = Field(

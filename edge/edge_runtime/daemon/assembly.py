@@ -200,7 +200,7 @@ def first_model(station: Station, bundle: Bundle, hardware: Hardware, status: St
 
 
 def watchdog_period_s(station: Station) -> float | None:
-    """Within which time systemd wants to be told of progress; None: it does not watch.
+    """Within which time systemd wants to hear of progress; None: it does not watch.
 
     Raises ConfigError when it would end a station that is merely slow.
     """

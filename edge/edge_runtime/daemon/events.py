@@ -25,7 +25,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class NotLoaded:
-    """RELOAD could not load or prove another model; `reason` is for people."""
+    """RELOAD could not load another model, or it failed its self-test; `reason` is for people."""
 
     reason: str
 

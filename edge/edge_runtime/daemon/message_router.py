@@ -1,4 +1,4 @@
-"""Where messages for the station arrive: answers triggers at once, and passes everything else on.
+"""Where messages for the station arrive: replies to triggers at once, and passes everything else on.
 
 Runs in the network thread: nothing here raises, or blocks for longer than it takes to write a trigger to the disk.
 Why triggers are refused is logged when it begins and every minute, and at DEBUG each time.
@@ -53,7 +53,7 @@ class MessageRouter:
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
         """Handle one message."""
         if retained:
-            # An order that the broker kept was meant for another time, and another part.
+            # A trigger or command that the broker kept was meant for another time, and another part.
             log.warning("%s: a retained message is ignored; send it without the retain flag", topic)
             return
         try:

@@ -84,7 +84,7 @@ class _KernelLine:
 class Outputs:
     """See the module. May be used from any thread; as a context it ends the pulses in a thread of its own.
 
-    on_failure: told when a line cannot be switched any more; what it shows then is not known.
+    on_failure: called when a line cannot be switched any more; what it shows then is not known.
     """
 
     def __init__(

@@ -9,7 +9,9 @@ from edge_runtime.wire.commands import Trigger
 
 DEADLINE_RESERVE_NS = 20_000_000  # an ERROR needs a moment to reach the disk and the broker by the deadline
 CAPTURE_RESERVE_NS = 10_000_000  # a camera is given up so long before its request expires: the answer says more then
-HANGS_AFTER_NS = 10_000_000_000  # no engine is that late; told before the unit's watchdog acts, if deadline_ms is usual
+HANGS_AFTER_NS = (
+    10_000_000_000  # no engine is that late; reported before the unit's watchdog acts, if deadline_ms is usual
+)
 CAMERA = "check camera, cable and trigger, or raise deadline_ms if taking a picture needs longer"  # when none comes
 FASTER = "raise deadline_ms, or take a faster engine, precision or detector"  # what helps when verdicts are late
 
@@ -27,8 +29,8 @@ class InspectionRequest:
     """One verdict is wanted. All times are time.monotonic_ns().
 
     trigger: None in free-running and interval mode. arrived_ns: when the trigger or the frame came. deadline_ns: a
-    verdict given later is late. expires_ns: who has no verdict by then gets ERROR. shot: the frame that the order came
-    with; None: one is to be taken.
+    verdict given later is late. expires_ns: who has no verdict by then gets ERROR. capture: the frame that the request
+    came with; None: one is to be taken.
     """
 
     trigger: Trigger | None
@@ -51,7 +53,7 @@ class InspectionRequest:
 def binding_request(
     trigger: Trigger | None, arrived_ns: int, deadline_ms: int, capture: Capture | None = None
 ) -> InspectionRequest:
-    """An order that is answered by its deadline, whatever happens."""
+    """A request that is answered by its deadline, whatever happens."""
     deadline_ns = deadline_ms * 1_000_000
     margin_ns = min(DEADLINE_RESERVE_NS, deadline_ns // 10)
     return InspectionRequest(

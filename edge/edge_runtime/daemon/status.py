@@ -15,16 +15,16 @@ from edge_runtime.wire.states import Conditions, State, StateReport, report_from
 
 log = logging.getLogger(__name__)
 
-WORSE = (State.READY, State.DEGRADED, State.NOTREADY, State.FAULT)  # from good to bad, as far as parts tell of it
+WORSE = (State.READY, State.DEGRADED, State.NOTREADY, State.FAULT)  # from good to bad, as far as parts show it
 
 
 class Status:
-    """Keeps the conditions, opens and closes the desk by them, and shows each new state.
+    """Keeps the conditions, opens and closes the trigger gate by them, and publishes each new state.
 
-    takes_triggers: whether the station's mode does; otherwise the desk stays closed.
+    takes_triggers: whether the station's mode does; otherwise the gate stays closed.
 
     The log has each change, but little of what may change with each part: BUSY never; what an error made worse once a
-    minute at most, and the way back only if that was told.
+    minute at most, and the way back only if that was logged.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Status:
         log.log(level, "state %s", report.payload().decode("ascii"))
 
     def _is_worse(self, report: StateReport) -> bool:
-        """By an error, than what was told last."""
+        """By an error, than what was logged last."""
         if report.error is ErrorCode.NONE or self._logged not in WORSE:
             return False
         return WORSE.index(report.state) > WORSE.index(self._logged)

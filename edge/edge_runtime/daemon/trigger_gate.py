@@ -1,6 +1,7 @@
 """Who may trigger: so many in hand at a time, duplicates recognised, everything else turned away with a reason.
 
-The network thread offers triggers; the serving thread opens the desk, and settles each accepted one exactly once.
+The network thread offers triggers; whoever notes a condition opens or closes the gate, and each
+accepted trigger is completed exactly once.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class TriggerGate:
 
     @property
     def has_one_in_hand(self) -> bool:
-        """Whether an accepted trigger waits for its verdict; its order may not have reached the inbox yet."""
+        """Whether an accepted trigger waits for its verdict; its request may not have reached the events yet."""
         with self._lock:
             return bool(self._in_hand)
 
@@ -80,7 +81,7 @@ class TriggerGate:
             return len(self._in_hand)
 
     def offer(self, trigger: Trigger) -> Answer:
-        """Take a trigger or turn it away. After ACCEPTED, exactly one `settle` must follow."""
+        """Take a trigger or turn it away. After ACCEPTED, exactly one `complete` must follow."""
         with self._lock:
             now = self._clock()
             self._forget(now)
@@ -107,7 +108,7 @@ class TriggerGate:
         """A trigger in hand has its verdict, on disk."""
         with self._lock:
             if verdict.trigger_id not in self._in_hand:
-                raise ValueError(f"trigger {verdict.trigger_id} is settled, but {self._in_hand or 'none'} is in hand")
+                raise ValueError(f"trigger {verdict.trigger_id} is completed, but {self._in_hand or 'none'} is in hand")
             self._in_hand.remove(verdict.trigger_id)
             self._known[verdict.trigger_id].verdict = verdict
 

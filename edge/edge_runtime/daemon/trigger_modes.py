@@ -1,9 +1,9 @@
 """What starts an inspection: a PLC, the source itself, or the clock. One class for each, behind one Protocol.
 
 triggered      a PLC's trigger on MQTT: nothing starts here
-interval       the clock: one order for each tick, and one frame is taken for it
-free-running   the source: each frame is an order, as fast as they are judged, or at source.fps
-hardware       the camera, by a signal at its input: each frame is an order with the frame's number as its trigger
+interval       the clock: one request for each tick, and one frame is taken for it
+free-running   the source: each frame is a request, as fast as they are judged, or at source.fps
+hardware       the camera, by a signal at its input: each frame is a request with the frame's number as its trigger
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from edge_runtime.wire.commands import U32, Trigger
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.25  # the longest wait for anything, so that the serving thread turns often enough to feed the watchdog
-RENUMBERED = 100  # a larger gap between two frames' numbers is a camera that began to count anew
+RENUMBERED = 100  # a larger gap between two frames' numbers is a camera that began to count again
 
 
 class TriggerMode(Protocol):
-    """Called by the serving thread while the station runs and no other order waits."""
+    """Called by the serving thread while the station runs and no other request waits."""
 
     def wait_s(self) -> float:
-        """For how long the inbox may be listened to before the next call of `next_order`."""
+        """How long to wait for an event before the next call of `next_request`."""
 
     def next_request(self) -> InspectionRequest | NoFrame | None:
         """The next inspection that starts by itself; NoFrame when it is not time; None after the last frame."""
@@ -88,9 +88,9 @@ class IntervalMode:
 
 
 class FreeRunningMode:
-    """Each frame of the source is an order; with fps, not more often, and without catching up.
+    """Each frame of the source is a request; with fps, not more often, and without catching up.
 
-    A source that is quiet for longer than the deadline gives one order with a lost frame, and then nothing until it
+    A source that is quiet for longer than the deadline gives one request with a lost frame, and then nothing until it
     delivers again. may_pause: it is quiet when there are no parts, and that is no fault.
     """
 
@@ -136,9 +136,9 @@ class FreeRunningMode:
 
 
 class HardwareTriggerMode:
-    """Each frame is an order that must be answered, with the frame's number as its trigger_id.
+    """Each frame is a request that must be answered, with the frame's number as its trigger_id.
 
-    A number that is left out is a part that passed unseen: it gets an order with a lost frame.
+    A number that is left out is a part that passed unseen: it gets a request with a lost frame.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class HardwareTriggerMode:
         """Orders for the numbers between the last frame and this one."""
         missing = range(self._last + 1, number) if self._last else range(0)
         if len(missing) > RENUMBERED or number <= self._last:
-            log.warning("the camera's frames jump from %d to %d: it counts anew", self._last, number)
+            log.warning("the camera's frames jump from %d to %d: it counts from there", self._last, number)
             return []
         if missing:
             log.warning("the camera's frames %d to %d are lost", missing[0], missing[-1])

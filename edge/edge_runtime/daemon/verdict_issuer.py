@@ -1,9 +1,9 @@
-"""Every order ends in exactly one verdict, by its deadline: the one place where verdicts are numbered and committed.
+"""Every request ends in exactly one verdict, by its deadline: the one place where verdicts are numbered and committed.
 
 Rules:
-- Whoever comes first answers an order: the serving thread with what was judged, or the deadline thread with ERROR.
-- What comes for an order that is answered already is discarded and counted.
-- A verdict is on the disk before it is counted, settled and published, and all of that happens in the order of seq.
+- Whoever comes first answers a request: the serving thread with what was judged, or the deadline thread with ERROR.
+- What comes for a request that is answered already is discarded and counted.
+- A verdict is on the disk before it is counted, completed and published, and all of that happens in the order of seq.
 
 with VerdictIssuer(...) as issuer:
     issuer.track(request)
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Stage(Enum):
-    """What the serving thread is doing with the order in hand."""
+    """What the serving thread is doing with the request in hand."""
 
     CAPTURE = "capture"
     JUDGE = "judge"
@@ -47,9 +47,9 @@ class Stage(Enum):
 class VerdictIssuer:
     """See the module. May be used from any thread; as a context it watches the deadlines in a thread of its own.
 
-    settle: told of each verdict that answers a trigger. on_failure: told what ended the deadline thread, if anything
-    but the context's end did. simulated: whether the frames are recordings.
-    on_committed: told of each verdict as soon as it is on the disk.
+    complete: called with each verdict that answers a trigger. on_committed: called with each verdict as soon as it is
+    on the disk. on_failure: called with what ended the deadline thread, if anything but the context's end did.
+    simulated: whether the frames are recordings.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class VerdictIssuer:
         self._spool.accept(trigger)
 
     def track(self, request: InspectionRequest) -> None:
-        """From now on the order will be answered, if need be by an ERROR when it expires."""
+        """From now on the request will be answered, if need be by an ERROR when it expires."""
         with self._changed:
             self._open[id(request)] = request
             if request.expires_ns < self._wakes_ns:  # nearly never: waking a thread costs what judging could use
@@ -120,12 +120,12 @@ class VerdictIssuer:
             return id(request) in self._open
 
     def withdraw(self, request: InspectionRequest) -> None:
-        """There is nothing to answer after all: an order without a trigger, and no more pictures."""
+        """There is nothing to answer after all: a request without a trigger, and no more pictures."""
         with self._changed:
             self._open.pop(id(request), None)
 
     def working_on(self, request: InspectionRequest, stage: Stage) -> None:
-        """What the serving thread does next, so that an expired order can say what it waited for."""
+        """What the serving thread does next, so that an expired request can say what it waited for."""
         self._working = (request, stage)
 
     def issue(
@@ -137,10 +137,10 @@ class VerdictIssuer:
         picture: str = "",
         file: PictureFile | None = None,
     ) -> Verdict | None:
-        """Number, commit and publish the answer to an order. None: it has one already, and this one is discarded.
+        """Number, commit and publish the answer to a request. None: it has one already, and this one is discarded.
 
         file: the one that the frame came from, if it may be judged only once.
-        Raises StorageError: then nothing was given out.
+        Raises StorageError: then no verdict was issued.
         """
         with self._changed:
             return self._issue(request, decision, source, taken_ns, picture, file)
@@ -154,7 +154,7 @@ class VerdictIssuer:
         picture: str,
         file: PictureFile | None,
     ) -> Verdict | None:
-        """As `issue`, with the lock held: seq, commit and the rest stay in one order, whichever thread comes."""
+        """As `issue`, with the lock held: seq, commit and the rest stay in one sequence, whichever thread comes."""
         if self._open.get(id(request)) is not request:
             self._counters.count_discarded()
             log.debug("%s: %s came too late and is discarded", _name(request), decision.outcome.name)
@@ -247,7 +247,7 @@ class VerdictIssuer:
             self._on_failure(error)
 
     def _expire(self, request: InspectionRequest) -> None:
-        """An order has waited for too long: it gets ERROR, and what the station waits for shows in its state."""
+        """A request has waited for too long: it gets ERROR, and what the station waits for shows in its state."""
         working = self._working
         stage = working[1] if working is not None and working[0] is request else None
         code = ErrorCode.DEADLINE_MISSED if request.is_binding else ErrorCode.ENGINE_HUNG
@@ -264,7 +264,7 @@ class VerdictIssuer:
 
 
 def _why_expired(request: InspectionRequest, stage: Stage | None, waited_ms: int) -> str:
-    """What an order waited for, and what to do. stage: what was done with it; None: nothing yet."""
+    """What a request waited for, and what to do. stage: what was done with it; None: nothing yet."""
     within = f"within {waited_ms} ms (deadline_ms {request.deadline_ms})"
     if stage is Stage.CAPTURE:
         return f"the camera has not delivered {within}: {CAMERA}"

@@ -42,7 +42,7 @@ class FrameMeasurement:
     """What a frame looks like.
 
     brightness: the grey value (0 to 255) that 1 % of the pixels exceed. saturated: the share of channel values that are
-    nearly white. sharpness: see `_sharpness`; None: there is too little contrast to tell.
+    nearly white. sharpness: see `_sharpness`; None: there is too little contrast to measure it.
     """
 
     height: int

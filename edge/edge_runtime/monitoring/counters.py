@@ -23,7 +23,7 @@ class CounterValues:
     missed: int = 0  # triggers that the station had no time for: BUSY, NOTREADY, and ticks that passed
     late: int = 0  # verdicts after their deadline
     spooled: int = 0  # verdicts that the broker has not confirmed yet
-    discarded: int = 0  # results that came after their order had got its ERROR; not in the payload
+    discarded: int = 0  # results that came after their request had got its ERROR; not in the payload
 
     @property
     def triggers(self) -> int:
@@ -64,7 +64,7 @@ class Counters:
             self._missed += reply in (Reply.BUSY, Reply.NOTREADY)
 
     def count_discarded(self) -> None:
-        """A result came after its order had been answered."""
+        """A result came after its request had been answered."""
         with self._lock:
             self._discarded += 1
 

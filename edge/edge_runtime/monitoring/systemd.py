@@ -1,4 +1,4 @@
-"""What systemd is told: READY=1 after the self-test, WATCHDOG=1 on progress, STOPPING=1 at the end (sd_notify(3)).
+"""What systemd hears: READY=1 after the self-test, WATCHDOG=1 on progress, STOPPING=1 at the end (sd_notify(3)).
 
 Only the serving thread feeds the watchdog, at each turn of its loop; whatever hangs there is ended and started again by
 systemd (WatchdogSec). Without systemd nothing is sent.
@@ -34,7 +34,7 @@ def watchdog_s(environ: Mapping[str, str] = os.environ) -> float | None:
 
 
 class Watchdog:
-    """Tells systemd of progress, a few times within the time that it wants to be fed in."""
+    """Reports progress to systemd, a few times within the time that it wants to be fed in."""
 
     def __init__(
         self,

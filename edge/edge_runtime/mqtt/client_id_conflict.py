@@ -14,7 +14,7 @@ TAKEN_OVER = "Session taken over"  # MQTT 5, reason code 0x8E
 
 
 class ClientIdConflict:
-    """Told of every connection that came up and of every end, in turn. May be used from one thread."""
+    """Hears of every connection that came up and of every end, in turn. May be used from one thread."""
 
     def __init__(self, client_id: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client_id, self._clock = client_id, clock

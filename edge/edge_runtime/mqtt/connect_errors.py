@@ -65,7 +65,7 @@ def own_certificate_problem(tls: TlsSettings, now: datetime) -> str | None:
     try:
         certificate = x509.load_pem_x509_certificate(tls.cert.read_bytes())
     except (OSError, ValueError):
-        return None  # told elsewhere
+        return None  # `tls_context` reports it
     if now > certificate.not_valid_after_utc:
         return f"the station's certificate {tls.cert} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: renew it"
     if now < certificate.not_valid_before_utc:

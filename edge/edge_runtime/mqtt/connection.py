@@ -18,7 +18,7 @@ class BrokerConnection(Protocol):
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
         """Hand a message over; never blocks. Returns the id that its Confirmed event will carry (QoS 1).
 
-        0: there is no connection, and Down is on its way or was told.
+        0: there is no connection, and Down is on its way or was reported.
         """
 
     def drop(self) -> None:

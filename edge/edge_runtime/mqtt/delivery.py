@@ -52,8 +52,7 @@ class Live:
 
 
 class Delivery:
-    """See the module. `link` is the connection that is up, or None. on_live: told in how many microseconds a live
-    verdict was handed over."""
+    """See the module. on_live: called with the microseconds that handing over a live verdict took."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Tells the broker: verdicts, states, counters, heartbeat, replies. One thread, which alone decides what goes out when.
+"""Sends verdicts, states, counters, heartbeat and replies to the broker. One thread alone decides what goes out when.
 
 Other threads call the public methods; each puts one event into the queue that the publisher's thread works off.
 What is sent when is `Delivery`'s to know (delivery.py). With each heartbeat the thread also tidies the spool.
@@ -57,10 +57,11 @@ _Event = ConnectionEvent | Live | _Again | _Reply | _Acknowledged | _Drain | _Cl
 
 
 class Publisher:
-    """See the module. on_failure is told what ended the thread, if anything but `close` did.
+    """See the module. on_failure: called with what ended the thread, if anything but `close` did.
 
     keep_triggered_s: how long an acknowledged answer to a trigger stays in the spool, for the same trigger may come
-    again. on_verdict: told of each new verdict, for statistics. on_live: see Delivery. broker: HOST:PORT, for the log.
+    again. on_verdict: called with each new verdict, for statistics. on_live: see Delivery. broker: HOST:PORT, for the
+    log.
     """
 
     def __init__(
@@ -88,13 +89,13 @@ class Publisher:
         self._broker = broker
         self._beats, self._next_beat = 0, clock()
         self._drains: list[threading.Event] = []
-        self._refusal = ""  # the last one told
+        self._refusal = ""  # the last one logged
         self._thread: threading.Thread | None = None
 
     # For other threads.
 
     def start(self, connection: BrokerConnection, on_beat: Callable[[], None] = lambda: None) -> None:
-        """Begin to send over this link. on_beat is called with each heartbeat, in the publisher's thread."""
+        """Begin to send over this connection. on_beat is called with each heartbeat, in the publisher's thread."""
         self._on_beat = on_beat
         self._thread = threading.Thread(target=self._run, args=(connection,), name="publisher", daemon=True)
         self._thread.start()
@@ -136,7 +137,7 @@ class Publisher:
         return done
 
     def on_connection_event(self, event: ConnectionEvent) -> None:
-        """What the link reports."""
+        """What the connection reports."""
         self._events.put(event)
 
     # For the publisher's own thread.

@@ -1,4 +1,4 @@
-"""The certificates and the key of `mqtt.tls`, read; what is wrong with them is told of the file that it is in.
+"""The certificates and the key of `mqtt.tls`, read; errors name the file that is wrong.
 
 client.tls_set_context(tls_context(station.mqtt.tls))
 """
@@ -13,9 +13,9 @@ from edge_runtime.errors import ConfigError
 
 
 def tls_context(tls: TlsSettings) -> ssl.SSLContext:
-    """What the station proves the broker with, and itself. Raises ConfigError."""
+    """How the station verifies the broker, and proves its own identity. Raises ConfigError."""
     _check_readable("ca", tls.ca)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the broker must prove itself, by certificate and name
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the broker must prove its identity, by certificate and name
     try:
         context.load_verify_locations(tls.ca)
     except ssl.SSLError as error:

@@ -184,7 +184,7 @@ class AravisConnection:
                 self._restart(STRAY)
 
     def _restart(self, why: str) -> None:
-        """Begin anew: what is under way is lost, and nothing of it can be taken for another part's."""
+        """Begin again: what is under way is lost, and nothing of it can be taken for another part's."""
         log.warning("%s: %s: acquisition is started again", self.state.serial, why)
         self.restarts += 1
         with translated("the camera does not start again"):

@@ -1,4 +1,4 @@
-"""What changes in a folder, as the kernel tells it (inotify(7)); and whether it can tell at all."""
+"""What changes in a folder, as the kernel reports it (inotify(7)); and whether it can at all."""
 
 from __future__ import annotations
 

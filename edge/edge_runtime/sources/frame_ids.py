@@ -14,7 +14,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 SHORT = 1 << 16  # GigE Vision's block ids, unless extended, have 16 bits, and leave out 0
-NEAR = 32  # an incomplete frame's number is believed if it is so few ahead
+NEAR = 32  # an incomplete frame's number is accepted if it is so few ahead
 
 
 class FrameNumbers:
@@ -71,7 +71,7 @@ class TriggerLedger:
         self._waits = False
 
     def restart(self) -> None:
-        """The camera began anew: nothing of before can come, and the next number may be any."""
+        """The camera began again: nothing of before can come, and the next number may be any."""
         self._last, self.owed, self._waits = None, 0, False
 
     def sent(self) -> None:

@@ -43,7 +43,7 @@ class _Sample:
 def open_gst(settings: SourceSettings, mode: str) -> LiveCamera:
     """The pipeline, kept running. Raises ConfigError for one that can never run."""
     text = pipeline_of(settings)
-    parse(text).set_state(load_gst()[0].State.NULL)  # a mistake in it is told now
+    parse(text).set_state(load_gst()[0].State.NULL)  # a mistake in it is reported now
 
     def connect() -> GstConnection:
         return GstConnection(text, mode, settings.camera.rotate, settings.camera.latency_ms * 1_000_000)

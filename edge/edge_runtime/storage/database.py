@@ -48,7 +48,7 @@ def room_to_open(folder: Path) -> int:
 
 
 def waiting_at_rest(folder: Path) -> int | None:
-    """How many verdicts wait for the broker in a spool that nobody owns; leaves no trace. None: it cannot be told, for
+    """How many verdicts wait for the broker in a spool that nobody owns; leaves no trace. None: it cannot be known, for
     it is in use, or was not closed, or is no spool of this version."""
     path = folder / FILE
     if not path.is_file() or path.with_name(f"{FILE}-wal").exists():

@@ -1,7 +1,7 @@
-"""Opens the spool, and when it is damaged sets it aside, says so, and begins a new one with what can still be read.
+"""Opens the spool, and when it is damaged sets it aside, logs that, and begins a new one with what can still be read.
 
-The new one's numbers begin behind every one that could have been used (see seq_mark.py). The damaged files stay in a
-folder of their own for whoever wants to look; the two newest of these are kept.
+The new one's numbers begin behind every one that could have been used (see sequence_mark.py). The damaged files stay in
+a folder of their own for whoever wants to look; the two newest of these are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edge_runtime.wire.commands import Trigger
 
 log = logging.getLogger(__name__)
 
-ASIDE = "spool.damaged-"
+SET_ASIDE = "spool.damaged-"
 KEPT = 2
 
 
@@ -46,32 +46,32 @@ def _start_over(folder: Path, retention: Retention) -> Spool:
             f"{folder / FILE} is damaged, and seq.mark, which says what numbers were used, is missing or damaged, too: "
             "give the station a new state_dir, and set the last seq that PLC and database know to 0"
         )
-    aside = _set_aside(folder)
-    counted = _Counted(read_rows(aside / FILE))
-    spool = Spool(folder, retention, Salvaged(counted, read_accepted(aside / FILE), read_judged(aside / FILE)))
+    damaged = _set_aside(folder)
+    counted = _Counted(read_rows(damaged / FILE))
+    spool = Spool(folder, retention, Salvaged(counted, read_accepted(damaged / FILE), read_judged(damaged / FILE)))
     (folder / DAMAGED).unlink(missing_ok=True)
     log.error(
         "the damaged spool is in %s; %d verdicts of it could be read and are kept; numbers go on from %d",
-        *(aside, counted.count, spool.next_seq),
+        *(damaged, counted.count, spool.next_seq),
     )
     return spool
 
 
 def _set_aside(folder: Path) -> Path:
     """Move the files of the spool into a new folder beside it. The oldest of such folders leave."""
-    aside = folder / f"{ASIDE}{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.monotonic_ns() % 1000:03d}"
+    damaged = folder / f"{SET_ASIDE}{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.monotonic_ns() % 1000:03d}"
     try:
-        aside.mkdir()
+        damaged.mkdir()
         # The database first: it must never stand without its log, for then it would look whole and be too old.
         for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
             if (folder / name).exists():
-                (folder / name).rename(aside / name)
-        for old in sorted(folder.glob(f"{ASIDE}*"))[:-KEPT]:
+                (folder / name).rename(damaged / name)
+        for old in sorted(folder.glob(f"{SET_ASIDE}*"))[:-KEPT]:
             log.warning("%s leaves: the %d newest damaged spools are kept", old, KEPT)
             shutil.rmtree(old)
     except OSError as error:
         raise StorageError(f"{folder}: the damaged spool cannot be set aside: {error}; check the rights") from error
-    return aside
+    return damaged
 
 
 class _Counted:
@@ -89,14 +89,14 @@ class _Counted:
 def read_rows(path: Path) -> Iterator[Row]:
     """The verdicts of a damaged spool that are whole: from its beginning to the damage, and from its end back to it."""
     seen = 0
-    for order, beyond in (("ASC", "seq > ?"), ("DESC", "seq > ?")):
+    for direction, beyond in (("ASC", "seq > ?"), ("DESC", "seq > ?")):
         try:
             with closing(sqlite3.connect(path, isolation_level=None)) as database:
-                query = f"SELECT * FROM verdict WHERE {beyond} ORDER BY seq {order}"
+                query = f"SELECT * FROM verdict WHERE {beyond} ORDER BY seq {direction}"
                 for row in database.execute(query, (seen,)):
                     if _is_whole(row):
                         yield row
-                    if order == "ASC":
+                    if direction == "ASC":
                         seen = row[0]
                 return  # no page was damaged, only single verdicts
         except sqlite3.Error:

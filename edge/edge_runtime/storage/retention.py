@@ -1,10 +1,10 @@
 """What may leave the spool, and in which order, when it is too old or takes too much room. Numbers only, no I/O.
 
 1. What a consumer acknowledged leaves first.
-2. What is older than `max_age_s` and was confirmed by the broker leaves, and is told.
+2. What is older than `max_age_s` and was confirmed by the broker leaves, and is logged.
 3. Above `max_bytes`, with `until_confirmed`, what the broker confirmed leaves, the oldest first.
 4. Then the spool grows into `borrowed_bytes`, the room of the pictures, which give way.
-5. Only then do others leave, the oldest first, told, and with FAULT.
+5. Only then do others leave, the oldest first, logged, and with FAULT.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The number up to which seqs may have been used, kept in a file of its own, for the day when the spool is damaged.
 
-Seqs are reserved in blocks: the mark is on the disk before the first of a block is used. A spool that begins anew
+Seqs are reserved in blocks: the mark is on the disk before the first of a block is used. A new spool
 therefore begins behind the mark, and no seq is ever used twice; up to a block of them is then never used at all.
 
     mark = SeqMark(folder)

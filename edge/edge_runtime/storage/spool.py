@@ -10,7 +10,7 @@ Rules:
 - "Delivered" means that the broker confirmed it. That is written now and then: after a crash a verdict may be sent
   again, with the same seq, and is never missing.
 
-with open_spool(Path("/var/lib/edge-daemon/press-1"), Retention()) as spool:    # spool_rescue.py
+with open_spool(Path("/var/lib/edge-daemon/press-1"), Retention()) as spool:    # recovery.py
     spool.commit(replace(verdict, seq=spool.next_seq))
 """
 
@@ -62,7 +62,8 @@ class Salvaged:
 class Spool:
     """Verdicts on disk, in `folder`/spool.sqlite3. One process at a time owns it.
 
-    Any thread may commit, accept and read; one alone, the publisher's, marks, flushes and lets verdicts leave.
+    Who may write: the VerdictIssuer alone commits and accepts, under its lock (before it is there, crash_recovery); the
+    publisher's thread alone marks, acknowledges, flushes and tidies. Any thread may read.
 
     Raises StorageError, and SpoolDamagedError when the file is not what was written.
     """

@@ -22,7 +22,7 @@ _RANGE = re.compile(rb"(\d{1,10});(\d{1,10})")
 
 @dataclass(frozen=True)
 class Trigger:
-    """A PLC's order for one verdict. trigger_id is 1 to 2^32 - 1."""
+    """A PLC's request for one verdict. trigger_id is 1 to 2^32 - 1."""
 
     trigger_id: int
     recipe: int

@@ -35,7 +35,7 @@ class Conditions:
     stopped: bool = False
     stopping: bool = False  # what was accepted is still answered
     storage_failed: bool = False
-    engine_stuck: bool = False  # an order expired while the engine had it, and the engine has not come back
+    engine_stuck: bool = False  # a request expired while the engine had it, and the engine has not come back
     camera_stuck: bool = False  # likewise the camera
     no_engine: bool = False  # something of the GPU's stack is missing
     self_test_passed: bool = False
@@ -43,7 +43,7 @@ class Conditions:
     camera_lost: bool = False  # nothing can come from the camera; it is tried again
     exhausted: bool = False  # the source has no more pictures
     paused: bool = False
-    judging: bool = False  # an order is in hand
+    judging: bool = False  # a request is in hand
     last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
     storage_short: ErrorCode = ErrorCode.NONE  # 303: the disk is full; 304: verdicts had to leave that nobody may have
     missing: str = ""  # what no_engine means here, for people
