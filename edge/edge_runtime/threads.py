@@ -25,6 +25,7 @@ class LockOrder(IntEnum):
     TRIGGER_GATE = 3
     SPOOL = 4
     COUNTERS = 5
+    OUTPUTS = 6
 
 
 class OwnerThread:

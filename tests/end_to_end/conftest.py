@@ -99,7 +99,7 @@ class Listener:
                 return found[1]
 
     def wait_for(self, topic, payload):
-        """Until exactly this has been said on a topic, whatever came before or after it."""
+        """Until exactly this has been published on a topic, whatever came before or after it."""
         if not any(found[:2] == (f"ev1/press/1/{topic}", payload) for found in self.seen):
             self.next_on(topic, lambda found: found == payload)
 
@@ -114,7 +114,7 @@ class Listener:
 
 
 class Daemon:
-    """The `edge-daemon` process; with `faults`, the file that tells its camera and engine how to fail."""
+    """The `edge-daemon` process; with `faults`, the file that makes its camera and engine fail."""
 
     def __init__(self, station, *options, faults=None, **environ):
         program = ["-c", "from edge_runtime.cli import main; main()", "run", str(station)]
@@ -135,7 +135,7 @@ class Daemon:
         for line in self.process.stderr:
             if text in line:
                 return
-        raise RuntimeError(f"the daemon ended and never said {text!r}")
+        raise RuntimeError(f"the daemon ended and never wrote {text!r}")
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)

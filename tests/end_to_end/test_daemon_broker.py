@@ -122,7 +122,7 @@ def test_tls_proves_the_broker(bench, certificates, start_broker):
 
 
 @pytest.mark.usefixtures("pictures")
-def test_a_second_client_with_the_stations_id_is_told_of_after_some_lost_connections(bench, broker):
+def test_a_second_client_with_the_stations_id_is_reported_after_some_lost_connections(bench, broker):
     other = paho.Client(CallbackAPIVersion.VERSION2, "edge-press-1")
     other.reconnect_delay_set(1, 1)
     other.connect("127.0.0.1", broker.port)

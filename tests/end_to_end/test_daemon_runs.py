@@ -41,7 +41,7 @@ def test_every_picture_gets_exactly_one_verdict_the_same_in_all_three_records(be
 
 
 def test_an_unreadable_picture_is_an_error_verdict_that_says_why(bench, broker, listener):
-    write_pictures(bench.pictures, "xxx")  # at a pace that lets the broker hear of the state between two of them
+    write_pictures(bench.pictures, "xxx")  # at a rate that lets the broker hear of the state between two of them
     assert bench.daemon(bench.station(broker.port, source=", fps: 3"), "--once").wait() == 0
     verdict = decode_json(listener.next_on("verdict/json"))
     assert verdict.decision.error is ErrorCode.FRAME_UNREADABLE
@@ -133,7 +133,7 @@ def test_a_stop_without_a_broker_keeps_the_verdicts_for_the_next_start(bench, br
     write_pictures(bench.pictures, "onx")
     port = broker.port
     daemon = bench.daemon(bench.station(1), "--once", "--verbose")
-    daemon.read_until("verdict 3 ERROR 102: ")  # each is told when it is on the disk, though nobody hears of it
+    daemon.read_until("verdict 3 ERROR 102: ")  # each is logged when it is on the disk, though nobody hears of it
     began = time.monotonic()
     assert daemon.terminate() == 0
     assert time.monotonic() - began < STOP_WITHIN_S

@@ -50,23 +50,21 @@ def test_a_broker_of_another_authority_is_refused(bench, start_broker, authority
     daemon.read_until("the broker's certificate is refused: ")
 
 
-def test_a_station_whose_certificate_expired_is_told_which(bench, start_broker, authority):
+def test_a_station_whose_certificate_expired_is_named(bench, start_broker, authority):
     broker = tls_broker(start_broker, authority.sign("broker"))
     authority.sign("station", first_day=-9, last_day=-2)
     daemon = bench.daemon(station(bench, broker, "station"))
     daemon.read_until(f"the station's certificate {bench.folder}/station.pem expired on ")
 
 
-def test_a_station_with_a_certificate_of_another_authority_is_told_what_the_broker_said(
-    bench, start_broker, authority, tmp_path
-):
+def test_a_certificate_of_another_authority_is_reported_in_the_brokers_words(bench, start_broker, authority, tmp_path):
     broker = tls_broker(start_broker, authority.sign("broker"))
     Authority(tmp_path, "other").sign("station")
     daemon = bench.daemon(station(bench, broker, "station"))
     daemon.read_until("it refuses the station's certificate (")
 
 
-def test_a_station_without_a_certificate_is_told_that_the_broker_wants_one(bench, start_broker, authority):
+def test_a_broker_that_wants_a_certificate_is_reported_when_the_station_has_none(bench, start_broker, authority):
     broker = tls_broker(start_broker, authority.sign("broker"))
     daemon = bench.daemon(station(bench, broker, None))
     daemon.read_until("it wants a certificate from the station (")

@@ -186,7 +186,7 @@ def test_check_says_everything_that_is_wrong_at_once(place):
     assert found.stderr == f"edge-daemon: {place}/station.yaml: 4 of the things checked are wrong, see above\n"
 
 
-def test_check_tells_of_a_single_problem_in_the_singular(place):
+def test_check_reports_a_single_problem_in_the_singular(place):
     (place / "station.yaml").write_text(init(place).stdout)  # with a port where no broker listens
     found = run("check", place / "station.yaml")
     assert found.returncode == 78

@@ -98,9 +98,9 @@ def test_each_source_s_drop_in_is_valid_and_keeps_the_unit_closed(tmp_path, drop
     # Units of a board, which are not here.
     text = re.sub(r"^(Requires|After)=nvargus.*\n", "", drop_in.read_text(), flags=re.MULTILINE)
     (folder / drop_in.name).write_text(text)
-    code, said = analyze(tmp_path, "verify", "--recursive-errors=no")
-    assert code == 0, said
-    assert drop_in.name not in said
-    _, said = analyze(tmp_path, "security", "--offline=true")
-    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", said)
-    assert float(exposure[1]) <= EXPOSURE_LIMIT, said
+    code, text = analyze(tmp_path, "verify", "--recursive-errors=no")
+    assert code == 0, text
+    assert drop_in.name not in text
+    _, text = analyze(tmp_path, "security", "--offline=true")
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", text)
+    assert float(exposure[1]) <= EXPOSURE_LIMIT, text

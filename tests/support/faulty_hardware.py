@@ -2,7 +2,7 @@
 
     python tests/support/faulty_hardware.py STATION.yaml FAULT_FILE [--once] [--verbose]
 
-runs the real daemon with both. The file holds one word, read anew for each frame: whoever writes it before a trigger
+runs the real daemon with both. The file holds one word, read again for each frame: whoever writes it before a trigger
 decides what happens to that part, also across a restart of the daemon. No file, or an empty one: nothing fails.
 
     lost        the camera delivers nothing (NoFrame)         stuck         the camera's driver does not come back
@@ -139,9 +139,9 @@ class FaultyEngine:
         if word.startswith("slow:"):
             time.sleep(int(word.partition(":")[2]) / 1000)
         if word == "fail":
-            raise EngineError("the engine was told to fail")
+            raise EngineError("the engine was made to fail")
         if word == "crash":
-            raise ZeroDivisionError("the engine was told to crash")
+            raise ZeroDivisionError("the engine was made to crash")
         found = self._engine.infer(image)
         if word in ("nan", "inf"):
             return Inspection(float(word), found.anomaly_map)

@@ -34,7 +34,7 @@ WAIT_S = 15  # for what must come; it comes within milliseconds unless the machi
 
 
 class ScriptedEngine:
-    """The tiny graph's arithmetic, unless told to fail."""
+    """The tiny graph's arithmetic, unless it is set to fail."""
 
     name = "scripted"
 

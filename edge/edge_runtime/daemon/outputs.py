@@ -23,6 +23,7 @@ from typing import Protocol
 from edge_runtime.config.station import OutputSettings
 from edge_runtime.errors import ConfigError, SourceError
 from edge_runtime.records import Flag, Outcome, Verdict
+from edge_runtime.threads import LockOrder, OrderedLock
 from edge_runtime.wire.states import State, StateReport
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Outputs:
     ) -> None:
         self._settings, self._on_failure, self._open_one = settings, on_failure, open_one
         self._lines: list[Line] = []
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(OrderedLock(LockOrder.OUTPUTS))  # type: ignore[arg-type]  # it has what is used
         self._until_s: list[float | None] = [None] * len(settings)
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)

@@ -26,7 +26,7 @@ from edge_runtime.sources.settings import WatchSettings
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5
-LIST_AGAIN_S = 30.0  # also where the kernel tells of changes: it does not for links, nor for a writer that never closes
+LIST_AGAIN_S = 30.0  # also where the kernel reports changes: it does not for links, nor for a writer that never closes
 LISTING_SHARE = 10  # a folder that takes long to list is listed less often: a tenth of the time at most,
 LONGEST_PAUSE_S = 5.0  # but is not put off for longer: it may have hung once
 HANGS_AFTER_S = 5.0

@@ -204,7 +204,7 @@ def test_limits_of_frames_that_are_switched_off_are_named(tmp_path, health, name
     assert found == ([Finding(f"health: {named} not checked: {text}", Rating.DOUBTFUL)] if named else [])
 
 
-def test_check_tells_of_settings_that_are_hardly_meant(tmp_path):
+def test_check_reports_settings_that_are_hardly_meant(tmp_path):
     s = with_pictures(tmp_path, "o", mode="hardware", health=HealthSettings(sharpness_low=0.0))
     doubts = [f.text.partition(":")[0] for f in findings(s) if f.rating is Rating.DOUBTFUL]
     assert doubts == ["source folder", "mode hardware", "health"]

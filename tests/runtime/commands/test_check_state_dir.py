@@ -146,7 +146,7 @@ def test_a_state_dir_that_this_user_may_not_write_says_who_that_is(tmp_path, mod
     )
 
 
-def test_a_state_dir_that_a_daemon_uses_is_told_and_free_again_after_it(tmp_path):
+def test_a_state_dir_that_a_daemon_uses_is_reported_and_free_again_after_it(tmp_path):
     with Spool(tmp_path / "state"):
         pass
     owner = [sys.executable, "-c", "import sys, pathlib, edge_runtime.storage.spool as s; "

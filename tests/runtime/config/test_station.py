@@ -68,7 +68,7 @@ def test_what_init_writes_reads_back_as_it_was(tmp_path):
     assert all("#" in line for line in text.splitlines() if line)  # every key has its comment
 
 
-def test_all_problems_are_told_at_once_with_place_found_and_allowed(tmp_path):
+def test_all_problems_are_reported_at_once_with_place_found_and_allowed(tmp_path):
     text = problems(
         tmp_path,
         """\

@@ -1,4 +1,4 @@
-"""RELOAD: another model is loaded and proven beside the one that serves, and takes over between two pictures."""
+"""RELOAD: another model is loaded and verified beside the one that serves, and takes over between two pictures."""
 
 from __future__ import annotations
 

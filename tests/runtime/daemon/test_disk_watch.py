@@ -14,7 +14,7 @@ class Spool:
 
 
 class Noted:
-    """Stands for the evidence and the status: keeps what it was told last."""
+    """Stands for the archive and the status: keeps what it was given last."""
 
     def __init__(self):
         self.allowed, self.conditions = None, None

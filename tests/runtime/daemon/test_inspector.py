@@ -58,7 +58,7 @@ def test_a_failing_engine_and_a_bug_are_error_verdicts(stage, caplog):
     assert s.step().decision.outcome is Outcome.OK
 
 
-def test_a_bug_that_goes_on_is_told_once_with_its_traceback(stage, caplog):
+def test_a_bug_that_goes_on_is_logged_once_with_its_traceback(stage, caplog):
     s = stage("free-running", *[frame(seed=n) for n in range(3)])
     s.engine.failure = ZeroDivisionError("oops")
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_a_bug_that_goes_on_is_told_once_with_its_traceback(stage, caplog):
     assert logged[0].exc_info[1] is s.engine.failure
 
 
-def test_a_state_that_calls_for_somebody_is_told_and_the_everyday_ones_are_not(stage, caplog):
+def test_a_state_that_calls_for_somebody_is_logged_and_the_everyday_ones_are_not(stage, caplog):
     caplog.set_level("INFO")
     s = stage("triggered", frame())
     s.trigger()

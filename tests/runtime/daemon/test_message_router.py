@@ -148,7 +148,7 @@ def test_why_triggers_are_refused_is_logged_when_it_begins_and_every_minute_and_
         (False, {"started": True, "self_test_passed": True}, "the station's mode takes none; mode: triggered does"),
     ],
 )
-def test_a_trigger_that_comes_when_none_is_taken_is_told_with_the_stations_reason(caplog, triggered, changes, why):
+def test_a_trigger_that_comes_when_none_is_taken_is_logged_with_the_stations_reason(caplog, triggered, changes, why):
     stage = Stage()
     if changes:
         Status(lambda report: None, stage.trigger_gate, triggered).note(**changes)
@@ -179,7 +179,7 @@ def test_acknowledgements_and_replays_go_to_the_publisher(stage):
     assert stage.receive(TOPICS.replay, b"3;9") == [("replay", SeqRange(3, 9))]
 
 
-def test_nonsense_is_told_in_the_log_and_nothing_else_happens(stage, caplog):
+def test_nonsense_is_logged_and_nothing_else_happens(stage, caplog):
     assert stage.receive(TOPICS.verdict_ack, b"all") == []
     assert stage.receive(TOPICS.replay, b"9;3") == []
     assert "verdict/ack: b'all' is no acknowledgement" in caplog.text

@@ -115,7 +115,7 @@ def test_a_line_that_cannot_be_switched_ends_the_station(outputs, line, failures
     assert str(failures[0]) == ("outputs: a line cannot be switched any more: the chip is gone; check chip and wiring")
 
 
-def test_a_chip_that_is_not_there_is_said():
+def test_a_chip_that_is_not_there_is_reported():
     pytest.importorskip("gpiod")
     with pytest.raises(ConfigError, match=r"line 7 of /dev/gpiochip99: there is no such chip; `gpiodetect` lists them"):
         open_line(OutputSettings(chip=Path("/dev/gpiochip99"), line=7))

@@ -1,4 +1,4 @@
-"""Which states the log tells of; which state holds is in test_states.py."""
+"""Which states are logged; which state holds is in test_states.py."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def line(caplog):
     return Line()
 
 
-def test_a_station_that_gets_worse_and_well_again_is_told_and_each_part_is_not(line, caplog):
+def test_a_station_that_gets_worse_and_well_again_is_logged_and_each_part_is_not(line, caplog):
     line.parts("ooeeeoo")
     assert caplog.messages == [DEGRADED, READY]
 
 
-def test_a_station_that_gets_worse_again_and_again_is_told_once_a_minute(line, caplog):
+def test_a_station_that_gets_worse_again_and_again_is_logged_once_a_minute(line, caplog):
     line.parts("eo" * 40)  # 80 s
     assert caplog.messages == [DEGRADED, READY] * 2
     assert [report.state.value for report in line.shown].count("DEGRADED") == 40  # the broker sees each
 
 
-def test_a_station_that_stays_worse_is_told_although_it_was_well_for_a_moment(line, caplog):
+def test_a_station_that_stays_worse_is_logged_although_it_was_well_for_a_moment(line, caplog):
     line.parts("eoe")
     assert caplog.messages == [DEGRADED, READY]
     line.parts("e" * 60)
     assert caplog.messages == [DEGRADED, READY, DEGRADED]
 
 
-def test_a_state_that_calls_for_somebody_is_told_each_time(line, caplog):
+def test_a_state_that_calls_for_somebody_is_logged_each_time(line, caplog):
     for _ in range(2):
         line.status.note(paused=True)
         line.status.note(paused=False)
@@ -67,7 +67,7 @@ def test_a_state_that_calls_for_somebody_is_told_each_time(line, caplog):
         ({"camera_lost": True}, "state NOTREADY;101;the camera delivers nothing"),
     ],
 )
-def test_a_state_that_flaps_with_each_part_is_told_once_a_minute(line, caplog, stuck, worse):
+def test_a_state_that_flaps_with_each_part_is_logged_once_a_minute(line, caplog, stuck, worse):
     for _ in range(80):  # as with a deadline_ms that is shorter than taking a picture
         line.status.note(last_error=ErrorCode.FRAME_MISSING, **stuck)
         line.now_s += 0.5
@@ -77,7 +77,7 @@ def test_a_state_that_flaps_with_each_part_is_told_once_a_minute(line, caplog, s
     assert [report.payload().decode() for report in line.shown].count(worse.removeprefix("state ")) == 80
 
 
-def test_another_fault_is_told_at_once_and_one_that_stays_after_a_minute_at_most(line, caplog):
+def test_another_fault_is_logged_at_once_and_one_that_stays_after_a_minute_at_most(line, caplog):
     line.status.note(camera_stuck=True)
     line.status.note(camera_stuck=False, last_error=ErrorCode.FRAME_MISSING)
     line.status.note(engine_stuck=True)
@@ -91,7 +91,7 @@ def test_another_fault_is_told_at_once_and_one_that_stays_after_a_minute_at_most
     assert caplog.messages[4:] == ["state FAULT;101;the camera's driver does not answer"]
 
 
-def test_the_end_of_a_fault_is_told_although_the_station_was_worse_just_now(line, caplog):
+def test_the_end_of_a_fault_is_logged_although_the_station_was_worse_just_now(line, caplog):
     line.parts("eo")
     line.status.note(camera_stuck=True)
     line.status.note(camera_stuck=False, last_error=ErrorCode.FRAME_MISSING)

@@ -103,5 +103,5 @@ def test_verdicts_of_before_a_restart_are_remembered_for_the_rest_of_their_windo
 
 
 def test_settling_what_is_not_in_hand_is_a_mistake_of_ours(trigger_gate):
-    with pytest.raises(ValueError, match="trigger 7 is settled, but none is in hand"):
+    with pytest.raises(ValueError, match="trigger 7 is completed, but none is in hand"):
         trigger_gate.complete(sample_verdict())

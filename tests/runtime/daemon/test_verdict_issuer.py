@@ -127,7 +127,7 @@ def test_a_free_running_engine_that_is_slower_than_the_deadline_hangs_only_after
     assert request.expires_ns - request.deadline_ns == 10_000_000_000
 
 
-def test_a_free_running_station_that_is_always_late_keeps_its_outcomes_and_its_state_and_tells_it_once(stage, caplog):
+def test_a_free_running_station_that_is_always_late_keeps_its_outcomes_and_its_state_and_logs_it_once(stage, caplog):
     s = stage("free-running", *[frame(seed=n, name=f"{n}.png") for n in range(10)], deadline_ms=1)
     s.engine.takes_s = 0.01
     with s.issuer:
@@ -162,7 +162,7 @@ def test_an_order_that_expires_before_the_one_that_is_slept_for_is_answered_in_t
         s.publisher.wait_for(lambda: len(s.publisher.verdicts) == 1)
 
 
-def test_why_parts_are_not_judged_is_told_when_it_begins_and_not_for_every_part(stage, caplog):
+def test_why_parts_are_not_judged_is_logged_when_it_begins_and_not_for_every_part(stage, caplog):
     s = stage("triggered")
 
     def refuse(trigger_id, code):
@@ -174,7 +174,7 @@ def test_why_parts_are_not_judged_is_told_when_it_begins_and_not_for_every_part(
     assert logged(caplog) == ["verdict 1 ERROR 104 (7.png): too dark", "verdict 3 ERROR 110 (7.png): too dark"]
 
 
-def test_what_expires_is_told_in_the_same_way(stage, caplog):
+def test_what_expires_is_logged_in_the_same_way(stage, caplog):
     s = stage("triggered", deadline_ms=1, queue_depth=3)
     with s.issuer:
         for trigger_id in (7, 8, 9):

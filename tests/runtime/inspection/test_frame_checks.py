@@ -55,7 +55,7 @@ def test_a_blurred_frame_is_out_of_focus_whatever_its_noise(limits, noise):
 
 
 @pytest.mark.parametrize("light", [0.7, 1.15])
-def test_focus_is_told_by_neither_light_nor_contrast(light):
+def test_focus_depends_neither_on_light_nor_on_contrast(light):
     bright, other = measure_frame(part(1, noise=0)), measure_frame(part(1, noise=0, light=light))
     assert other.sharpness == pytest.approx(bright.sharpness, rel=0.02)  # whole grey values
 
@@ -64,7 +64,7 @@ def test_what_changes_evenly_is_blurred_and_a_flat_frame_says_nothing():
     ramp = np.repeat(np.tile(np.arange(256, dtype=np.uint8), (256, 1))[..., None], 3, axis=2)
     assert measure_frame(ramp).sharpness == pytest.approx(BLURRED, rel=0.07)  # noise is taken off that is none
     assert measure_frame(np.full((256, 256, 3), 90, np.uint8)).sharpness is None
-    assert measure_frame(part(1, size=12)).sharpness is None  # too small to tell
+    assert measure_frame(part(1, size=12)).sharpness is None  # too small to measure it
 
 
 @pytest.mark.parametrize("given", [FIXED_LIMITS, None])

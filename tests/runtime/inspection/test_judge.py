@@ -21,7 +21,7 @@ THRESHOLD = Threshold(
 
 
 class ScriptedEngine:
-    """Returns what it was told to, or raises it; keeps what it was given."""
+    """Returns what it is scripted to, or raises it; keeps what it was given."""
 
     name = "scripted"
 

@@ -23,15 +23,15 @@ def test_parts_as_usual_give_no_warning():
     assert after(0, 0, 500).warning == ""
 
 
-def test_a_mean_place_elsewhere_is_told_after_fifty_parts():
+def test_a_mean_place_elsewhere_is_reported_after_fifty_parts():
     assert after(6, 0, MEMORY - 1).warning == ""
     assert after(6, 0, MEMORY).warning == "parts lie 6 px off: was the camera or fixture moved?"
 
 
-def test_a_mean_angle_elsewhere_is_told():
+def test_a_mean_angle_elsewhere_is_reported():
     assert after(0, 3, 100).warning == "parts lie 3.0 degrees off: was the camera or fixture moved?"
 
 
-def test_without_a_view_there_is_nothing_to_tell():
+def test_without_a_view_there_is_nothing_to_report():
     drift = after(50, 0, 100, None)
     assert (drift.warning, drift.pixels) == ("", None)

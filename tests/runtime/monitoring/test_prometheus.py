@@ -77,7 +77,7 @@ def test_a_scraper_gets_them_over_http(metrics):
     assert 'edge_verdicts_total{cell="1",line="press",outcome="ok"} 5.0' in body
 
 
-def test_a_port_that_is_taken_is_told(metrics):
+def test_a_port_that_is_taken_is_reported(metrics):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -90,7 +90,7 @@ def test_a_machine_without_thermal_zones_has_no_temperatures(tmp_path):
     assert list(temperatures(tmp_path)) == []
 
 
-def test_how_far_parts_are_off_is_told_where_a_view_knows(metrics, tmp_path):
+def test_how_far_parts_are_off_is_reported_where_a_view_knows(metrics, tmp_path):
     assert value(metrics, "edge_part_offset_pixels") is None
     moved = Metrics("press", "1")
     moved.add_sample(lambda: replace(SAMPLE, part_offset=6.5), tmp_path)

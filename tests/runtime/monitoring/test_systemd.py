@@ -11,7 +11,7 @@ from edge_runtime.errors import ConfigError
 from edge_runtime.monitoring.systemd import Watchdog, notify_systemd, watchdog_s
 
 
-def test_systemd_is_told_on_its_socket(tmp_path):
+def test_systemd_hears_on_its_socket(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         notify_systemd("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "notify")})

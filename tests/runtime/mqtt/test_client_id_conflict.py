@@ -27,11 +27,11 @@ def lasted(watch, seconds):
     return watch.ended("lost")
 
 
-def test_the_third_connection_in_a_row_that_is_lost_soon_tells_of_another_client(watch):
+def test_the_third_connection_in_a_row_that_is_lost_soon_reports_another_client(watch):
     assert [HINT in lasted(watch, 1.0) for _ in range(4)] == [False, False, True, True]
 
 
-def test_a_connection_that_lasts_or_is_refused_tells_of_none(watch):
+def test_a_connection_that_lasts_or_is_refused_reports_none(watch):
     logged = [lasted(watch, seconds) for seconds in (1.0, 1.0, 60.0, 1.0, 1.0)]
     logged += [watch.ended("nobody listens there")]  # the broker is down, not another client up
     logged += [lasted(watch, 1.0), lasted(watch, 1.0)]

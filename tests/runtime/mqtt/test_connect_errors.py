@@ -52,5 +52,5 @@ def test_a_port_that_hangs_up_when_it_is_greeted_in_tls(linger):
         (ValueError("Invalid host."), "it cannot be reached (Invalid host.): check mqtt.host"),
     ],
 )
-def test_other_reasons_are_said_in_words(error, reason):
+def test_other_reasons_are_put_in_words(error, reason):
     assert connect_reason(error).startswith(reason)

@@ -42,7 +42,7 @@ def test_what_was_in_flight_when_the_connection_was_lost_is_backlog_again():
     assert in_flight.confirm(2) == 0  # a confirmation that was under way counts no more
 
 
-def test_the_oldest_message_tells_how_long_the_broker_has_been_silent():
+def test_the_oldest_message_shows_how_long_the_broker_has_been_silent():
     in_flight = InFlight(0)
     assert in_flight.waited_s(9.0) == 0
     in_flight.add(1, now_s=1.0)

@@ -323,7 +323,7 @@ def test_a_replay_gives_what_is_still_there_with_the_flag_set(stage):
     assert TOPICS.replay_data not in stage.connection.seen
 
 
-def test_an_acknowledged_verdict_leaves_and_a_wrong_acknowledgement_is_told_in_the_log(stage, caplog):
+def test_an_acknowledged_verdict_leaves_and_a_wrong_acknowledgement_is_logged(stage, caplog):
     stage.start()
     stage.up()
     stage.publish(5)
@@ -344,7 +344,7 @@ def test_a_duplicate_is_sent_again_with_the_same_seq(stage):
     assert stage.spool.waiting == 0
 
 
-def test_a_message_that_the_broker_refuses_is_told_once_and_the_verdict_stays(stage, caplog):
+def test_a_message_that_the_broker_refuses_is_logged_once_and_the_verdict_stays(stage, caplog):
     stage.connection.holds = True
     stage.start()
     stage.up()
@@ -357,7 +357,7 @@ def test_a_message_that_the_broker_refuses_is_told_once_and_the_verdict_stays(st
     assert stage.spool.waiting == 1
 
 
-def test_an_outage_is_told_once_in_the_log(stage, caplog):
+def test_an_outage_is_logged_once(stage, caplog):
     stage.down()
     stage.down()
     stage.start()
@@ -382,7 +382,7 @@ def test_closing_sends_what_is_in_hand_and_then_the_last_state(stage):
     assert "publisher" not in [t.name for t in threading.enumerate()]
 
 
-def test_a_failing_disk_ends_the_thread_and_is_told(stage):
+def test_a_failing_disk_ends_the_thread_and_is_reported(stage):
     stage.commit(1)
     stage.spool._db.execute("PRAGMA query_only = 1")  # the disk became read-only
     stage.start()
@@ -393,7 +393,7 @@ def test_a_failing_disk_ends_the_thread_and_is_told(stage):
     stage.spool._db.execute("PRAGMA query_only = 0")
 
 
-def test_a_verdicts_line_and_times_are_told_whatever_the_broker_does(stage, caplog):
+def test_a_verdicts_line_and_times_are_logged_whatever_the_broker_does(stage, caplog):
     caplog.set_level("DEBUG")
     stage.start()  # and nobody is there
     stage.publish()

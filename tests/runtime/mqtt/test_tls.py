@@ -53,7 +53,7 @@ def test_the_broker_must_prove_itself_by_certificate_and_name(files, own):
         ),
     ],
 )
-def test_what_is_wrong_is_told_of_the_file_that_it_is_in(files, given, message):
+def test_an_error_names_the_file_that_is_wrong(files, given, message):
     with pytest.raises(ConfigError) as caught:
         paho_client(MqttSettings(host="h", tls=settings(files, **given)), "l")
     assert str(caught.value).startswith(message.format(files))

@@ -48,7 +48,7 @@ def taken(connection):
     return frame
 
 
-def test_it_is_found_by_its_serial_and_what_is_not_there_is_said(camera):
+def test_it_is_found_by_its_serial_and_what_is_not_there_is_reported(camera):
     assert [(one.serial, one.address, one.protocol) for one in list_cameras()] == [("EDGE1", "127.0.0.1", "GigEVision")]
     assert open_camera("EDGE1").get_device_serial_number() == "EDGE1"
     assert open_camera("*").get_device_serial_number() == "EDGE1"
@@ -70,7 +70,7 @@ def test_settings_are_written_and_read_back(connect):
         ({"trigger_source": "Line7"}, "the camera has no camera.trigger_source Line7: it has Line0, Software"),
     ],
 )
-def test_what_the_camera_refuses_is_said(connect, settings, message):
+def test_what_the_camera_refuses_is_reported(connect, settings, message):
     with pytest.raises(SourceError, match=message):
         connect("hardware", **({"trigger_source": "Line0"} | settings))
 
@@ -98,7 +98,7 @@ def test_the_late_frame_of_an_expired_trigger_is_not_the_next_trigger_s(connect)
     assert (connection.late, connection.restarts) == (1, 0)
 
 
-def test_a_camera_that_took_no_picture_for_a_trigger_is_bound_anew(connect):
+def test_a_camera_that_took_no_picture_for_a_trigger_is_bound_again(connect):
     connection = connect("triggered", exposure_us=100_000.0)
     taken(connection)
     assert isinstance(connection.next_frame(0.01), NoFrame)

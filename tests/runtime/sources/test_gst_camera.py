@@ -96,7 +96,7 @@ def test_the_end_of_the_stream_is_a_lost_camera_that_comes_back(open_camera):
     assert taken(source).sequence == 1
 
 
-def test_a_source_that_is_not_there_is_said_and_tried_again(open_camera):
+def test_a_source_that_is_not_there_is_reported_and_tried_again(open_camera):
     source = open_camera("gst://filesrc location=/nowhere ! decodebin")
     assert "/nowhere" in source.problem()
     assert isinstance(source.next_frame(0.05), NoFrame)

@@ -17,7 +17,7 @@ FRAME = Frame("test", 1, 0, np.zeros((2, 2, 3), np.uint8))
 
 
 class Connection:
-    """Gives a frame each time, until it is told to be lost."""
+    """Gives a frame each time, until it is set to be lost."""
 
     def __init__(self):
         self.lost: Exception | None = None

@@ -79,7 +79,7 @@ def test_yuv_is_opencv_s():
     assert (bgr_from_raw(raw, HEIGHT, WIDTH, "YUV422_8_UYVY") == expected).all()
 
 
-def test_what_is_not_known_or_too_short_is_said():
+def test_what_is_not_known_or_too_short_is_reported():
     with pytest.raises(PixelFormatError, match=r"Mono7 is not known: choose Mono, Bayer"):
         bgr_from_raw(np.zeros(100, np.uint8), 2, 2, "Mono7")
     with pytest.raises(PixelFormatError, match="8 x 6 Mono8 has 48 bytes, the camera sent 47"):

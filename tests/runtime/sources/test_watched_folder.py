@@ -290,7 +290,7 @@ def test_names_of_files_that_left_are_forgotten_unless_all_are_gone_as_when_a_sh
     assert memory.forgotten == [b"1.png"]
 
 
-def test_a_folder_that_goes_and_comes_is_said_and_watched_again(tmp_path, watch):
+def test_a_folder_that_goes_and_comes_is_reported_and_watched_again(tmp_path, watch):
     folder = tmp_path / "share"
     source = WatchedFolder(folder, WatchSettings())
     with source:
@@ -307,7 +307,7 @@ def test_a_folder_that_goes_and_comes_is_said_and_watched_again(tmp_path, watch)
         assert source.next_frame(WAIT_S).name == "2.png"  # and 1.png is not read twice
 
 
-def test_a_share_that_hangs_blocks_nobody_and_is_said(tmp_path, watch, monkeypatch):
+def test_a_share_that_hangs_blocks_nobody_and_is_reported(tmp_path, watch, monkeypatch):
     answers = threading.Event()
     monkeypatch.setattr(folder_follower, "HANGS_AFTER_S", 0.1)
     monkeypatch.setattr(watched_folder, "CLOSE_S", 0.1)

@@ -77,7 +77,7 @@ def test_when_verdicts_need_the_room_pictures_leave_and_none_is_promised(tmp_pat
         assert archive.left_out == 1
 
 
-def test_on_a_disk_that_is_nearly_full_pictures_are_left_out_and_it_is_told_once(tmp_path, caplog):
+def test_on_a_disk_that_is_nearly_full_pictures_are_left_out_and_it_is_logged_once(tmp_path, caplog):
     with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=1 << 62) as archive:
         for seq in (1, 2, 3):
             keep(archive, seq)

@@ -9,7 +9,7 @@ from edge_runtime.errors import SpoolDamagedError, StorageError
 from edge_runtime.records import PictureFile
 from edge_runtime.storage import sequence_mark as seq_mark
 from edge_runtime.storage.database import DAMAGED, FILE
-from edge_runtime.storage.recovery import ASIDE, KEPT, open_spool
+from edge_runtime.storage.recovery import KEPT, SET_ASIDE, open_spool
 from edge_runtime.storage.retention import Retention
 from edge_runtime.storage.sequence_mark import BLOCK
 from edge_runtime.storage.verdict_blob import pack_verdict
@@ -45,7 +45,7 @@ def test_a_whole_spool_is_just_opened(tmp_path):
     fill(tmp_path, 3)
     with opened(tmp_path) as spool:
         assert (spool.next_seq, seqs(spool)) == (4, [1, 2, 3])
-    assert not list(tmp_path.glob(f"{ASIDE}*"))
+    assert not list(tmp_path.glob(f"{SET_ASIDE}*"))
 
 
 def test_a_spool_that_is_no_database_any_more_is_set_aside_and_no_number_comes_twice(tmp_path, caplog):
@@ -55,9 +55,9 @@ def test_a_spool_that_is_no_database_any_more_is_set_aside_and_no_number_comes_t
         assert spool.next_seq == BLOCK + 1
         assert spool.boot_id == 2
         spool.commit(sample_verdict(seq=spool.next_seq))
-    (aside,) = tmp_path.glob(f"{ASIDE}*")
-    assert (aside / FILE).exists()
-    assert f"the damaged spool is in {aside}; 0 verdicts of it could be read and are kept" in caplog.text
+    (damaged,) = tmp_path.glob(f"{SET_ASIDE}*")
+    assert (damaged / FILE).exists()
+    assert f"the damaged spool is in {damaged}; 0 verdicts of it could be read and are kept" in caplog.text
     with opened(tmp_path) as spool:
         assert (spool.next_seq, spool.boot_id) == (BLOCK + 2, 3)
 
@@ -112,7 +112,7 @@ def test_when_the_mark_is_lost_too_no_number_is_guessed(tmp_path, mark):
     assert (tmp_path / FILE).exists()
 
 
-def test_a_damaged_mark_beside_a_whole_spool_is_written_anew(tmp_path):
+def test_a_damaged_mark_beside_a_whole_spool_is_written_again(tmp_path):
     fill(tmp_path, 3)
     (tmp_path / seq_mark.FILE).write_text("7 7 7")
     with opened(tmp_path) as spool:
@@ -125,7 +125,7 @@ def test_only_the_newest_damaged_spools_are_kept(tmp_path, caplog):
         fill(tmp_path, 1)
         overwrite(tmp_path / FILE, 0)
     opened(tmp_path).__exit__(None, None, None)
-    assert len(list(tmp_path.glob(f"{ASIDE}*"))) == KEPT
+    assert len(list(tmp_path.glob(f"{SET_ASIDE}*"))) == KEPT
     assert "the 2 newest damaged spools are kept" in caplog.text
 
 

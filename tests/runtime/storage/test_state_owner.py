@@ -25,7 +25,7 @@ def refusal(folder, name):
     return str(refused.value)
 
 
-def test_the_first_station_has_the_folder_and_another_is_told_whose_it_is(tmp_path):
+def test_the_first_station_has_the_folder_and_another_is_refused_with_its_name(tmp_path):
     check_owner(tmp_path, "L1/C3")
     check_owner(tmp_path, "L1/PRESS9")  # looking claims nothing
     fill(tmp_path, 12)
@@ -63,7 +63,7 @@ def test_a_folder_of_which_only_the_pictures_or_a_damaged_spool_are_left_has_sti
     claim_folder(tmp_path, "L1/C3")
     with (tmp_path / DATABASE).open("r+b") as file:
         file.write(bytes(4096))
-    assert "belongs to station L1/C3, and" in refusal(tmp_path, "L1/PRESS9")  # how many wait cannot be told
+    assert "belongs to station L1/C3, and" in refusal(tmp_path, "L1/PRESS9")  # how many wait cannot be known
     with open_spool(tmp_path, Retention()):  # the rescue leaves the owner in its place
         claim_folder(tmp_path, "L1/C3")
     (tmp_path / DATABASE).unlink()

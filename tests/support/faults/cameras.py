@@ -1,6 +1,6 @@
 """Aravis' simulated GigE camera at a station: many triggers, kills of the camera, lost packets.
 
-The camera's picture is a pattern that its frame number determines. So every OK can be proven: the picture that the
+The camera's picture is a pattern that its frame number determines. So every OK can be verified: the picture that the
 station kept of it must be, to the last bit, that of the frame number in the verdict.
 """
 

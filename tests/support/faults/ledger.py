@@ -17,7 +17,7 @@ class Account:
 
     triggers: int
     verdicts: int
-    errors: int  # verdicts that are ERROR: a fault was seen and told
+    errors: int  # verdicts that are ERROR: a fault was seen and reported
     lost: int  # numbers up to the highest that never came, not even on `/replay`
     conflicting: int  # numbers that came with two contents, and triggers that got two numbers
     false_ok: int  # OK for a picture that is not good

@@ -37,7 +37,7 @@ class Part(Enum):
 class Plc:
     """Sends triggers one after the other while it is not `paused`, until `stop`. `parts` has what became of each.
 
-    on_trigger is told each new trigger id before it is sent.
+    on_trigger is called with each new trigger id before it is sent.
     """
 
     def __init__(self, port: int, recipe: int, on_trigger: Callable[[int], None]) -> None:

@@ -19,7 +19,7 @@ CHUNK = 4096
 
 
 class FaultProxy:
-    """Passes every connection on to `target` (a port of this machine), or not, as it was told last."""
+    """Passes every connection on to `target` (a port of this machine), or not, as was set last."""
 
     def __init__(self, target: int) -> None:
         self._target = target

@@ -8,11 +8,11 @@ from edge_runtime.errors import ConfigError, EngineError, StorageError
 
 class RecordingPublisher:
     def close(self, report):
-        self.said = report.payload()
+        self.last = report.payload()
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "last"),
     [
         (StorageError("x"), b"OFFLINE;303;ended by StorageError"),
         (EngineError("x"), b"OFFLINE;203;ended by EngineError"),
@@ -20,15 +20,15 @@ class RecordingPublisher:
         (ZeroDivisionError("x"), b"OFFLINE;302;ended by ZeroDivisionError"),
     ],
 )
-def test_a_station_that_ends_by_an_error_says_which_in_its_last_state(error, said):
+def test_a_station_that_ends_by_an_error_says_which_in_its_last_state(error, last):
     publisher = RecordingPublisher()
     with pytest.raises(type(error)), announcing_offline(publisher):
         raise error
-    assert publisher.said == said
+    assert publisher.last == last
 
 
 def test_a_station_that_is_stopped_says_so():
     publisher = RecordingPublisher()
     with announcing_offline(publisher):
         pass
-    assert publisher.said == b"OFFLINE;000;stopped"
+    assert publisher.last == b"OFFLINE;000;stopped"
