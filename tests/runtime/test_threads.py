@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,8 @@ def test_a_lock_keeps_others_out():
     for thread in threads:
         thread.join()
     assert total == 8000
+
+
+def test_the_page_of_threads_has_the_locks_in_their_order():
+    page = (Path(__file__).parents[2] / "docs/explanation/threads.md").read_text(encoding="utf-8")
+    assert re.findall(r"^(\d)\. `([A-Z_]+)`", page, re.M) == [(str(lock.value), lock.name) for lock in LockOrder]

@@ -55,7 +55,7 @@ class ImageArchive:
         self._kept_bytes = 0
         self._waiting: queue.Queue[_Picture | None] = queue.Queue(WAITING)
         self.left_out = 0
-        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
 
     def __enter__(self) -> ImageArchive:
         if self._quota:
