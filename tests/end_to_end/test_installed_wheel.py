@@ -39,7 +39,11 @@ def test_the_wheel_holds_every_file_of_the_packages_and_the_unit_files(built: Bu
         for path in (ROOT / source).glob("edge_*/**/*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    units = {UNITS.format(__version__) + path.name for path in (ROOT / "systemd").iterdir()}
+    units = {
+        UNITS.format(__version__) + str(path.relative_to(ROOT / "systemd"))
+        for path in (ROOT / "systemd").rglob("*")
+        if path.is_file()
+    }
     assert {"edge_build/report/report.css", "edge_build/report/report.html.j2", "edge_runtime/py.typed"} < files
     assert held == files | units
 
