@@ -103,6 +103,7 @@ class LiveCamera:
                 connection.look_after()
             except SourceError as error:
                 self._lose(connection, error)
+                return str(error)  # also where it is connected again by now: a loss is noticed
         return self._why
 
     def __enter__(self) -> LiveCamera:
