@@ -14,8 +14,6 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_are_those_of_the_programs(page: Path) -> None:
-    if page.name == "rtx.md" and not (ROOT / "benchmarks/gpu.py").is_file():
-        pytest.skip("the page is ahead of benchmarks.gpu")
     found = {command: problem_of(command) for command in commands_in_page(page.read_text(encoding="utf-8"))}
 
     assert {command: problem for command, problem in found.items() if problem} == {}
