@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             counts.update(found)
             slowest_s, most_kb = max(slowest_s, block_s), max(most_kb, block_kb)
     print(
-        "| files | read | refused | for want of memory | longest, s of CPU | largest process, MB |\n|---|---|---|---|---|---|"
+        "| files | read | refused | out of memory | longest, CPU s | largest process, MB |\n|---|---|---|---|---|---|"
     )
     print(
         f"| {counts.total()} | {counts['read']} | {counts['refused']} | {counts['memory']} | {slowest_s:.2f} "
@@ -59,7 +59,7 @@ def _limit_memory(megabytes: int) -> None:
 
 
 def _read_block(seed: int, count: int) -> tuple[Counter[str], float, int]:
-    """How many were read and refused, the longest time of the processor for one, the process's largest size in kilobytes."""
+    """How many were read and refused, the processor's longest time for one, the process's size in kB."""
     from tests.support.mutated_pictures import bombs, mutated
 
     from edge_runtime.errors import PictureError
