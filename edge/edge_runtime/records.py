@@ -132,6 +132,14 @@ class AnomalyMap:
     values: NDArray[np.float32]
     threshold: float
 
+    @property
+    def region_level(self) -> float:
+        """Above which value the regions of a NOK lie: the threshold, or 90 % of the map's peak where that is less.
+
+        A NOK whose map stays below its threshold still has a place to look at.
+        """
+        return min(self.threshold, 0.9 * float(self.values.max()))
+
 
 @dataclass(frozen=True)
 class PartPlace:

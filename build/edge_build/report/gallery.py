@@ -14,8 +14,9 @@ from edge_build.acceptance.held_out import HighScore
 from edge_build.data.pictures import GOOD
 from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation, name_in
-from edge_build.report.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
+from edge_build.report.jpeg import jpeg_from_picture
 from edge_runtime.bundle.manifest import Threshold
+from edge_runtime.imaging.overlay import draw_outline, fit, heat_overlay, scale_from_threshold
 from edge_runtime.imaging.reader import read_picture
 from edge_runtime.records import Outcome
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from edge_build.data.pictures import Picture
 from edge_build.evaluation.result import name_in
 from edge_build.report.gallery import data_uri
-from edge_build.report.overlay import fit
 from edge_build.report.page import TEMPLATES
 from edge_build.views.learn import LearnedView
 from edge_build.views.samples import evenly
 from edge_runtime.files import Durability, storage_errors, write_file
 from edge_runtime.imaging.carry import points_in_frame
+from edge_runtime.imaging.overlay import fit
 from edge_runtime.imaging.reader import read_picture
 from edge_runtime.imaging.see import FrameViewer, Sight
 

@@ -94,7 +94,7 @@ class PictureSettings(_Part):
     """Which pictures are kept as evidence, in state_dir/pictures; the oldest leave."""
 
     max_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=1000, description="of NOK and ERROR pictures with their maps; 0: none; verdicts may take this room"
+        default=1000, description="of NOK and ERROR pictures, their maps and overlays; 0: none; verdicts may take it"
     )
     every_ok: Annotated[int, Field(ge=0)] = Field(default=0, description="also every so many OK pictures; 0: none")
 

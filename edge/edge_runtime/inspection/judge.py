@@ -108,11 +108,10 @@ def regions(
 ) -> tuple[Region, ...]:
     """The connected areas (8-connected) of a NOK picture's map above its threshold, strongest first, eight at most.
 
-    A NOK whose map stays below the threshold still has a place to look at: what reaches 90 % of the map's peak.
-    Boxes and areas are in pixels of the frame, whose height and width are given.
+    For a NOK whose map stays below the threshold, see `AnomalyMap.region_level`. Boxes and areas are in pixels of the
+    frame, whose height and width are given.
     """
-    level = min(map_threshold, 0.9 * float(anomaly_map.max()))
-    above = (anomaly_map > level).astype(np.uint8)
+    above = (anomaly_map > AnomalyMap(anomaly_map, map_threshold).region_level).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     found = []
     for label in range(1, count):

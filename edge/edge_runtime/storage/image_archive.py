@@ -3,6 +3,7 @@
 Rules:
 - `0000000041-NOK.png` is the frame as it was judged, without loss; `0000000041-NOK.map.png` its anomaly map, 16 bits,
   scaled like the score: 32768 is the threshold. The verdict carries the SHA-256 of the frame's pixels.
+- `0000000041-NOK.overlay.jpg` shows a person both at once; when the thread is behind, it is the first to be left out.
 - A verdict never waits for a picture: they are written by a thread of their own, and when it cannot keep up, or the
   disk has little room, or the pictures' room is needed for verdicts, they are left out and counted.
 - When the quota is used up the oldest go.
@@ -15,6 +16,7 @@ import logging
 import queue
 import shutil
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,19 +27,26 @@ from numpy.typing import NDArray
 
 from edge_runtime.files import Durability, remove_unfinished, write_file
 from edge_runtime.records import AnomalyMap, Frame, Outcome, Verdict
+from edge_runtime.storage.evidence_overlay import overlay_jpeg
 
 log = logging.getLogger(__name__)
 
 FOLDER = "pictures"
 WAITING = 8  # pictures that wait to be written; they are held in memory
+OVERLAY_WAITING = 2  # with more pictures waiting than that, there is no time for drawing
+PICTURE, MAP, OVERLAY = ".png", ".map.png", ".overlay.jpg"
 FREE_BYTES = 64_000_000  # with less room on the disk, pictures give way to verdicts
 
 
 @dataclass(frozen=True)
 class _Picture:
-    name: str
+    verdict: Verdict
     image: NDArray[np.uint8]
     anomaly_map: AnomalyMap | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.verdict.seq:010d}-{self.verdict.decision.outcome.name}"
 
 
 class ImageArchive:
@@ -51,7 +60,7 @@ class ImageArchive:
         self._free_bytes = free_bytes
         self._allowed, self._logged = max_bytes, False
         self._oks = 0
-        self._kept: dict[str, int] = {}  # name -> bytes of picture and map, the oldest first
+        self._kept: dict[str, int] = {}  # name -> bytes of its files, the oldest first
         self._kept_bytes = 0
         self._waiting: queue.Queue[_Picture | None] = queue.Queue(WAITING)
         self.left_out = 0
@@ -82,9 +91,8 @@ class ImageArchive:
 
     def keep(self, verdict: Verdict, frame: Frame, anomaly_map: AnomalyMap | None) -> None:
         """Write the picture of a verdict that carries its hash. The frame is not changed any more by anyone."""
-        name = f"{verdict.seq:010d}-{verdict.decision.outcome.name}"
         try:
-            self._waiting.put_nowait(_Picture(name, frame.image, anomaly_map))
+            self._waiting.put_nowait(_Picture(verdict, frame.image, anomaly_map))
         except queue.Full:
             self.left_out += 1
 
@@ -104,13 +112,16 @@ class ImageArchive:
             except OSError as error:
                 self.left_out += 1
                 self._log(f"pictures cannot be written: {error}; verdicts go on")
+            except Exception as error:  # a bug in drawing or encoding one must not end the thread
+                self.left_out += 1
+                self._log(f"the picture of verdict {picture.verdict.seq} cannot be written; verdicts go on", error)
 
     def _find_kept(self) -> None:
         """What an earlier run kept. Half-written files of a crash go."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self._folder)
-            for path in sorted(self._folder.glob("*.png")):
+            for path in sorted(p for p in self._folder.iterdir() if p.name.endswith((PICTURE, OVERLAY))):
                 name = path.name.partition(".")[0]
                 length = path.stat().st_size
                 self._kept[name] = self._kept.get(name, 0) + length
@@ -121,7 +132,7 @@ class ImageArchive:
     def _make_room(self) -> None:
         while self._kept and (self._kept_bytes > self._allowed or not self._has_room()):
             oldest = next(iter(self._kept))
-            for suffix in (".png", ".map.png"):
+            for suffix in (PICTURE, MAP, OVERLAY):
                 (self._folder / f"{oldest}{suffix}").unlink(missing_ok=True)
             self._kept_bytes -= self._kept.pop(oldest)
 
@@ -133,22 +144,33 @@ class ImageArchive:
         return False
 
     def _write(self, picture: _Picture) -> None:
-        images: dict[str, NDArray[np.uint8] | NDArray[np.uint16]] = {".png": picture.image}
-        if picture.anomaly_map is not None:
-            images = {".map.png": scaled_map(picture.anomaly_map), **images}
-        written = 0
-        for suffix, image in images.items():
+        self._kept.setdefault(picture.name, 0)
+        for suffix, coded in self._files(picture):
             path = self._folder / f"{picture.name}{suffix}"
-            _, coded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             write_file(path, coded.data, Durability.ATOMIC)  # not a copy, for which all other threads would wait
-            written += coded.size
-        self._kept[picture.name] = written
-        self._kept_bytes += written
+            self._kept[picture.name] += coded.size
+            self._kept_bytes += coded.size
 
-    def _log(self, what: str) -> None:
+    def _files(self, picture: _Picture) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        """Suffix and bytes of each file, the picture itself before what only helps to look at it."""
+        anomaly_map = picture.anomaly_map
+        if anomaly_map is not None:
+            yield MAP, png(scaled_map(anomaly_map))
+        yield PICTURE, png(picture.image)
+        judged = picture.verdict.decision.outcome in (Outcome.OK, Outcome.NOK)
+        if anomaly_map is not None and judged and self._waiting.qsize() <= OVERLAY_WAITING:
+            yield OVERLAY, overlay_jpeg(picture.verdict, picture.image, anomaly_map)
+
+    def _log(self, what: str, bug: Exception | None = None) -> None:
         if not self._logged:
             self._logged = True
-            log.warning("%s", what)
+            log.warning("%s", what, exc_info=bug)
+
+
+def png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """The bytes of a PNG, uint8 (n,)."""
+    _, coded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return np.asarray(coded, np.uint8).reshape(-1)
 
 
 def scaled_map(anomaly_map: AnomalyMap) -> NDArray[np.uint16]:

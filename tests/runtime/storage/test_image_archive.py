@@ -34,7 +34,7 @@ def test_the_picture_of_a_nok_and_its_map_are_kept_by_seq_and_the_hash_is_that_o
     taken = frame()
     with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
         digest = keep(archive, 41, taken=taken)
-    assert names(tmp_path) == ["0000000041-NOK.map.png", "0000000041-NOK.png"]
+    assert names(tmp_path) == ["0000000041-NOK.map.png", "0000000041-NOK.overlay.jpg", "0000000041-NOK.png"]
     kept = cv2.imread(str(tmp_path / FOLDER / "0000000041-NOK.png"))
     assert hashlib.sha256(kept.tobytes()).hexdigest() == digest
     assert np.array_equal(kept, taken.image)
@@ -56,16 +56,17 @@ def test_nothing_is_kept_that_is_not_wanted(tmp_path, max_bytes, every_ok):
 
 
 def test_when_the_quota_is_used_up_the_oldest_leave_also_those_of_an_earlier_run(tmp_path):
-    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as archive:
+    with ImageArchive(tmp_path, 250_000, 0, free_bytes=0) as archive:
         for seq in (1, 2):
             keep(archive, seq)
-    with ImageArchive(tmp_path, 60_000, 0, free_bytes=0) as archive:
+    with ImageArchive(tmp_path, 250_000, 0, free_bytes=0) as archive:
         for seq in range(3, 8):
             keep(archive, seq)
-    kept = [int(name[:10]) for name in names(tmp_path) if not name.endswith(".map.png")]
+    kept = [int(name[:10]) for name in names(tmp_path) if name.endswith("NOK.png")]
     assert kept[-1] == 7
     assert 1 not in kept
-    assert sum(p.stat().st_size for p in (tmp_path / FOLDER).iterdir()) < 80_000
+    assert {int(name[:10]) for name in names(tmp_path)} == set(kept)  # its map and overlay go with a picture
+    assert sum(p.stat().st_size for p in (tmp_path / FOLDER).iterdir()) < 350_000
 
 
 def test_when_verdicts_need_the_room_pictures_leave_and_none_is_promised(tmp_path):
@@ -99,4 +100,43 @@ def test_what_a_crash_left_half_written_goes(tmp_path):
     (tmp_path / FOLDER / ".0000000001-NOK.png.0a1b2c3d.tmp").write_bytes(b"half")
     with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
         keep(archive, 2)
-    assert names(tmp_path) == ["0000000002-NOK.map.png", "0000000002-NOK.png"]
+    assert names(tmp_path) == ["0000000002-NOK.map.png", "0000000002-NOK.overlay.jpg", "0000000002-NOK.png"]
+
+
+def test_the_files_of_pictures_from_before_there_were_overlays_leave_like_all_others(tmp_path):
+    (tmp_path / FOLDER).mkdir()
+    for suffix in (".png", ".map.png"):
+        (tmp_path / FOLDER / f"0000000001-NOK{suffix}").write_bytes(bytes(70_000))
+    with ImageArchive(tmp_path, 100_000, 0, free_bytes=0) as archive:
+        keep(archive, 2)
+    assert {name[:10] for name in names(tmp_path)} == {"0000000002"}
+
+
+def test_an_error_without_a_map_and_one_with_a_map_of_nothing_measured_have_no_overlay(tmp_path):
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+        keep(archive, 1, Outcome.ERROR)
+        taken = frame()
+        digest = archive.digest(Outcome.ERROR, taken)
+        archive.keep(replace(sample_verdict(seq=2, outcome=Outcome.ERROR), picture=digest), taken, None)
+    assert names(tmp_path) == ["0000000001-ERROR.map.png", "0000000001-ERROR.png", "0000000002-ERROR.png"]
+
+
+def test_when_pictures_wait_to_be_written_overlays_are_left_out_before_any_picture(tmp_path):
+    archive = ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0)
+    for seq in range(1, 9):
+        keep(archive, seq)
+    with archive:
+        pass
+    of = {suffix: [int(n[:10]) for n in names(tmp_path) if n.endswith(suffix)] for suffix in ("NOK.png", "overlay.jpg")}
+    assert of["NOK.png"] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert set(of["overlay.jpg"]) - {6} == {7, 8}  # with the sixth, two pictures waited, and perhaps the end
+    assert archive.left_out == 0
+
+
+def test_a_picture_that_cannot_be_encoded_is_logged_with_its_verdict_and_the_next_is_kept(tmp_path, caplog):
+    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+        keep(archive, 1, taken=replace(frame(), image=np.zeros((0, 4, 3), np.uint8)))
+        keep(archive, 2)
+    assert "the picture of verdict 1 cannot be written; verdicts go on" in caplog.text
+    assert "0000000002-NOK.overlay.jpg" in names(tmp_path)
+    assert archive.left_out == 1

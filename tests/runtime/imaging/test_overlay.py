@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
-from edge_build.report.overlay import draw_outline, fit, heat_overlay, jpeg_from_picture, scale_from_threshold
+from edge_runtime.imaging.overlay import draw_outline, fit, heat_overlay, scale_from_threshold
 
 GREY = np.full((40, 60, 3), 120, np.uint8)
 
@@ -68,12 +67,3 @@ def test_a_picture_is_made_smaller_but_never_larger_and_keeps_its_shape() -> Non
     assert fit(np.zeros((1000, 500, 3), np.uint8), 100).shape == (100, 50, 3)
     assert fit(GREY, 100).shape == GREY.shape
     assert fit(np.zeros((2, 3000, 3), np.uint8), 100).shape == (1, 100, 3)
-
-
-def test_a_jpeg_stays_within_its_bytes_and_decodes() -> None:
-    noisy = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-
-    data = jpeg_from_picture(noisy, 30_000)
-
-    assert len(data) <= 30_000
-    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (200, 200, 3)

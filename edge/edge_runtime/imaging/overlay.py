@@ -1,4 +1,5 @@
-"""Drawing a map over its picture, so that the same colour means the same score on every picture.
+"""Drawing a map over its picture, so that the same colour means the same score on every picture: in the host's report
+and in the device's evidence alike.
 
 low, high = scale_from_threshold(threshold.map)
 image = heat_overlay(picture, anomaly_map, low, high)
@@ -67,16 +68,3 @@ def fit(picture: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
         return picture
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def jpeg_from_picture(picture: NDArray[np.uint8], most_bytes: int) -> bytes:
-    """A JPEG of at most `most_bytes` where a quality from 88 down to 30 can do that, otherwise of quality 30."""
-    data = b""
-    for quality in (88, 80, 70, 55, 40, 30):
-        done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if not done:
-            raise ValueError(f"a picture {picture.dtype} {picture.shape} does not encode as JPEG")
-        data = encoded.tobytes()
-        if len(data) <= most_bytes:
-            break
-    return data
