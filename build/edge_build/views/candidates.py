@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from edge_build.progress import Progress
 from edge_build.recipe.view_settings import PoseChoice
-from edge_build.views.part import GROUNDS, LONG_PART, Outstanding, Part, learn_part, learn_place, outstanding
+from edge_build.views.outstanding import GROUNDS, Outstanding, outstanding
+from edge_build.views.part import LONG_PART, Part, learn_part, learn_place
 from edge_build.views.samples import Sample
 from edge_build.views.shape import filled, size_for, with_margin
 from edge_runtime.imaging.see import FrameViewer

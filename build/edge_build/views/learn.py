@@ -19,10 +19,10 @@ from edge_build.data.pictures import DatasetError, Picture, problem_lines
 from edge_build.progress import Progress
 from edge_build.recipe.view_settings import ViewSettings
 from edge_build.views.candidates import LOST, Budget, Candidate
-from edge_build.views.choice import choose
 from edge_build.views.limits import limits_of_parts, lost
 from edge_build.views.part import SHOWN
 from edge_build.views.samples import evenly, read_samples
+from edge_build.views.selection import select_view
 from edge_runtime.errors import ConfigError, PictureError
 from edge_runtime.imaging.geometry import scaled
 from edge_runtime.imaging.reader import read_picture
@@ -63,19 +63,19 @@ def learn_view(
     samples = read_samples(pictures, region, progress)
     exact = square if settings.pose == "fixed" or not isinstance(size, int) else None
     budget = Budget(square[0] * square[1], exact)
-    choice = choose(samples, settings.pose, budget, settings.margin, progress)
-    candidate, side = choice.candidate, samples[0].side
+    selected = select_view(samples, settings.pose, budget, settings.margin, progress)
+    candidate, side = selected.candidate, samples[0].side
     if candidate.part is None and settings.pose == "auto" and isinstance(size, int) and candidate.region is None:
         budget = replace(budget, exact=square)
     view = _in_frame(candidate, budget, (frame[0], frame[1]), region, samples[0].image.shape, side)
     view = _ignoring(view, settings.ignore)
     if view.record is None:
-        return LearnedView(view, choice.why)
-    record = view.record.model_copy(update={"why": choice.why})
-    learned = LearnedView(replace(view, record=record), choice.why, part=_part_in(candidate, view, side))
+        return LearnedView(view, selected.why)
+    record = view.record.model_copy(update={"why": selected.why})
+    learned = LearnedView(replace(view, record=record), selected.why, part=_part_in(candidate, view, side))
     if record.pose != "fixed":
         learned = _with_limits(learned, pictures, progress)
-    progress.say(f"view: {choice.why}")
+    progress.say(f"view: {selected.why}")
     return learned
 
 
@@ -95,16 +95,16 @@ def propose_view(pictures: Sequence[Picture], size: int | tuple[int, int], progr
     if len(frames) > 1:
         return Proposal(ViewSettings(), None, "fixed: the good pictures have several sizes")
     budget = Budget(size * size) if isinstance(size, int) else Budget(size[0] * size[1], size)
-    choice = choose(samples, "auto", budget, ViewSettings().margin, progress)
-    candidate, side = choice.candidate, samples[0].side
+    selected = select_view(samples, "auto", budget, ViewSettings().margin, progress)
+    candidate, side = selected.candidate, samples[0].side
     if candidate.part is None and candidate.region is None:
-        return Proposal(ViewSettings(), None, choice.why)
+        return Proposal(ViewSettings(), None, selected.why)
     height, width = samples[0].image.shape[:2]
     view = candidate.view((height, width), budget)
     if candidate.region is None:
-        return Proposal(ViewSettings(pose=candidate.pose), (view.height, view.width), choice.why)
+        return Proposal(ViewSettings(pose=candidate.pose), (view.height, view.width), selected.why)
     x, y, wide, high = (side * value for value in candidate.region)
-    return Proposal(ViewSettings(region=(x, y, wide, high)), (view.height, view.width), choice.why)
+    return Proposal(ViewSettings(region=(x, y, wide, high)), (view.height, view.width), selected.why)
 
 
 def see_all(viewer: FrameViewer, pictures: Sequence[Picture], what: str, progress: Progress) -> list[Sight]:

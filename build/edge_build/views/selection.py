@@ -1,7 +1,7 @@
 """Which view is taken, and why: the one in which good pictures are most alike, if plainly more so than as they lie.
 
-choice = choose(samples, "auto", budget, margin, progress)
-print(choice.why)
+selected = select_view(samples, "auto", budget, margin, progress)
+print(selected.why)
 """
 
 from __future__ import annotations
@@ -27,25 +27,29 @@ HOPELESS = 0.35  # a match of the least sure sample below it is chance
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """candidate: what is seen. why: for people, with the figures."""
 
     candidate: Candidate
     why: str
 
 
-def choose(samples: Sequence[Sample], pose: PoseChoice, budget: Budget, margin: float, progress: Progress) -> Choice:
+def select_view(
+    samples: Sequence[Sample], pose: PoseChoice, budget: Budget, margin: float, progress: Progress
+) -> Selection:
     """Raises ConfigError when a pose is asked for by name and the part is not found in these pictures."""
     fixed = Candidate("fixed")
     if pose == "fixed":
-        return Choice(fixed, "fixed, as the recipe says")
+        return Selection(fixed, "fixed, as the recipe says")
     if pose == "auto" and len(samples) < FEWEST:
-        return Choice(fixed, f"fixed: {len(samples)} good pictures are too few to choose a view by")
+        return Selection(fixed, f"fixed: {len(samples)} good pictures are too few to choose a view by")
     measured = Budget(min(budget.pixels, MEASURED_PIXELS), budget.exact)
     found = candidates_for(samples, pose, margin, progress)
     if not found:
         if pose == "auto":
-            return Choice(fixed, "fixed: nothing stands out in all good pictures, and their places do not move alike")
+            return Selection(
+                fixed, "fixed: nothing stands out in all good pictures, and their places do not move alike"
+            )
         raise ConfigError(
             f"view.pose is {pose}, but no part is found in all of {len(samples)} good pictures by it: set it to auto, "
             "or give a region that holds the part alone"
@@ -58,14 +62,14 @@ def choose(samples: Sequence[Sample], pose: PoseChoice, budget: Budget, margin: 
     figures_text = "; ".join(f"{one.name} {value:.3f}" for value, one in sorted(figures, key=lambda f: f[0]))
     figures_text = f"unexplained between good pictures: as they lie {lying:.3f}; {figures_text}"
     if pose != "auto":
-        return Choice(min(figures, key=lambda f: f[0])[1], f"{pose}, as the recipe says ({figures_text})")
+        return Selection(min(figures, key=lambda f: f[0])[1], f"{pose}, as the recipe says ({figures_text})")
     value, best = _best(figures, lying)
     if best is None:
         region = _region(figures, lying, samples)
         if region is not None:
-            return Choice(region, f"fixed, cropped: the part always stands there ({figures_text})")
-        return Choice(fixed, f"fixed: no view makes good pictures plainly more alike ({figures_text})")
-    return Choice(
+            return Selection(region, f"fixed, cropped: the part always stands there ({figures_text})")
+        return Selection(fixed, f"fixed: no view makes good pictures plainly more alike ({figures_text})")
+    return Selection(
         best,
         f"{best.name}: good pictures are {1 - value / lying:.0%} more alike than as they lie ({figures_text}); all "
         f"{len(samples)} samples are located, the least sure with a correlation of {best.lowest:.2f}",
