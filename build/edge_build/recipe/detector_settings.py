@@ -131,7 +131,7 @@ class CprSettings(Settings):
     )
     textures: FilePath = Field(
         default=None,
-        description="pictures of surfaces to make up defects from, null for the parts alone; "
+        description="pictures of surfaces to make up defects from, besides those that a program makes; "
         "allowed: null or a path, a relative one as seen from the recipe's own folder",
     )
     defects: FilePath = Field(

@@ -248,11 +248,6 @@ class CprLearner:
 
     def _notes(self, state: TrainingState) -> tuple[str, ...]:
         notes = []
-        if self._settings.textures is None:
-            notes.append(
-                "made-up defects come from the parts alone: a folder of pictures of surfaces (cpr.textures) adds "
-                "variety"
-            )
         if self._defects is not None:
             notes.append(
                 f"{len(self._defects)} pictures of real defects (cpr.defects) were learned from besides made-up ones"

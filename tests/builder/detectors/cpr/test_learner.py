@@ -16,7 +16,7 @@ from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
 from edge_build.detectors.cpr.training_set import EVERY, SourcePicker
 from edge_build.detectors.cpr.validation import pick_validation_rows
 from edge_build.detectors.defects.real import RealDefects
-from edge_build.detectors.defects.textures import load_textures
+from edge_build.detectors.defects.textures import OWN_TEXTURES, load_textures
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_build.recipe.detector_settings import CprSettings
 from edge_runtime.errors import ConfigError
@@ -169,23 +169,23 @@ def test_what_was_decided_is_reported_and_noted() -> None:
 
     notes = learner.learn(range(6)).notes
 
-    assert notes[0].startswith("kind: ")
-    assert "cpr.textures" in notes[1]
+    assert [note.split(":")[0] for note in notes] == ["kind"]
     text = "".join(output)
     for step in ("features: ", "made-up defects: 12/12", "made-up validation: ", "step 1: loss "):
         assert step in text
 
 
-def test_textures_are_read_at_the_models_size(tmp_path: Path) -> None:
+def test_a_folder_of_textures_comes_on_top_of_those_that_a_program_makes(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / "wood").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / f"wood/{number}.png"), np.full((20, 30, 3), 50 * number, np.uint8))
 
     found = load_textures(tmp_path, 64, 96, 0, SilentProgress())
 
-    assert [(image.shape, int(image[0, 0, 0])) for image in found] == [((64, 96, 3), 50 * n) for n in range(3)]
-    learner = CprLearner(parts(6), QUICK.model_copy(update={"textures": tmp_path}), 16, 0, SilentProgress())
-    assert len(learner.learn(range(6)).notes) == 1  # no advice to add textures
+    assert {image.shape for image in found} == {(64, 96, 3)}
+    assert len(found) == OWN_TEXTURES + 3
+    assert [int(image[0, 0, 0]) for image in found[OWN_TEXTURES:]] == [0, 50, 100]
+    assert len(load_textures(None, 64, 96, 0, SilentProgress())) == OWN_TEXTURES
 
 
 def test_a_folder_without_textures_is_refused(tmp_path: Path) -> None:
