@@ -105,6 +105,22 @@ class FailedFrame:
 
 
 @dataclass(frozen=True)
+class FrameMeasurement:
+    """What a frame looks like.
+
+    brightness: the grey value (0 to 255) that 1 % of the pixels exceed. saturated: the share of channel values that are
+    nearly white. sharpness: how much neighbouring pixels differ beside those further apart, 1/16 for what is fully
+    blurred (inspection/frame_checks.py); None: there is too little contrast to measure it.
+    """
+
+    height: int
+    width: int
+    brightness: float
+    saturated: float
+    sharpness: float | None
+
+
+@dataclass(frozen=True)
 class FrameFault:
     """Why a frame must not be judged; it becomes an ERROR verdict. detail: what was found and what to do."""
 
@@ -195,6 +211,7 @@ class Decision:
     detail: str = ""  # for people: what was found and what to do; never decides anything
     anomaly_map: AnomalyMap | None = field(default=None, compare=False, repr=False)  # for the evidence; not kept
     place: PartPlace | None = field(default=None, compare=False, repr=False)  # for watching the camera; not kept
+    measurement: FrameMeasurement | None = field(default=None, compare=False, repr=False)  # likewise
 
 
 class Flag(IntEnum):

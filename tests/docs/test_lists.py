@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.docs.test_pages import PAGES, ROOT, page_id
+from tests.support.sample_verdict import seen_verdict
 
-from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.manifest import FrameLimits, Manifest
 from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.prometheus import Metrics, Sample
 from edge_runtime.wire.commands import Reply
@@ -41,7 +42,9 @@ def served_metrics(thermal: Path) -> dict[str, tuple[str, set[str]]]:
     counters = CounterValues(**dict.fromkeys(CounterValues.__dataclass_fields__, 0))
     refused = dict.fromkeys(set(Reply) - {Reply.ACCEPTED}, 0)
     metrics = Metrics("l", "c")
-    metrics.add_sample(lambda: Sample(counters, refused, State.READY, 0, "b-1", "fp32", part_offset=1.5), thermal)
+    shown = Sample(counters, refused, State.READY, 0, "b-1", "fp32", 1.5, FrameLimits(), part_quality_low=0.6)
+    metrics.add_sample(lambda: shown, thermal)
+    metrics.observe_verdict(seen_verdict())
     found = {}
     for family in metrics.registry.collect():
         for sample in family.samples:

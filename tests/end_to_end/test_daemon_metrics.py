@@ -35,6 +35,9 @@ def test_prometheus_reads_totals_and_stages_of_a_running_station(bench, broker, 
         for stage in stages:
             assert float(found[f'edge_stage_seconds_count{{{where},stage="{stage}"}}']) == count
     assert float(found[f'edge_state{{{where},state="NOTREADY"}}']) == 1
+    scores = [float(found[f'edge_score_bucket{{cell="1",le="{le}",line="press"}}']) for le in ("0.5", "+Inf")]
+    assert scores == [2, 3]
+    assert float(found[f"edge_frame_brightness_count{{{where}}}"]) == 3
 
 
 def test_log_and_figures_say_which_bundle_serves_before_and_after_a_reload(bench, broker, listener):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edge_runtime.records import Decision, ErrorCode, Outcome, Region, Timings, Verdict
+from dataclasses import replace
+
+from edge_runtime.records import Decision, ErrorCode, FrameMeasurement, Outcome, PartPlace, Region, Timings, Verdict
 
 DECISIONS = {
     Outcome.OK: Decision(Outcome.OK, score=0.3127, raw_score=58.2, raw_threshold=128.0),
@@ -34,3 +36,11 @@ def sample_verdict(
         part_id="PART-00000000007",
         source="test/bad/007.png",
     )
+
+
+def seen_verdict(outcome: Outcome = Outcome.NOK) -> Verdict:
+    """One whose decision still has what its frame looked like and where its part lay."""
+    verdict = sample_verdict(outcome=outcome)
+    measurement = FrameMeasurement(480, 640, brightness=150.0, saturated=0.02, sharpness=0.22)
+    place = PartPlace(320.5, 240.25, -3.5, 0.93)
+    return replace(verdict, decision=replace(verdict.decision, measurement=measurement, place=place))

@@ -21,13 +21,13 @@ from edge_runtime.bundle.reader import Bundle
 from edge_runtime.errors import PictureError
 from edge_runtime.imaging.reader import read_picture
 from edge_runtime.inspection.frame_checks import (
-    FrameMeasurement,
     limits_from_good,
     measure_frame,
     measurement_fault,
     sizes_from_good,
     sizes_text,
 )
+from edge_runtime.records import FrameMeasurement
 
 ANOTHER_CAMERA = 0.5  # when more than this share is beyond the old limits
 

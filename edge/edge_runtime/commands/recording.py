@@ -31,8 +31,8 @@ from edge_runtime.commands.variety import Variety, describe
 from edge_runtime.errors import StorageError
 from edge_runtime.files import Durability, remove_unfinished, write_file
 from edge_runtime.imaging.reader import read_picture
-from edge_runtime.inspection.frame_checks import BLURRED, FrameMeasurement, measure_frame, measurement_fault
-from edge_runtime.records import FailedFrame, Frame
+from edge_runtime.inspection.frame_checks import BLURRED, measure_frame, measurement_fault
+from edge_runtime.records import FailedFrame, Frame, FrameMeasurement
 
 NUMBERED = re.compile(r"(\d{4,})\.png")
 SOFT = 0.6  # of the usual sharpness; less is blurred for this camera and part

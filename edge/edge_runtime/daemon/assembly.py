@@ -23,7 +23,15 @@ from edge_runtime.daemon.guarded_source import GuardedSource
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.inspector import Inspector
 from edge_runtime.daemon.message_router import MessageRouter
-from edge_runtime.daemon.model import Loader, Model, ServingModel, load_model, model_without_engine
+from edge_runtime.daemon.model import (
+    Loader,
+    Model,
+    ServingModel,
+    frame_limits,
+    load_model,
+    model_without_engine,
+    part_quality_low,
+)
 from edge_runtime.daemon.outputs import Outputs
 from edge_runtime.daemon.self_test import SelfTest
 from edge_runtime.daemon.status import Status
@@ -161,7 +169,8 @@ def open_exchange(
     metrics.add_sample(
         lambda: Sample(
             *(counters.sample(spool.waiting), counters.refused(), status.report.state, trigger_gate.in_hand),
-            *(issuer.bundle, station.precision.value, status.part_offset),
+            *(issuer.manifest.label, station.precision.value, status.part_offset),
+            *(frame_limits(issuer.manifest, station), part_quality_low(issuer.manifest, station)),
         )
     )
     if station.metrics.port is not None:

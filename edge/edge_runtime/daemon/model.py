@@ -105,6 +105,14 @@ def frame_limits(manifest: Manifest, station: Station) -> FrameLimits:
     return station.health.applied_to(manifest.frames or FIXED_LIMITS)
 
 
+def part_quality_low(manifest: Manifest, station: Station) -> float | None:
+    """How much a part must look like good ones where it is found; None where no view looks for it."""
+    view = manifest.view
+    if view is None or view.usual is None:
+        return None
+    return station.health.applied_to_part(view.limits).quality_low
+
+
 def _judge(engine: Engine, bundle: Bundle, station: Station) -> Judge:
     manifest, threshold = bundle.manifest, bundle.threshold(station.precision)
     viewer = bundle.viewer()

@@ -91,9 +91,9 @@ class VerdictIssuer:
         self._thread.join()
 
     @property
-    def bundle(self) -> str:
-        """Name and version of the bundle that verdicts name now."""
-        return self._manifest.label
+    def manifest(self) -> Manifest:
+        """Of the bundle that verdicts name now."""
+        return self._manifest
 
     def serve_with(self, manifest: Manifest) -> None:
         """From now on verdicts name this bundle."""

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import FrameLimits, SizeRange
-from edge_runtime.records import ErrorCode, FrameFault
+from edge_runtime.records import ErrorCode, FrameFault, FrameMeasurement
 
 TILES, TILE = 8, 32
 NEARLY_WHITE = 252
@@ -35,21 +34,6 @@ SIZE_MARGIN = 0.05  # of a side and of width / height (docs/explanation/results.
 FIXED_LIMITS = FrameLimits()  # for bundles that have none
 
 _Grey = NDArray[np.uint8] | NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FrameMeasurement:
-    """What a frame looks like.
-
-    brightness: the grey value (0 to 255) that 1 % of the pixels exceed. saturated: the share of channel values that are
-    nearly white. sharpness: see `_sharpness`; None: there is too little contrast to measure it.
-    """
-
-    height: int
-    width: int
-    brightness: float
-    saturated: float
-    sharpness: float | None
 
 
 def measure_frame(image: NDArray[np.uint8]) -> FrameMeasurement:
@@ -69,10 +53,15 @@ def measure_frame(image: NDArray[np.uint8]) -> FrameMeasurement:
 
 def frame_fault(image: NDArray[np.uint8], limits: FrameLimits = FIXED_LIMITS) -> FrameFault | None:
     """Why a frame must not be judged, or None."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        found = f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
-        return FrameFault(ErrorCode.FRAME_WRONG_FORMAT, found)
-    return measurement_fault(measure_frame(image), limits)
+    return format_fault(image) or measurement_fault(measure_frame(image), limits)
+
+
+def format_fault(image: NDArray[np.uint8]) -> FrameFault | None:
+    """Why a frame cannot even be measured, or None."""
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and 0 not in image.shape:
+        return None
+    found = f"the frame is {image.dtype} {image.shape}, not uint8 (height, width, 3)"
+    return FrameFault(ErrorCode.FRAME_WRONG_FORMAT, found)
 
 
 def measurement_fault(measurement: FrameMeasurement, limits: FrameLimits) -> FrameFault | None:

@@ -20,7 +20,7 @@ from edge_runtime.errors import EngineError
 from edge_runtime.imaging.carry import frame_grid, map_in_frame, points_in_frame
 from edge_runtime.imaging.see import FrameViewer, Sight
 from edge_runtime.imaging.view import UNLIMITED, PartLimits
-from edge_runtime.inspection.frame_checks import FIXED_LIMITS, frame_fault
+from edge_runtime.inspection.frame_checks import FIXED_LIMITS, format_fault, measure_frame, measurement_fault
 from edge_runtime.inspection.part_checks import part_fault
 from edge_runtime.records import (
     AnomalyMap,
@@ -52,9 +52,15 @@ class Judge:
     def __call__(self, frame: Frame) -> Decision:
         """Decide on one frame. Never raises for what a frame or an engine can do: that is an ERROR decision."""
         started = self.clock_ns()
-        fault = frame_fault(frame.image, self.limits)
-        if fault is not None:
+        if (fault := format_fault(frame.image)) is not None:
             return Decision(Outcome.ERROR, fault.error, detail=fault.detail)
+        measurement = measure_frame(frame.image)
+        if (fault := measurement_fault(measurement, self.limits)) is not None:
+            return Decision(Outcome.ERROR, fault.error, detail=fault.detail, measurement=measurement)
+        return replace(self._decide(frame, started), measurement=measurement)
+
+    def _decide(self, frame: Frame, started: int) -> Decision:
+        """On a frame that may be judged. started: when looking at it began."""
         sight = self.viewer.see(frame.image)
         fault, place = part_fault(sight, self.part_limits), place_of(sight)
         if fault is not None:

@@ -15,8 +15,10 @@ from prometheus_client import CollectorRegistry, Histogram, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.errors import ConfigError
 from edge_runtime.monitoring.counters import CounterValues
+from edge_runtime.monitoring.picture_figures import PictureFigures
 from edge_runtime.records import Timings, Verdict
 from edge_runtime.wire.commands import Reply
 from edge_runtime.wire.states import State
@@ -37,6 +39,8 @@ class Sample:
     bundle: str  # the name and version that verdicts carry
     precision: str
     part_offset: float | None = None  # pixels, of the parts' mean place from the good parts'
+    limits: FrameLimits | None = None  # which frames are judged
+    part_quality_low: float | None = None  # which parts are; None: no view looks for them
 
 
 class Metrics:
@@ -60,6 +64,7 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         ).labels(line, cell)
+        self._pictures = PictureFigures(self.registry, line, cell)
 
     def add_sample(self, sample: Callable[[], Sample], thermal: Path = THERMAL) -> None:
         """From now on totals, state and temperatures are there, too: `sample` is called when somebody asks."""
@@ -68,6 +73,7 @@ class Metrics:
     def observe_verdict(self, verdict: Verdict) -> None:
         """A verdict is on the disk. Only stages that took place count: a part that was not judged took no time there,
         and must not make judging look quick."""
+        self._pictures.observe(verdict.decision)
         timings = verdict.decision.timings
         for stage in STAGES[:-1]:  # it is not published yet
             if taken_us := getattr(timings, f"{stage}_us"):
@@ -136,6 +142,7 @@ class _OnDemand(Collector):
         if sample.part_offset is not None:
             text = "Pixels from the good parts' mean place to that of the last fifty parts"
             yield self._gauge("edge_part_offset_pixels", text, sample.part_offset)
+        yield from self._limits(sample)
         state = GaugeMetricFamily("edge_state", "1 for the state that holds", labels=(*self._names, "state"))
         for one in State:
             state.add_metric((*self._values, one.value), float(one is sample.state))
@@ -148,6 +155,14 @@ class _OnDemand(Collector):
         for zone, celsius in temperatures(self._thermal):
             temperature.add_metric((*self._values, zone), celsius)
         yield temperature
+
+    def _limits(self, sample: Sample) -> Iterator[Metric]:
+        if (limits := sample.limits) is not None:
+            yield self._gauge("edge_frame_brightness_limit", "Darker frames are ERROR 104", limits.brightness_low)
+            yield self._gauge("edge_frame_saturated_ratio_limit", "Whiter frames are ERROR 105", limits.saturated_high)
+            yield self._gauge("edge_frame_sharpness_limit", "Less sharp frames are ERROR 109", limits.sharpness_low)
+        if sample.part_quality_low is not None:
+            yield self._gauge("edge_part_quality_limit", "Less like a good part is ERROR 111", sample.part_quality_low)
 
     def _gauge(self, name: str, text: str, value: float) -> GaugeMetricFamily:
         gauge = GaugeMetricFamily(name, text, labels=self._names)

@@ -199,3 +199,15 @@ def test_a_region_over_the_whole_map_is_the_whole_frame_and_no_pixel_more(cells,
     whole = flat_map(9, cells, cells)
     (region,) = regions_in(whole, pixels, pixels)
     assert (region.x, region.y, region.width, region.height, region.area) == (0, 0, pixels, pixels, pixels**2)
+
+
+def test_what_a_frame_looks_like_goes_with_every_decision_on_a_frame_that_can_be_measured():
+    good, _ = judge(Inspection(1.0, flat_map()))
+    broken, _ = judge(EngineError("the GPU fell off"))
+    black, _ = judge(Inspection(1.0, flat_map()), np.zeros((100, 200, 3), np.uint8))
+    no_picture, _ = judge(Inspection(1.0, flat_map()), np.zeros((100, 200), np.uint8))
+    assert good.measurement is not None
+    assert good.measurement.brightness > 200
+    assert broken.measurement == good.measurement
+    assert (black.error, black.measurement.brightness) == (ErrorCode.FRAME_BLACK, 0.0)
+    assert no_picture.measurement is None

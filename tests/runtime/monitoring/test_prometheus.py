@@ -5,8 +5,9 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
-from tests.support.sample_verdict import sample_verdict
+from tests.support.sample_verdict import sample_verdict, seen_verdict
 
+from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.errors import ConfigError
 from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.prometheus import STAGES, Metrics, Sample, serve_metrics, temperatures
@@ -95,3 +96,18 @@ def test_how_far_parts_are_off_is_reported_where_a_view_knows(metrics, tmp_path)
     moved = Metrics("press", "1")
     moved.add_sample(lambda: replace(SAMPLE, part_offset=6.5), tmp_path)
     assert value(moved, "edge_part_offset_pixels") == 6.5
+
+
+def test_the_limits_stand_beside_what_they_limit_and_those_of_parts_only_where_a_view_finds_them(metrics, tmp_path):
+    assert value(metrics, "edge_part_quality_limit") is None
+    limits = FrameLimits(brightness_low=40.0, saturated_high=0.6, sharpness_low=0.14)
+    limited = Metrics("press", "1")
+    limited.add_sample(lambda: replace(SAMPLE, limits=limits, part_quality_low=0.55), tmp_path)
+    names = ("frame_brightness", "frame_saturated_ratio", "frame_sharpness", "part_quality")
+    assert [value(limited, f"edge_{name}_limit") for name in names] == [40.0, 0.6, 0.14, 0.55]
+
+
+def test_a_verdict_feeds_the_figures_of_pictures(metrics):
+    metrics.observe_verdict(seen_verdict())
+    assert value(metrics, "edge_score_count") == 1
+    assert value(metrics, "edge_frame_brightness_count") == 1
