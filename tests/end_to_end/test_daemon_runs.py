@@ -156,3 +156,17 @@ def test_a_station_that_cannot_begin_leaves_the_state_as_it_was(bench, broker, l
     assert "manifest.json is not a manifest" in daemon.log
     listener.send("state", b"the next one", retain=True)
     assert listener.next_on("state") == b"the next one"  # nothing came between
+
+
+def test_a_reload_after_an_edit_of_the_stations_file_says_what_a_restart_would_apply(bench, broker, listener):
+    write_pictures(bench.pictures, "o")
+    bench.daemon(bench.station(broker.port, mode="triggered", recipe=12))
+    listener.wait_state("READY")
+    bench.station(broker.port, mode="triggered", recipe=13, deadline_ms=700)
+    listener.send("command", "RELOAD")
+    listener.wait_for("command/ack", b"RELOAD;DONE;tiny-1.0 serves, restart to apply recipe, deadline_ms")
+    listener.wait_for("state", b"READY;000;restart to apply recipe, deadline_ms")
+    bench.station(broker.port, mode="triggered", recipe=12)
+    listener.send("command", "RELOAD")
+    listener.wait_for("command/ack", b"RELOAD;DONE;tiny-1.0 serves")
+    listener.wait_for("state", b"READY;000;")

@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from edge_runtime.bundle.reader import open_bundle
+from edge_runtime.config.edits import Edits
 from edge_runtime.config.station import MqttSettings, SourceSettings, Station
 from edge_runtime.daemon.command_handler import CommandHandler
 from edge_runtime.daemon.dispatcher import Dispatcher
@@ -143,9 +144,10 @@ class Stage:
         self.serving, watchdog = ServingModel(model), Watchdog(1000.0, self.notified.append)
         self.self_test = SelfTest(self.serving, self.status, watchdog, self.station.self_test_hours)
         self.loader = Loader(self.load)
+        self.edits = Edits()
         self.commands = CommandHandler(
             self.serving, self.self_test, self.loader, self.issuer, self.events, self.status,
-            lambda reply: self.publisher.reply("command/ack", reply),
+            lambda reply: self.publisher.reply("command/ack", reply), lambda: self.edits,
         )  # fmt: skip
         self.dispatcher = Dispatcher(
             self.events, open_trigger_mode(self.station, self.source, self.counters), self.trigger_gate, self.issuer,

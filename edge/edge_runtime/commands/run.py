@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
+from edge_runtime.config.edits import edits_since_start
 from edge_runtime.config.station import read_station
 from edge_runtime.daemon.events import EventQueue
 from edge_runtime.daemon.hardware import Hardware
@@ -24,7 +26,7 @@ def run_daemon(station_file: Path, once: bool, verbose: bool, hardware: Hardware
     station, events = read_station(station_file), EventQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: events.stop())
-    totals = serve(station, events, once, hardware)
+    totals = serve(station, events, once, hardware, partial(edits_since_start, station, station_file))
     log.info(
         "stopped after %d verdicts: %d OK, %d NOK, %d ERROR; %d wait for the broker",
         *(totals.triggers, totals.ok, totals.nok, totals.error, totals.spooled),

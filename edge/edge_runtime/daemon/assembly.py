@@ -7,12 +7,13 @@ with open_station(station, events, Hardware()) as opened:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from edge_runtime.bundle.reader import Bundle, open_bundle
+from edge_runtime.config.edits import Edits
 from edge_runtime.config.station import Station
 from edge_runtime.daemon.command_handler import CommandHandler
 from edge_runtime.daemon.crash_recovery import issue_interrupted
@@ -90,8 +91,13 @@ class Exchange:
 
 
 @contextmanager
-def open_station(station: Station, events: EventQueue, hardware: Hardware) -> Iterator[OpenStation]:
-    """Open everything; on leaving, announce OFFLINE and close everything. Raises EdgeError."""
+def open_station(
+    station: Station, events: EventQueue, hardware: Hardware, edits: Callable[[], Edits] = Edits
+) -> Iterator[OpenStation]:
+    """Open everything; on leaving, announce OFFLINE and close everything. Raises EdgeError.
+
+    edits: what was changed in the station's file since it was read.
+    """
     watchdog = Watchdog(watchdog_period_s(station))
     bundle = open_bundle(station.bundle)
     with ExitStack() as stack:
@@ -107,7 +113,7 @@ def open_station(station: Station, events: EventQueue, hardware: Hardware) -> It
         self_test = SelfTest(serving, status, watchdog, station.self_test_hours)
         loader = Loader(lambda: load_model(open_bundle(station.bundle), station, hardware.open_engine))
         reply = partial(exchange.publisher.reply, station.topics.command_ack)
-        commands = CommandHandler(serving, self_test, loader, issuer, events, status, reply)
+        commands = CommandHandler(serving, self_test, loader, issuer, events, status, reply, edits)
         trigger_mode = open_trigger_mode(station, source, exchange.counters)
         health = station.health
         history = FrameHistory(health.max_age_ms or station.deadline_ms, health.frozen)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge_runtime.config.edits import Edits
 from edge_runtime.daemon.events import EventQueue, Loaded, NotLoaded
 from edge_runtime.daemon.model import Loader, Model, ServingModel
 from edge_runtime.daemon.self_test import SelfTest
@@ -13,6 +14,7 @@ from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.errors import EdgeError
 from edge_runtime.wire.commands import Command, without_folders
+from edge_runtime.wire.states import STATE_TEXT_LENGTH
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,11 @@ REPLY_LENGTH = 80
 
 @dataclass(frozen=True)
 class CommandHandler:
-    """See the module. Only the serving thread calls it. reply: sends bytes on `/command/ack`."""
+    """See the module. Only the serving thread calls it. reply: sends bytes on `/command/ack`.
+
+    edits: what was changed in the station's file; the loader's thread asks, for a disk that hangs must not hold up the
+    line.
+    """
 
     serving: ServingModel
     self_test: SelfTest
@@ -30,6 +36,7 @@ class CommandHandler:
     events: EventQueue
     status: Status
     reply: Callable[[bytes], None]
+    edits: Callable[[], Edits] = Edits
 
     def execute(self, command: Command) -> None:
         """Do what a command asks, and reply. RELOAD gets its reply when the other model is loaded, or is not."""
@@ -41,27 +48,43 @@ class CommandHandler:
         elif command is Command.RESUME:
             self.status.note(paused=False)
             self._log_and_reply(command, "DONE")
-        elif not self.loader.start(lambda model: self.events.put(Loaded(model)), self._loading_failed):
+        elif not self.loader.start(self._loading_done, self._loading_failed):
             self._log_and_reply(command, "REFUSED;a model is being loaded already")
 
-    def loaded(self, model: Model) -> None:
+    def loaded(self, model: Model, edits: Edits) -> None:
         """RELOAD has another model, and it passed its self-test: from now on it judges, between two parts."""
         self.issuer.serve_with(model.bundle.manifest)
         self.serving.replace(model)
         self.self_test.start_over()
         log.info("%s", model.description)
         self.status.note(self_test_passed=True, no_engine=False)
-        self._log_and_reply(Command.RELOAD, f"DONE;{model.bundle.label} serves")
+        self._warn_of(edits)
+        done = f"DONE;{model.bundle.label} serves"
+        left = edits.text(REPLY_LENGTH - len(f"{Command.RELOAD.value};{done}, "))
+        self._log_and_reply(Command.RELOAD, f"{done}, {left}" if left else done)
 
-    def not_loaded(self, reason: str) -> None:
+    def not_loaded(self, reason: str, edits: Edits) -> None:
         """RELOAD has no other model. The loader's thread has logged it; the reply has less room."""
+        self._warn_of(edits)
         self._reply(Command.RELOAD, self._goes_on(without_folders(reason)))
+
+    def _warn_of(self, edits: Edits) -> None:
+        """RELOAD loads the bundle again, not the station's file: say what of that waits for a restart."""
+        if edits.problem:
+            log.warning("a restart would fail, the station goes on with what it started with: %s", edits.problem)
+        elif edits.keys:
+            log.warning("the station's file was changed: restart to apply %s", ", ".join(edits.keys))
+        self.status.note(edits=edits.text(STATE_TEXT_LENGTH))
+
+    def _loading_done(self, model: Model) -> None:
+        """In the loader's thread."""
+        self.events.put(Loaded(model, self.edits()))
 
     def _loading_failed(self, error: Exception) -> None:
         """In the loader's thread: log it in full, with the traceback of a bug."""
         result = self._goes_on(str(error))
         log.error("command RELOAD: %s", result, exc_info=None if isinstance(error, EdgeError) else error)
-        self.events.put(NotLoaded(str(error)))
+        self.events.put(NotLoaded(str(error), self.edits()))
 
     def _goes_on(self, reason: str) -> str:
         return f"FAILED;{self.serving.model.bundle.label} goes on: {reason}"

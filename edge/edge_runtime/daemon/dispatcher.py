@@ -56,10 +56,10 @@ class Dispatcher:
                         return request
                 case Command() as command:
                     self.commands.execute(command)
-                case Loaded(model):
-                    self.commands.loaded(model)
-                case NotLoaded(reason):
-                    self.commands.not_loaded(reason)
+                case Loaded(model, edits):
+                    self.commands.loaded(model, edits)
+                case NotLoaded(reason, edits):
+                    self.commands.not_loaded(reason, edits)
                 case Stop():
                     pass
                 case None if c.stopping:

@@ -6,6 +6,7 @@ import queue
 import threading
 from dataclasses import dataclass
 
+from edge_runtime.config.edits import Edits
 from edge_runtime.daemon.model import Model
 from edge_runtime.daemon.requests import InspectionRequest
 from edge_runtime.wire.commands import Command
@@ -21,6 +22,7 @@ class Loaded:
     """RELOAD loaded a model beside the one that serves, and it passed its self-test."""
 
     model: Model
+    edits: Edits  # of the station's file, which RELOAD does not apply
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class NotLoaded:
     """RELOAD could not load another model, or it failed its self-test; `reason` is for people."""
 
     reason: str
+    edits: Edits
 
 
 Item = InspectionRequest | Command | Loaded | NotLoaded | Stop | Exception

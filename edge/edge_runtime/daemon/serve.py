@@ -5,6 +5,9 @@ serve(read_station(Path("station.yaml")), EventQueue())
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from edge_runtime.config.edits import Edits
 from edge_runtime.config.station import Station
 from edge_runtime.daemon.assembly import open_station
 from edge_runtime.daemon.events import EventQueue, Stop
@@ -14,12 +17,19 @@ from edge_runtime.monitoring.systemd import Watchdog
 from edge_runtime.mqtt.publisher import Publisher
 
 
-def serve(station: Station, events: EventQueue, once: bool = False, hardware: Hardware | None = None) -> CounterValues:
+def serve(
+    station: Station,
+    events: EventQueue,
+    once: bool = False,
+    hardware: Hardware | None = None,
+    edits: Callable[[], Edits] = Edits,
+) -> CounterValues:
     """Inspect until `events.stop()`; with `once`, until the source is exhausted and the broker has every verdict.
 
+    edits: what was changed in the station's file since it was read; a RELOAD says it.
     Raises EdgeError for what makes serving impossible. A broker that is away does not: verdicts wait in the spool.
     """
-    with open_station(station, events, hardware or Hardware()) as opened:
+    with open_station(station, events, hardware or Hardware(), edits) as opened:
         opened.self_test.conclude_first(once)
         while (request := opened.dispatcher.next_request(once)) is not None:
             capture = opened.inspector.capture(request)

@@ -13,6 +13,7 @@ from enum import Enum
 from edge_runtime.records import ErrorCode
 
 STATE_LENGTH = 80
+STATE_TEXT_LENGTH = STATE_LENGTH - len("NOTREADY;000;")
 
 
 class State(Enum):
@@ -47,6 +48,7 @@ class Conditions:
     last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
     storage_short: ErrorCode = ErrorCode.NONE  # 303: the disk is full; 304: verdicts had to leave that nobody may have
     missing: str = ""  # what no_engine means here, for people
+    edits: str = ""  # what was changed in the station's file and needs a restart, for people
     moved: str = ""  # how the parts lie elsewhere than the good ones did, for people
 
 
@@ -104,4 +106,4 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the camera delivers nothing")
     if c.last_error is not ErrorCode.NONE:
         return StateReport(State.DEGRADED, c.last_error, "the last verdict was ERROR")
-    return StateReport(State.READY, ErrorCode.NONE, c.moved)
+    return StateReport(State.READY, ErrorCode.NONE, c.moved or c.edits)

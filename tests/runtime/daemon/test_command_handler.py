@@ -10,6 +10,7 @@ import pytest
 from tests.support.station_stage import WAIT_S, Stage, frame
 from tests.support.tiny_bundle import tiny_graph, write_bundle
 
+from edge_runtime.config.edits import Edits
 from edge_runtime.daemon.model import model_without_engine
 from edge_runtime.engines.tensorrt.errors import EngineAbsentError
 from edge_runtime.records import Outcome
@@ -105,3 +106,36 @@ def test_a_station_without_an_engine_judges_nothing_until_a_reload_finds_one(sta
     reload_and_wait(stage)
     assert stage.step().decision.outcome is Outcome.OK
     assert stage.publisher.states[-1] is State.READY
+
+
+def test_after_an_edit_of_the_stations_file_a_reload_says_which_keys_a_restart_would_apply(stage, caplog):
+    stage.edits = Edits(("recipe", "mqtt.port"))
+    reload_and_wait(stage)
+    assert stage.step().decision.outcome is Outcome.OK
+    assert stage.publisher.replies == [b"RELOAD;DONE;tiny-1.0 serves, restart to apply recipe, mqtt.port"]
+    assert "the station's file was changed: restart to apply recipe, mqtt.port" in caplog.text
+    assert stage.status.report.payload() == b"READY;000;restart to apply recipe, mqtt.port"
+    stage.edits = Edits()  # changed back
+    reload_and_wait(stage)
+    stage.step()
+    assert stage.publisher.replies[1:] == [b"RELOAD;DONE;tiny-1.0 serves"]
+    assert stage.status.report.payload() == b"READY;000;"
+
+
+def test_a_stations_file_that_would_not_start_again_is_logged_in_full_and_shown(stage, caplog):
+    stage.edits = Edits(problem="station.yaml does not describe a station: line 6, recipe: found 'twelve'")
+    reload_and_wait(stage)
+    stage.step()
+    assert stage.publisher.replies == [b"RELOAD;DONE;tiny-1.0 serves, the station's file has errors"]
+    assert "a restart would fail, the station goes on with what it started with: station.yaml does not" in caplog.text
+    assert stage.status.report.payload() == b"READY;000;the station's file has errors"
+
+
+def test_many_edited_keys_are_counted_in_the_answer_and_a_reload_that_fails_shows_them_in_the_state(stage, caplog):
+    stage.edits = Edits(tuple(f"health.limit_{n}" for n in range(7)))
+    (stage.station.bundle / "model.fp32.onnx").write_bytes(b"x")
+    reload_and_wait(stage)
+    stage.step()
+    assert stage.publisher.replies[0].startswith(b"RELOAD;FAILED;tiny-1.0 goes on: model.fp32.onnx has 1 bytes")
+    assert stage.status.report.payload() == b"READY;000;restart to apply 7 changed keys"
+    assert "restart to apply health.limit_0, health.limit_1" in caplog.text

@@ -37,7 +37,7 @@ def test_each_condition_gives_its_state(conditions, state, error):
     assert (report.state, report.error) == (state, error)
 
 
-NO_FLAGS = ("last_error", "missing", "moved", "storage_short")
+NO_FLAGS = ("last_error", "missing", "moved", "edits", "storage_short")
 FLAGS = [field.name for field in fields(Conditions) if field.name not in NO_FLAGS]
 
 

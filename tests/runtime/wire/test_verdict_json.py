@@ -68,7 +68,7 @@ def test_a_line_from_before_a_key_existed_is_read(key):
 
 def test_every_field_of_a_verdict_its_decision_and_its_timings_is_a_key_of_the_line():
     parts = {field.name for record in (Verdict, Decision, Timings) for field in fields(record)}
-    carried_otherwise = {"decision", "timings", "anomaly_map", "place"}  # taken apart, and not kept
+    carried_otherwise = {"decision", "timings", "anomaly_map", "place", "measurement"}  # taken apart, and not kept
     added = {"version", "error_name"}
     assert parts - carried_otherwise == set(json.loads(LINES[1])) - added
     assert {field.name for field in fields(Region)} == set(json.loads(LINES[2])["regions"][0])
