@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -100,3 +103,27 @@ def test_from_pictures_to_verdicts_without_the_repository(installed: Installed, 
     verdicts = [decode_json(line) for line in listener.take("verdict/json", len(pictures))]
     assert [Path(verdict.source).name for verdict in verdicts] == [path.name for path in pictures]
     assert {verdict.decision.outcome.name for verdict in verdicts} <= {"OK", "NOK"}
+
+
+def test_the_bill_of_materials_has_the_version_and_every_package_that_was_asked_for(
+    built: Built, tmp_path: Path
+) -> None:
+    device, bill = install(built.wheel, "", tmp_path), tmp_path / "sbom.json"
+    command = [sys.executable, ROOT / "deploy/sbom.py", bill, "--python"]
+
+    done = subprocess.run([*command, device.environment / "bin/python"], capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(bill.read_text())
+    root = found["metadata"]["component"]
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    assert (root["name"], root["version"]) == ("edge-inspection", __version__)
+    (needs,) = (entry["dependsOn"] for entry in found["dependencies"] if entry["ref"] == root["bom-ref"])
+    names = {component["bom-ref"]: component["name"].lower() for component in found["components"]}
+    assert {"numpy", "onnxruntime", "pydantic", "paho-mqtt", "cryptography", "typer"} <= {names[ref] for ref in needs}
+    assert all(component["version"] for component in found["components"])
+
+    bill.unlink()
+    refused = subprocess.run([*command, tmp_path / "none"], capture_output=True, text=True, timeout=60)
+    assert (refused.returncode, refused.stderr) == (1, f"sbom: {tmp_path}/none: No such file or directory\n")
+    assert not bill.exists()

@@ -74,7 +74,8 @@ def install(wheel: Path, extra: str, folder: Path) -> Installed:
     version = f"python{sysconfig.get_python_version()}"
     (environment / "lib" / version / "site-packages" / "packages.pth").write_text(f"{packages}\n")
     pip = [sys.executable, "-m", "pip", "--python", environment / "bin/python", "install", "--quiet", "--no-index"]
-    subprocess.run([*pip, f"{wheel}[{extra}]"], check=True, timeout=300, cwd=folder, env=Installed.variables())
+    wanted = f"{wheel}[{extra}]" if extra else str(wheel)
+    subprocess.run([*pip, wanted], check=True, timeout=300, cwd=folder, env=Installed.variables())
     return Installed(environment, folder)
 
 
