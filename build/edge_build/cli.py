@@ -65,12 +65,15 @@ def init(
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="The model's input, square or not; default: from the pictures.")
     ] = None,
+    all_good: Annotated[
+        bool, typer.Option("--all-good", help="Every picture shows a good part, whatever folders are called.")
+    ] = False,
 ) -> None:
     """Look at a folder of pictures and print a commented recipe."""
     from edge_build.workflows.init import recipe_for
 
     wanted = None if size is None else _size(size)
-    print(recipe_for(dataset, detector.value, wanted, progress_for_stderr()), end="")
+    print(recipe_for(dataset, detector.value, wanted, progress_for_stderr(), all_good), end="")
 
 
 def _size(text: str) -> tuple[int, int]:

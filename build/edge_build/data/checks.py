@@ -1,4 +1,4 @@
-"""What pictures may not be: copies of one another, or good ones of another shape than the rest.
+"""What pictures may not be: copies of one another, good ones of another shape than the rest, damaged files, or masks.
 
 Copies are of no use to learn from, and a fault where what was learned would be measured with. Two pictures are copies
 when all their pixels are the same, whatever their files are.
@@ -14,8 +14,10 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_build.data.pictures import DatasetError, Picture, PictureFacts, problem_lines
+from edge_build.data.suspects import lost_ones
 
 FACTOR = 1.25  # cut-outs of one product stay within 1.03 of their median; a turned picture of a square part is no harm
 
@@ -37,6 +39,29 @@ def without_copies(facts: Sequence[PictureFacts]) -> tuple[list[PictureFacts], l
         if original is not each:
             copies.append(f"{each.picture.path.name} is {original.picture.path.name}")
     return list(first.values()), copies
+
+
+def without_damaged(facts: Sequence[PictureFacts]) -> tuple[list[PictureFacts], list[str]]:
+    """The pictures whose data is whole, and a line for each of the others."""
+    lost = lost_ones([each.lost for each in facts])
+    sound, damaged = [], []
+    for each, has_lost in zip(facts, lost, strict=True):
+        reason = each.damage or (f"{each.lost:.0%} of its rows, in one piece, hold no data" if has_lost else None)
+        if reason is None:
+            sound.append(each)
+        else:
+            damaged.append(f"{each.picture.path}: {reason}")
+    return sound, damaged
+
+
+def refuse_masks(facts: Sequence[PictureFacts], root: Path) -> None:
+    """No good picture may look like a mask. Raises DatasetError."""
+    if masks := [str(each.picture.path) for each in facts if each.mask_like]:
+        raise DatasetError(
+            f"{len(masks)} of {len(facts)} good pictures in {root} are nothing but black and white, as masks are:\n"
+            f"{problem_lines(masks)}\ntake them out, or name them in `exclude`; if they do show good parts, say so: "
+            "`all_good: true` in the recipe, `edge-build init --all-good`"
+        )
 
 
 def check_leaks(good: Sequence[PictureFacts], test: Sequence[PictureFacts]) -> None:

@@ -1,12 +1,10 @@
 """A folder of pictures as a dataset: found, read once, and refused with everything that is wrong with it.
 
-Two layouts are known. MVTec's, with defects for measuring:
-
-    train/good/*.png    test/good/*.png    test/<defect>/*.png    ground_truth/<defect>/<stem>_mask.png
-
-or just a folder of good pictures, with or without folders in it. Detectors learn from `good`; `test` is only measured.
+Layouts are known by their folders (`data/layouts`): MVTec's and its kin, VisA's, masks beside the pictures, and a plain
+folder of good pictures. Detectors learn from `good`; `test` is only measured.
 
     dataset = scan_dataset(Path("screw"))
+    pictures = scan_test(Path("screw"))
 """
 
 from __future__ import annotations
@@ -14,11 +12,23 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_build.data.checks import ShapeProblem, check_leaks, problem_of_shapes, without_copies
+from edge_build.data.checks import (
+    ShapeProblem,
+    check_leaks,
+    problem_of_shapes,
+    refuse_masks,
+    without_copies,
+    without_damaged,
+)
+from edge_build.data.folder_names import Sound, is_test_folder, sound_of
+from edge_build.data.layouts.find import find_labelled, find_pictures
+from edge_build.data.layouts.found import Found, subfolders
+from edge_build.data.layouts.named import NamedFolders, find_named
+from edge_build.data.masks import mask_notes
 from edge_build.data.pictures import GOOD, DatasetError, Picture, PictureFacts, problem_lines, read_facts
 from edge_build.progress import Progress, SilentProgress
 from edge_runtime.errors import PictureError
@@ -27,7 +37,6 @@ from edge_runtime.imaging.reader import PICTURE_SUFFIXES, list_pictures
 MINIMUM_GOOD = 4  # one to calibrate on, and three that hold one another out
 MOST_LISTED = 3  # endings of files that are not read
 READ = f"{', '.join(PICTURE_SUFFIXES)} files"
-_SOUNDS_BAD = {"anomaly", "anomalous", "bad", "broken", "defect", "defects", "defective", "fail", "nok", "ng"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Dataset:
     sizes: tuple[NativeSize, ...]  # the commonest first
     grey: bool  # no picture has colour
     notes: tuple[str, ...] = ()
+    layout: str = ""  # how it was known what each picture shows, for people
     shapes: ShapeProblem | None = None  # of the good pictures
 
     @property
@@ -59,40 +69,122 @@ class Dataset:
         return bool(defects) and all(picture.mask for picture in defects)
 
 
-def scan_dataset(root: Path, progress: Progress | None = None) -> Dataset:
+def scan_dataset(
+    root: Path, progress: Progress | None = None, exclude: Sequence[str] = (), all_good: bool = False
+) -> Dataset:
     """Find the pictures, read each of them, pair them with their masks, and compare them with one another.
 
-    Exact copies (of a file, or of its pixels in another file) are left out of the good ones with a note; between good
-    and test pictures they are an error, as what was learned must not be measured with.
+    exclude: names or globs of good pictures to leave out. all_good: a plain folder holds good pictures, whatever names
+    and pictures look like. Exact copies (of a file, or of its pixels in another file) are left out of the good ones
+    with a note, and so are damaged files; between good and test pictures copies are an error, as what was learned must
+    not be measured with.
     Raises DatasetError, which names all unreadable pictures, or all that is wrong with masks, or all copies.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root} is not a folder: give the folder that holds the pictures")
-    try:
-        good, test, notes = _find(root)
-    except PictureError as error:
-        raise DatasetError(str(error)) from error
-    if len(good) < MINIMUM_GOOD:
-        raise DatasetError(_too_few(root, len(good)))
-    found = read_facts([*good, *test], progress or SilentProgress())
-    _check_masks(root, found)
-    distinct, copies = without_copies(found[: len(good)])
-    check_leaks(distinct, found[len(good) :])
+    found = _found(root, lambda: find_pictures(root, exclude, all_good))
+    if not found.good and found.test:
+        raise DatasetError(f"{root} has a test or ground_truth folder but no train/good: good pictures belong there")
+    if len(found.good) < MINIMUM_GOOD:
+        raise DatasetError(_too_few(found.good_root, len(found.good)))
+    facts = _read(found, progress)
+    good, test = facts[: len(found.good)], facts[len(found.good) :]
+    if not all_good:
+        refuse_masks(good, found.good_root)
+    sound, damaged = without_damaged(good)
+    distinct, copies = without_copies(sound)
+    check_leaks(distinct, test)
+    notes = found.notes
+    if damaged:
+        notes = (*notes, f"warning: left out {len(damaged)} good pictures that are damaged:\n{problem_lines(damaged)}")
     if copies:
         notes = (*notes, f"left out {len(copies)} exact copies among the good pictures:\n{problem_lines(copies)}")
     if len(distinct) < MINIMUM_GOOD:
-        raise DatasetError("; ".join([_too_few(root, len(distinct)), *notes]))
-    notes = (*notes, *_notes_of_passed_over(root))
-    counts = Counter((each.height, each.width) for each in found)
+        raise DatasetError("; ".join([_too_few(found.good_root, len(distinct)), *notes]))
+    return _dataset(root, found, distinct, test, notes)
+
+
+def scan_test(root: Path, progress: Progress | None = None) -> Dataset:
+    """The same to measure: the layout must say what each picture shows, and no good pictures to learn from are needed.
+
+    Raises DatasetError for a plain folder, as nothing says whether its pictures show good parts or defects.
+    """
+    found = _found(root, lambda: find_labelled(root))
+    facts = _read(found, progress)
+    good, test = facts[: len(found.good)], facts[len(found.good) :]
+    check_leaks(good, test)
+    return _dataset(root, found, good, test, found.notes)
+
+
+def scan_named(folders: NamedFolders, progress: Progress | None = None) -> Dataset:
+    """The pictures of folders that the person named, to measure; `good` is empty. Raises DatasetError, ConfigError."""
+    found = find_named(folders)
+    root = found.looked_in[0] if len(found.looked_in) == 1 else Path(os.path.commonpath(found.looked_in))
+    if not found.test:
+        raise DatasetError(f"no pictures in {', '.join(map(str, found.looked_in))} ({READ} are read)")
+    facts = _read(found, progress)
+    check_leaks((), facts)
+    return _dataset(root, found, (), facts, found.notes)
+
+
+def _found(root: Path, find: Callable[[], Found | None]) -> Found:
+    if not root.is_dir():
+        raise DatasetError(f"{root} is not a folder: give the folder that holds the pictures")
+    try:
+        found = find()
+    except PictureError as error:
+        raise DatasetError(str(error)) from error
+    if found is None or not (found.good or found.test):
+        if found is None and list_pictures(root, recursive=True):
+            raise DatasetError(_cannot_tell(root))
+        raise DatasetError(_too_few(root, 0))
+    return found
+
+
+def _cannot_tell(root: Path) -> str:
+    """What to do about a folder to measure whose pictures may show anything."""
+    folders = [path for path in subfolders(root) if list_pictures(path, recursive=True)]
+    good = [path for path in folders if sound_of(path.name) is Sound.GOOD]
+    bad = [path for path in folders if sound_of(path.name) not in (Sound.GOOD, Sound.MASKS)]
+    masks = [path for path in folders if sound_of(path.name) is Sound.MASKS]
+    named = [f"--good {good[0] if good else 'DIR'}", *(f"--defects {path}" for path in bad if good)]
+    named += [] if bad and good else ["--defects DIR"]
+    named += [f"--masks {masks[0]}"] if masks else []
+    text = f"nothing says which pictures in {root} show good parts and which defects: say it, as in `{' '.join(named)}`"
+    if is_test_folder(root.name):
+        return f"{text}, or give the dataset that {root.name} belongs to, {root.resolve().parent}"
+    return f"{text}, or put them in test/good and test/<defect>"
+
+
+def _read(found: Found, progress: Progress | None) -> list[PictureFacts]:
+    """Facts of the good and then the test pictures. Raises DatasetError for pictures and masks that cannot be used."""
+    facts = read_facts([*found.good, *found.test], progress or SilentProgress())
+    problems = [*(each.mask_problem for each in facts if each.mask_problem), *found.missing_masks]
+    if problems:
+        masks = "1 mask is" if len(problems) == 1 else f"{len(problems)} masks are"
+        raise DatasetError(
+            f"{masks} missing or wrong:\n{problem_lines(problems)}\n"
+            "mend them, or take all masks away to measure pictures only"
+        )
+    return facts
+
+
+def _dataset(
+    root: Path, found: Found, good: Sequence[PictureFacts], test: Sequence[PictureFacts], notes: Sequence[str]
+) -> Dataset:
+    masks = [each.mask for each in test if each.mask is not None]
+    _, damaged = without_damaged(test)
+    warning = f"warning: {len(damaged)} test pictures are damaged, and are measured:\n{problem_lines(damaged)}"
+    facts = [*good, *test]
+    counts = Counter((each.height, each.width) for each in facts)
     return Dataset(
         name=root.resolve().name,
         root=root,
-        good=tuple(each.picture for each in distinct),
-        test=tuple(each.picture for each in found[len(good) :]),
+        layout=found.layout,
+        good=tuple(each.picture for each in good),
+        test=tuple(each.picture for each in test),
         sizes=tuple(NativeSize(height, width, n) for (height, width), n in counts.most_common()),
-        grey=all(each.grey for each in found),
-        notes=notes,
-        shapes=problem_of_shapes(distinct),
+        grey=all(each.grey for each in facts),
+        notes=(*notes, *mask_notes(masks), *([warning] if damaged else []), *_notes_of_passed_over(found.looked_in)),
+        shapes=problem_of_shapes(good) if good else None,
     )
 
 
@@ -102,73 +194,15 @@ def fingerprint(dataset: Dataset, others: Sequence[Picture] = ()) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in hashes).encode()).hexdigest()
 
 
-def _find(root: Path) -> tuple[list[Picture], list[Picture], tuple[str, ...]]:
-    """Good and test pictures by the layout, with their masks; not read yet (`sha256` is empty)."""
-    if not (root / "train").is_dir():
-        if (root / "test").is_dir() or (root / "ground_truth").is_dir():
-            raise DatasetError(
-                f"{root} has a test or ground_truth folder but no train/good: good pictures belong there"
-            )
-        pictures = list_pictures(root, recursive=True)
-        folders = {part for path in pictures for part in path.relative_to(root).parts[:-1]}
-        if bad := sorted(name for name in folders if name.lower() in _SOUNDS_BAD):
-            raise DatasetError(
-                f"{root} is taken as a folder of good pictures, but has folders called {', '.join(bad)}: "
-                "move good pictures to train/good and the others to test/<defect>"
-            )
-        return [Picture(path, GOOD, None, "") for path in pictures], [], ()
-    if not (root / "train" / GOOD).is_dir():
-        raise DatasetError(f"{root / 'train'} has no folder `good`: good pictures belong in train/good")
-    good = [Picture(path, GOOD, None, "") for path in list_pictures(root / "train" / GOOD, recursive=True)]
-    others = sorted(f.name for f in (root / "train").iterdir() if f.is_dir() and f.name != GOOD and f.name[0] != ".")
-    notes = (f"nothing is learned from train/{', train/'.join(others)}",) if others else ()
-    return good, _find_test(root), notes
-
-
-def _find_test(root: Path) -> list[Picture]:
-    if not (root / "test").is_dir():
-        return []
-    if loose := list_pictures(root / "test", recursive=False):
-        lines = problem_lines([str(path) for path in loose])
-        raise DatasetError(f"pictures belong in test/good or test/<defect>, not in test:\n{lines}")
-    found = []
-    for path in list_pictures(root / "test", recursive=True):
-        label, *rest = path.relative_to(root / "test").parts
-        folder = (root / "ground_truth" / label).joinpath(*rest[:-1])
-        names = (folder / f"{path.stem}{end}{suffix}" for end in ("_mask", "") for suffix in PICTURE_SUFFIXES)
-        mask = next((name for name in names if name.is_file()), None) if label != GOOD else None
-        found.append(Picture(path, label, mask, ""))
-    return found
-
-
-def _check_masks(root: Path, facts: Sequence[PictureFacts]) -> None:
-    problems = [each.mask_problem for each in facts if each.mask_problem]
-    if any(each.picture.mask for each in facts) or (root / "ground_truth").is_dir():
-        problems += [
-            f"{each.picture.path} has no mask: expected "
-            f"{root / 'ground_truth' / each.picture.label / each.picture.path.stem}_mask.png"
-            for each in facts
-            if each.picture.label != GOOD and each.picture.mask is None
-        ]
-    if problems:
-        masks = "1 mask is" if len(problems) == 1 else f"{len(problems)} masks are"
-        raise DatasetError(
-            f"{masks} missing or wrong:\n{problem_lines(problems)}\n"
-            "mend them, or take ground_truth away to measure pictures only"
-        )
-
-
-def _too_few(root: Path, found: int) -> str:
-    where = root / "train" / GOOD if (root / "train").is_dir() else root
+def _too_few(where: Path, found: int) -> str:
     return (
         f"{where} has {found or 'no'} good picture{'s' if found != 1 else ''}, at least {MINIMUM_GOOD} are needed "
         f"and 100 or more are better ({', '.join([f'{READ} are read', *_passed_over(where)])})"
     )
 
 
-def _notes_of_passed_over(root: Path) -> list[str]:
+def _notes_of_passed_over(folders: Sequence[Path]) -> list[str]:
     """A note for each folder of pictures in which something was passed over."""
-    folders = (root / "train" / GOOD, root / "test") if (root / "train").is_dir() else (root,)
     return [
         f"{folder}: {', '.join(passed_over)} ({READ} are read)"
         for folder in folders

@@ -17,9 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_build.data.masks import MaskError, MaskReading, read_mask_file
+from edge_build.data.suspects import damage_of, is_black, looks_like_mask, lost_share
 from edge_build.progress import Progress
 from edge_runtime.errors import EdgeError, PictureError
-from edge_runtime.imaging.reader import picture_from_bytes, read_bytes, read_picture
+from edge_runtime.imaging.reader import picture_from_bytes, read_bytes
 from edge_runtime.imaging.see import FrameViewer
 
 GOOD = "good"
@@ -46,13 +48,21 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What is known of a picture once it was read: its size in pixels, whether it has colour, what its mask lacks."""
+    """What is known of a picture once it was read: its size in pixels, whether it has colour, what its mask lacks.
+
+    mask: how the mask was read, for notes. mask_like: it looks like a mask itself. damage: what speaks against its
+    data, None for nothing. lost: share of its rows, in one piece, that look like lost data.
+    """
 
     picture: Picture
     height: int
     width: int
     grey: bool
     mask_problem: str | None
+    mask: MaskReading | None = None
+    mask_like: bool = False
+    damage: str | None = None
+    lost: float = 0.0
 
 
 def read_facts(pictures: Sequence[Picture], progress: Progress) -> list[PictureFacts]:
@@ -78,13 +88,8 @@ def _facts_of(picture: Picture) -> PictureFacts:
     data = read_bytes(picture.path)
     image = picture_from_bytes(data, picture.path)
     height, width = image.shape[:2]
-    problem = None
-    if picture.mask is not None:
-        mask = _mask_from_file(picture.mask)
-        if mask.shape != (height, width):
-            problem = f"{picture.mask} is {mask.shape[1]} x {mask.shape[0]} pixels, its picture {width} x {height}"
-        elif not mask.any():
-            problem = f"{picture.mask} is empty, but its picture has a defect"
+    problem, mask = (None, None) if picture.mask is None else _mask_facts(picture.mask, height, width)
+    damage = "it is all black" if is_black(image) else damage_of(data)
     return PictureFacts(
         picture=replace(
             picture,
@@ -95,7 +100,26 @@ def _facts_of(picture: Picture) -> PictureFacts:
         width=width,
         grey=bool(np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 1], image[..., 2])),
         mask_problem=problem,
+        mask=mask,
+        mask_like=looks_like_mask(image),
+        damage=damage,
+        lost=lost_share(image),
     )
+
+
+def _mask_facts(path: Path, height: int, width: int) -> tuple[str | None, MaskReading | None]:
+    """What is wrong with a mask, and how it was read."""
+    try:
+        mask = read_mask_file(path)
+    except MaskError as error:
+        return str(error), None
+    except PictureError as error:
+        raise DatasetError(f"the mask {error}") from error
+    if mask.defect.shape != (height, width):
+        found_height, found_width = mask.defect.shape
+        return f"{path} is {found_width} x {found_height} pixels, its picture {width} x {height}", mask.reading
+    problem = None if mask.defect.any() else f"{path} is empty, but its picture has a defect"
+    return problem, mask.reading
 
 
 def read_mask(picture: Picture, height: int, width: int) -> NDArray[np.bool_] | None:
@@ -107,7 +131,10 @@ def read_mask(picture: Picture, height: int, width: int) -> NDArray[np.bool_] | 
         return np.zeros((height, width), dtype=np.bool_)
     if picture.mask is None:
         return None
-    mask = _mask_from_file(picture.mask).astype(np.uint8)
+    try:
+        mask = read_mask_file(picture.mask).defect.astype(np.uint8)
+    except PictureError as error:
+        raise DatasetError(f"the mask {error}") from error
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST) > 0, dtype=np.bool_)
 
 
@@ -160,14 +187,6 @@ class PreparedPictures:
     def of(self, pictures: Sequence[Picture]) -> NDArray[np.uint8]:
         """A copy of some of them, uint8 BGR (len(pictures), H, W, 3)."""
         return self._images[self.rows(pictures)]
-
-
-def _mask_from_file(path: Path) -> NDArray[np.bool_]:
-    """bool (height, width): whatever is not black is defect."""
-    try:
-        return np.asarray(read_picture(path).any(axis=2), dtype=np.bool_)
-    except PictureError as error:
-        raise DatasetError(f"the mask {error}") from error
 
 
 def problem_lines(problems: Sequence[str]) -> str:

@@ -134,6 +134,16 @@ class Recipe(Settings):
     dataset: Annotated[Path, Field(strict=False)] = Field(
         description="folder of pictures; allowed: a path, a relative one as seen from the recipe's own folder"
     )
+    exclude: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="good pictures to leave out; allowed: a list of names or globs, relative to the folder of good "
+        "pictures",
+    )
+    all_good: bool = Field(
+        default=False,
+        description="whether every picture of a plain folder shows a good part, whatever names and pictures look like; "
+        "allowed: true or false",
+    )
     detector: DetectorName = Field(
         default="patchcore",
         description="what learns, and by how many numbers a cell is compared in cpr-faster (16), cpr-fast (64) and cpr "

@@ -100,7 +100,7 @@ def find_inputs(recipe: Recipe, recipe_text: str, out: Path, thorough: bool, pro
         recipe_text = f"# built with --thorough\n{recipe_text}"
     check_place(out, recipe.label, "raise `version` in the recipe")
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
-    dataset = _dataset(recipe.dataset, progress)
+    dataset = _dataset(recipe, progress)
     learned = learn_view(dataset.good, recipe.view, recipe.size, progress)
     dataset, viewer = _without_lost(dataset, learned, progress), FrameViewer(learned.view)
     defects = _real_defects(recipe, dataset, viewer, progress)
@@ -121,9 +121,9 @@ def _refuse_thorough(recipe: Recipe) -> None:
         )
 
 
-def _dataset(root: Path, progress: Progress) -> Dataset:
+def _dataset(recipe: Recipe, progress: Progress) -> Dataset:
     """The pictures, if a detector can learn from them; what was left out of them is logged."""
-    dataset = scan_dataset(root, progress)
+    dataset = scan_dataset(recipe.dataset, progress, recipe.exclude, recipe.all_good)
     shapes = dataset.shapes
     if shapes is not None and shapes.refuse:
         raise DatasetError(shapes.text)

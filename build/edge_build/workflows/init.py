@@ -37,14 +37,18 @@ WIDEST = 118  # characters of a comment
 
 
 def recipe_for(
-    root: Path, detector: str = "patchcore", size: int | tuple[int, int] | None = None, progress: Progress | None = None
+    root: Path,
+    detector: str = "patchcore",
+    size: int | tuple[int, int] | None = None,
+    progress: Progress | None = None,
+    all_good: bool = False,
 ) -> str:
     """A recipe in YAML that `read_recipe` takes, for the pictures in `root`; size is N or (height, width).
 
     `dataset` is absolute: where the recipe will be kept is not known. The name is that of the folder as it was given.
     Raises DatasetError for pictures that cannot be used, ConfigError for a detector or size that is not allowed.
     """
-    dataset = scan_dataset(root, progress)
+    dataset = scan_dataset(root, progress, all_good=all_good)
     if progress is not None and (problem := _shapes(dataset)):
         progress.say(problem)
     asked = USUAL_SIDE if size is None else _one_side(size)
@@ -54,6 +58,7 @@ def recipe_for(
         name=_name(dataset.name),
         version="1",
         dataset=root.resolve(),
+        all_good=all_good,
         detector=detector,  # checked at the end, with all else
         size=_one_side(proposed if size is None else size),
         view=proposal.settings,
@@ -74,7 +79,7 @@ def _found(dataset: Dataset, recipe: Recipe, proposal: Proposal) -> list[str]:
     sizes = ", ".join(f"{s.width} x {s.height}" + f" ({s.pictures})" * several for s in dataset.sizes[:3])
     more = f" and {len(dataset.sizes) - 3} more sizes" if len(dataset.sizes) > 3 else ""
     lines = [
-        f"Found in {dataset.root}:",
+        f"Found in {dataset.root} ({dataset.layout}):",
         f"  {len(dataset.good)} good pictures to learn from",
         f"  size (width x height): {sizes}{more}; {'grey' if dataset.grey else 'colour'}",
     ]

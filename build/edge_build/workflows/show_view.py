@@ -13,7 +13,7 @@ from edge_build.views.learn import learn_view
 
 def show_view(recipe: Recipe, page: Path, progress: Progress) -> Path:
     """Raises ConfigError and DatasetError as a build would, StorageError when the page cannot be written."""
-    dataset = scan_dataset(recipe.dataset, progress)
+    dataset = scan_dataset(recipe.dataset, progress, recipe.exclude, recipe.all_good)
     learned = learn_view(dataset.good, recipe.view, recipe.size, progress)
     write_view_page(page, recipe.label, learned, dataset.good, dataset.root)
     return page

@@ -46,7 +46,7 @@ def test_a_folder_of_good_pictures_is_a_dataset(tmp_path):
 
 def test_grey_pictures_and_their_sizes_are_noticed(tmp_path):
     for n in range(5):
-        write(tmp_path / f"{n}.png", np.full((8, 10 if n else 12), n, np.uint8))
+        write(tmp_path / f"{n}.png", np.full((8, 10 if n else 12), 50 + n, np.uint8))
     dataset = scan_dataset(tmp_path)
     assert dataset.grey
     assert dataset.sizes == (NativeSize(8, 10, 4), NativeSize(8, 12, 1))
@@ -86,8 +86,11 @@ def test_files_that_are_not_read_and_linked_folders_are_counted(mvtec, tmp_path)
 
 
 def test_train_without_good_is_reported(tmp_path):
-    write_good(tmp_path / "train" / "ok")
-    assert refusal(tmp_path) == (f"{tmp_path / 'train'} has no folder `good`: good pictures belong in train/good")
+    write_good(tmp_path / "train" / "monday")
+    assert refusal(tmp_path) == (
+        f"{tmp_path / 'train'} has no folder `good` (or `ok`, `normal`), only monday/: "
+        "good pictures belong in train/good"
+    )
 
 
 def test_test_without_train_is_reported(tmp_path):
@@ -100,7 +103,9 @@ def test_test_without_train_is_reported(tmp_path):
 def test_a_plain_folder_with_bad_pictures_in_it_is_not_learned_from(tmp_path):
     write_good(tmp_path / "good")
     write(tmp_path / "NOK" / "1.png", picture(50))
-    assert "but has folders called NOK: move good pictures to train/good" in refusal(tmp_path)
+    text = refusal(tmp_path)
+    assert "  good: 6 pictures, sounds of good parts\n  NOK: 1 picture, sounds of defects\n" in text
+    assert "give the folder of good pictures alone, or put them in train/good and the others in test/<defect>" in text
 
 
 def test_other_folders_in_train_are_noted(mvtec):
@@ -123,7 +128,7 @@ def test_missing_masks_are_all_named(mvtec):
     expected = mvtec / "ground_truth" / "dent" / "0_mask.png"
     assert f"{mvtec / 'test' / 'dent' / '0.png'} has no mask: expected {expected}" in text
     assert "1_mask.png" in text
-    assert text.endswith("mend them, or take ground_truth away to measure pictures only")
+    assert text.endswith("mend them, or take all masks away to measure pictures only")
 
 
 def test_one_missing_mask_is_one(mvtec):

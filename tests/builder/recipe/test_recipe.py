@@ -159,8 +159,8 @@ patchcore:
         "line 4, size: found 250; allowed: one or two multiples of 32 from 64 to 1024",
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
         "line 6, backbone: unknown key here; it belongs under patchcore or under cpr",
-        "line 7, flurb: unknown key; allowed: name, version, dataset, detector, size, view, seed, threshold, "
-        "calibration, precisions, patchcore, cpr, golden",
+        "line 7, flurb: unknown key; allowed: name, version, dataset, exclude, all_good, detector, size, view, seed, "
+        "threshold, calibration, precisions, patchcore, cpr, golden",
         "line 8, golden: found 3; allowed: the keys pictures",
         "line 10, threshold.false_reject_rate: found 1; allowed: above 0, at most 0.5",
         "line 11, threshold.method: found 'no'; allowed: cross-fitted or held-out",

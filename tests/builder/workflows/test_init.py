@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tests.support.mvtec_dataset import write_mask
 
 from edge_build.data.pictures import DatasetError
 from edge_build.progress import PlainProgress
@@ -90,7 +91,9 @@ def test_what_was_found_stands_at_the_top(tmp_path):
     for n in range(2):
         write(tmp_path / "test" / "dent" / f"{n}.png", 60 + n, 340, 360, 1)
     text = recipe_for(tmp_path)
-    assert text.startswith(f"# Found in {tmp_path}:\n#   10 good pictures to learn from\n")
+    assert text.startswith(
+        f"# Found in {tmp_path} (train and test folders, as MVTec AD has them):\n#   10 good pictures to learn from\n"
+    )
     assert "#   size (width x height): 360 x 340; grey\n" in text
     assert "#   3 test pictures: 1 good, 2 dent\n#   no masks, so no pixel metrics\n" in text
 
@@ -99,7 +102,7 @@ def test_masks_and_notes_are_mentioned(tmp_path):
     write_good(tmp_path / "train" / "good")
     write_good(tmp_path / "train" / "other", 1)
     write(tmp_path / "test" / "dent" / "0.png", 60, 340, 360)
-    write(tmp_path / "ground_truth" / "dent" / "0_mask.png", 61, 340, 360, 1)
+    write_mask(tmp_path / "ground_truth" / "dent" / "0_mask.png", 340, 360)
     text = recipe_for(tmp_path)
     assert "#   all defects have masks\n#   nothing is learned from train/other\n" in text
 

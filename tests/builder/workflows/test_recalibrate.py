@@ -89,9 +89,9 @@ def test_few_pictures_behind_the_threshold_do_not_let_other_parts_in(bundle: Bun
         calibrated(bundle, tmp_path / "line")
 
 
-def test_a_black_picture_among_good_ones_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_dark_picture_among_good_ones_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     write_pictures(tmp_path / "line", "oooooooo")
-    cv2.imwrite(str(tmp_path / "line/black.png"), 0 * picture(False, 1))
+    cv2.imwrite(str(tmp_path / "line/dark.png"), 0 * picture(False, 1) + 12)
 
-    with pytest.raises(DatasetError, match=r"1 of 9 pictures are no good pictures(.|\n)*black.png: ERROR 104"):
+    with pytest.raises(DatasetError, match=r"1 of 9 pictures are no good pictures(.|\n)*dark.png: ERROR 104"):
         calibrated(bundle, tmp_path / "line")
