@@ -47,7 +47,7 @@ def test_an_unreadable_picture_is_an_error_verdict_that_says_why(bench, broker, 
     assert verdict.decision.error is ErrorCode.FRAME_UNREADABLE
     assert "0000.png is no PNG, JPEG, BMP or TIFF picture" in verdict.decision.detail
     listener.wait_state("OFFLINE")  # whatever came before it is in `seen`, on whichever side of the verdict
-    assert ("ev1/press/1/state", b"DEGRADED;102;the last verdict was ERROR", False) in listener.seen
+    assert ("ev1/press/1/state", b"DEGRADED;102;tiny-1.0: the last verdict was ERROR", False) in listener.seen
 
 
 def test_a_video_is_judged_frame_by_frame(bench, broker, listener):

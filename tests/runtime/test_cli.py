@@ -42,6 +42,7 @@ def test_init_writes_a_station_that_reads_back(place):
     (place / "station.yaml").write_text(found.stdout)
     station = read_station(place / "station.yaml")
     assert station.bundle == place / "bundle"
+    assert station.product == "tiny"
     assert (station.mqtt.host, station.mqtt.port, station.line, station.cell) == ("127.0.0.1", 1, "press", "1")
 
 

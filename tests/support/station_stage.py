@@ -7,12 +7,14 @@ import time
 
 import numpy as np
 
-from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.config.edits import Edits
 from edge_runtime.config.station import MqttSettings, SourceSettings, Station
+from edge_runtime.daemon.admission import admit
+from edge_runtime.daemon.assembly import next_model
 from edge_runtime.daemon.command_handler import CommandHandler
 from edge_runtime.daemon.dispatcher import Dispatcher
 from edge_runtime.daemon.events import EventQueue
+from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.inspector import Inspector
 from edge_runtime.daemon.model import Loader, ServingModel, load_model
 from edge_runtime.daemon.requests import binding_request
@@ -27,6 +29,7 @@ from edge_runtime.monitoring.counters import Counters
 from edge_runtime.monitoring.systemd import Watchdog
 from edge_runtime.records import Frame, Inspection
 from edge_runtime.storage.image_archive import ImageArchive
+from edge_runtime.storage.served import remember
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import Trigger
 from tests.support.tiny_bundle import picture, write_bundle
@@ -143,7 +146,8 @@ class Stage:
         )  # fmt: skip
         self.serving, watchdog = ServingModel(model), Watchdog(1000.0, self.notified.append)
         self.self_test = SelfTest(self.serving, self.status, watchdog, self.station.self_test_hours)
-        self.loader = Loader(self.load)
+        remember(self.station.state_dir, model.bundle)
+        self.loader = Loader(lambda: next_model(self.station, Hardware(open_engine=self.open_engine)))
         self.edits = Edits()
         self.commands = CommandHandler(
             self.serving, self.self_test, self.loader, self.issuer, self.events, self.status,
@@ -161,12 +165,12 @@ class Stage:
     def engine(self):
         return self.engines[-1]
 
-    def load(self):
-        def open_engine(station, bundle):
-            self.engines.append(ScriptedEngine())
-            return self.engines[-1]
+    def open_engine(self, station, bundle):
+        self.engines.append(ScriptedEngine())
+        return self.engines[-1]
 
-        return load_model(open_bundle(self.station.bundle), self.station, open_engine)
+    def load(self):
+        return load_model(admit(self.station), self.station, self.open_engine)
 
     def trigger(self, trigger_id=7, part_id="PART-7"):
         """As the message router does."""

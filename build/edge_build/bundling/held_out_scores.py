@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from edge_build.acceptance.held_out import HeldOut
 from edge_runtime.bundle.manifest import Record
-from edge_runtime.bundle.reader import REBUILD, Bundle
+from edge_runtime.bundle.reader import Bundle
+from edge_runtime.bundle.verified_file import REBUILD
 from edge_runtime.errors import BundleError
 from edge_runtime.records import Precision
 

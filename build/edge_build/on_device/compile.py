@@ -85,7 +85,7 @@ def compile_engine(
     progress.say(f"compiling {bundle.label} {precision.value} for {nvidia.gpu} with {nvidia.product}")
     if implicit is not None:
         progress.say(f"INT8 by {implicit.source}")
-    graph = bundle.graph(precision if implicit is None else Precision.FP32).read_bytes()
+    graph = bundle.graph_bytes(precision if implicit is None else Precision.FP32)
     serialized = _built(graph, nvidia, cache, key, settings, implicit, progress)
     path = cache.write(key, serialized, "" if implicit is None else implicit.ranges)
     try:

@@ -47,7 +47,7 @@ class ImplicitInt8:
         self._nvidia, self._engines, self._calibrator, self._pictures = nvidia, cache, calibrator, pictures
         self._chosen = bundle.record(PLAN, Int8Plan, "a plan of INT8").quantised
         if not pictures:
-            self._cache = (bundle.folder / calibrator.cache_file).read_bytes()
+            self._cache = bundle.read(calibrator.cache_file)
             self.source = f"the ranges in {calibrator.cache_file} of the bundle"
             return
         self._cache = cache.read_ranges(self.key)

@@ -43,7 +43,7 @@ def add_engines(
     ordered = sorted(set(computes), key=lambda compute: tuple(map(int, compute.split("."))))
     made: dict[Precision, AheadOfTime] = {}
     for each in wanted:
-        made[each] = build_ahead(bundle.graph(each).read_bytes(), ordered)
+        made[each] = build_ahead(bundle.graph_bytes(each), ordered)
         progress.say(f"{each.value}: compiled for compute capability {', '.join(ordered)}")
     try:
         return _write(bundle, made)

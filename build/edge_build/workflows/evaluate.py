@@ -107,7 +107,7 @@ def require_judged(summary: Summary, folder: Path, dataset_root: Path) -> None:
 
 def _opened(wanted: WantedEngine, progress: Progress, bundle: Bundle) -> Engine:
     if wanted.emulated:
-        return emulated_engine(bundle.graph(wanted.precision), wanted.threads)
+        return emulated_engine(bundle.graph_bytes(wanted.precision), wanted.threads)
     chosen = choose_engine(wanted.kind, bundle, wanted.precision, wanted.engines, wanted.threads)
     progress.say(f"engine: {chosen.engine.name}, {chosen.why}")
     return chosen.engine

@@ -48,7 +48,7 @@ def recalibrate(
     """
     bundle, label = open_parent(folder, version, out)
     manifest, recipe = bundle.manifest, recipe_from_yaml(bundle.manifest.recipe, folder / "manifest.json: recipe")
-    graph = bundle.graph(Precision.FP32).read_bytes()
+    graph = bundle.graph_bytes(Precision.FP32)
     dataset = scan_dataset(pictures, progress, all_good=recipe.all_good)
     refuse_training_pictures(bundle, dataset.good)
     frames, frame_notes = limits_of_line(dataset.good, bundle, progress)

@@ -1,7 +1,7 @@
 """Opening a bundle: every length and hash is checked before anything is parsed or served.
 
 bundle = open_bundle(Path("bundles/screw-1"))
-with OnnxruntimeEngine(bundle.graph(Precision.FP32)) as engine: ...
+with OnnxruntimeEngine(bundle.graph_bytes(Precision.FP32)) as engine: ...
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import TypeVar
 
 import pydantic
 
+from edge_runtime.bundle.external_data import has_external_data
 from edge_runtime.bundle.manifest import GraphEntry, Manifest, Threshold
 from edge_runtime.bundle.manifest_digest import digest_of
+from edge_runtime.bundle.verified_file import REBUILD, read_at_most, read_verified, verify_file
 from edge_runtime.errors import BundleError
 from edge_runtime.imaging.preprocess import PREPROCESSING
 from edge_runtime.imaging.see import FrameViewer
@@ -25,15 +27,16 @@ Parsed = TypeVar("Parsed", bound=pydantic.BaseModel)
 
 MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 4 << 20
-REBUILD = "build the bundle again or copy it again from where it was built (into a store: `edge-deploy install`)"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are all there and unchanged. `folder` is where they are."""
+    """A bundle whose files are all there and unchanged. `folder` is where they are. manifest_sha256: of the bytes of
+    `manifest.json` that were read."""
 
     folder: Path
     manifest: Manifest
+    manifest_sha256: str
 
     @property
     def label(self) -> str:
@@ -43,6 +46,10 @@ class Bundle:
     def graph(self, precision: Precision) -> Path:
         """The ONNX file of a precision. Raises BundleError when the bundle has no such graph."""
         return self.folder / self._entry(precision).file
+
+    def graph_bytes(self, precision: Precision) -> bytes:
+        """The content of that file. Raises BundleError likewise, and when it was changed since."""
+        return self.read(self._entry(precision).file)
 
     def graph_sha256(self, precision: Precision) -> str:
         """The hash of that file, as the manifest has it. Raises BundleError likewise."""
@@ -54,20 +61,20 @@ class Bundle:
 
     def record(self, file: str, kind: type[Parsed], what: str) -> Parsed:
         """What a JSON file of the bundle says. Raises BundleError when it `is not {what}`."""
-        path = self.folder / file
-        return _parse(path.read_bytes(), kind, path, what)
+        return _parse(self.read(file), kind, self.folder / file, what)
 
     def viewer(self) -> FrameViewer:
         """What the model sees of a frame. Raises BundleError for a file of the view that is not what it should be."""
         manifest = self.manifest
-        try:
-            return FrameViewer(view_from_files(manifest.view, manifest.height, manifest.width, self.read))
-        except OSError as error:
-            raise BundleError(f"{self.folder}: the view cannot be read: {error.strerror}; {REBUILD}") from error
+        return FrameViewer(view_from_files(manifest.view, manifest.height, manifest.width, self.read))
 
     def read(self, file: str) -> bytes:
-        """The content of a file of the bundle. Raises OSError."""
-        return (self.folder / file).read_bytes()
+        """The content of a file of the bundle, verified as it is read. Raises BundleError when it was changed since the
+        bundle was opened, or is not listed in the manifest."""
+        entry = self.manifest.files.get(file)
+        if entry is None:
+            raise BundleError(f"{self.folder / MANIFEST} does not list {file}; {REBUILD}")
+        return read_verified(self.folder / file, entry)
 
     def _entry(self, precision: Precision) -> GraphEntry:
         entry = self.manifest.graphs.get(precision)
@@ -81,18 +88,21 @@ def open_bundle(folder: Path) -> Bundle:
     """Read the manifest and check every file against it. Raises BundleError."""
     _require_active(folder)
     folder = folder.resolve()  # `active` of edge-deploy is a link that may point elsewhere while this bundle serves
-    manifest = read_manifest(folder)
+    content = _read_manifest(folder)
+    manifest = _manifest_from(content, folder / MANIFEST)
     _check_files(folder, manifest)
-    return Bundle(folder, manifest)
+    return Bundle(folder, manifest, hashlib.sha256(content).hexdigest())
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read `manifest.json` alone, without looking at the other files. Raises BundleError."""
+    return _manifest_from(_read_manifest(folder), folder / MANIFEST)
+
+
+def _read_manifest(folder: Path) -> bytes:
     path = folder / MANIFEST
     try:
-        _require_regular(path)
-        with path.open("rb") as file:
-            text = file.read(MOST_MANIFEST_BYTES + 1)
+        content = read_at_most(path, MOST_MANIFEST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         _require_active(folder)
         if not folder.is_dir():
@@ -102,10 +112,14 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {REBUILD}") from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
-    if len(text) > MOST_MANIFEST_BYTES:
+    if len(content) > MOST_MANIFEST_BYTES:
         raise BundleError(f"{path} has more than {MOST_MANIFEST_BYTES} bytes, so it is no manifest; {REBUILD}")
-    manifest = _parse(text, Manifest, path, "a manifest of schema version 1")
-    if manifest.digest not in (None, digest_of(text)):
+    return content
+
+
+def _manifest_from(content: bytes, path: Path) -> Manifest:
+    manifest = _parse(content, Manifest, path, "a manifest of schema version 1")
+    if manifest.digest not in (None, digest_of(content)):
         raise BundleError(f"{path} is not the file that was built: its digest differs; {REBUILD}")
     if manifest.preprocessing != PREPROCESSING:
         raise BundleError(
@@ -130,12 +144,6 @@ def _parse(text: bytes, kind: type[Parsed], path: Path, what: str) -> Parsed:
     except pydantic.ValidationError as error:
         places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
         raise BundleError(f"{path} is not {what}: {places}; {REBUILD}") from error
-
-
-def _require_regular(path: Path) -> None:
-    """Raises BundleError for a device or a pipe, which may never end."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise BundleError(f"{path} is no regular file; {REBUILD}")
 
 
 def _require_active(folder: Path) -> None:
@@ -166,16 +174,22 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         raise BundleError(
             f"{folder / MANIFEST} uses {', '.join(unlisted)} but does not list them in `files`; {REBUILD}"
         )
+    graphs = {graph.file for graph in manifest.graphs.values()}
     for name, entry in manifest.files.items():
-        path = folder / name
-        try:
-            _require_regular(path)
-            length = path.stat().st_size
-            if length != entry.length:
-                raise BundleError(f"{path} has {length} bytes, the manifest says {entry.length}; {REBUILD}")
-            if sha256_of(path) != entry.sha256:
-                raise BundleError(f"{path} is not the file that was built: its SHA-256 differs; {REBUILD}")
-        except FileNotFoundError:
-            raise BundleError(f"{path} is missing; {REBUILD}") from None
-        except OSError as error:
-            raise BundleError(f"{path} cannot be read: {error.strerror}; check the disk and the rights") from error
+        if name in graphs:
+            _refuse_external_data(folder / name, read_verified(folder / name, entry))
+        else:
+            verify_file(folder / name, entry)
+
+
+def _refuse_external_data(path: Path, graph: bytes) -> None:
+    """Raises BundleError for a graph with weights in files of their own, which an engine would read unverified."""
+    try:
+        if not has_external_data(graph):
+            return
+    except ValueError:  # no ONNX at all: an engine says more about that
+        return
+    raise BundleError(
+        f"{path} keeps weights in other files (ONNX external data), which no hash of the manifest covers: it is not "
+        f"loaded; {REBUILD}"
+    )

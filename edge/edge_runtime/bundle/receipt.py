@@ -15,7 +15,7 @@ from pathlib import Path
 import pydantic
 
 from edge_runtime.bundle.device_seal import same_seal, seal_of, writable_by_others
-from edge_runtime.bundle.manifest import Manifest, Record, Sha256
+from edge_runtime.bundle.manifest import Record, Sha256
 from edge_runtime.bundle.reader import MANIFEST, Bundle
 from edge_runtime.errors import BundleError
 from edge_runtime.files import Durability, write_file
@@ -52,7 +52,6 @@ def require_receipt(bundle: Bundle, machine: str) -> None:
     where = bundle.folder / RECEIPT
     try:
         receipt = Receipt.model_validate_json(where.read_bytes())
-        content = (bundle.folder / MANIFEST).read_bytes()
     except FileNotFoundError as error:
         raise BundleError(
             f"bundle {bundle.label} in {bundle.folder} was not installed from a signed file on this device, so the "
@@ -68,10 +67,7 @@ def require_receipt(bundle: Bundle, machine: str) -> None:
             f"{where} was not written by this device (its seal does not fit the machine id), so the engines beside it "
             f"are not loaded: {INSTALL}"
         )
-    if (
-        receipt.manifest != hashlib.sha256(content).hexdigest()
-        or Manifest.model_validate_json(content) != bundle.manifest
-    ):
+    if receipt.manifest != bundle.manifest_sha256:
         raise BundleError(
             f"{bundle.folder / MANIFEST} is not the one that was signed, so the engines beside it are not loaded: "
             f"{INSTALL}"

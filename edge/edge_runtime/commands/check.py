@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from edge_runtime.bundle.reader import open_bundle, read_manifest
+from edge_runtime.bundle.reader import read_manifest
 from edge_runtime.config.station import Station, read_station
 from edge_runtime.daemon import disk_watch
+from edge_runtime.daemon.admission import admit
 from edge_runtime.daemon.guarded_source import GuardedSource
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.model import frame_limits, load_model
@@ -28,6 +29,7 @@ from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage import image_archive
 from edge_runtime.storage.database import is_spool_in_use, room_to_open
 from edge_runtime.storage.retention import MB
+from edge_runtime.storage.served import FILE, read_served
 from edge_runtime.storage.state_dir import SYSTEMD_STATE, probe_state_folder
 from edge_runtime.storage.state_owner import check_owner
 
@@ -67,6 +69,7 @@ def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Fin
     used = hardware or Hardware()
     for found in (
         check_bundle(station, used),
+        check_product(station),
         check_source(station, used),
         check_recording(station),
         check_settings(station),
@@ -82,7 +85,7 @@ def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Fin
 
 def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """Lengths, hashes, schema, the graph, the golden pictures, and how long judging takes. Raises EdgeError."""
-    bundle = open_bundle(station.bundle)
+    bundle = admit(station)
     with closing(load_model(bundle, station, hardware.open_engine)) as model:
         yield Finding(
             f"bundle {bundle.label}, {station.precision.value}: {len(model.references)} golden pictures "
@@ -97,6 +100,21 @@ def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
         else:
             engine_ms = median_ms(bundle, model.engine, ROUNDS)
             yield deadline_finding(station.deadline_ms, engine_ms, f"the engine alone takes {engine_ms:.1f} ms")
+
+
+def check_product(station: Station) -> Iterator[Finding]:
+    """What stands between this station and another product's bundle when its file names no product."""
+    if station.product is not None:
+        return
+    try:
+        add = f"write `product: {read_manifest(station.bundle).name}` into station.yaml"
+    except BundleError:  # check_bundle reports it
+        return
+    if read_served(station.state_dir) is None:
+        text = f"whatever bundle lies there first judges recipe {station.recipe} from then on; {add}"
+    else:
+        text = f"only {station.state_dir / FILE} keeps other products' bundles away; {add}"
+    yield Finding(f"product: not named: {text}", Rating.DOUBTFUL)
 
 
 def judging_finding(deadline_ms: int, judge: Judge, frame: Frame) -> Finding:

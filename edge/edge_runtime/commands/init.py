@@ -8,6 +8,7 @@ from pathlib import Path
 import pydantic
 from pydantic_core import ErrorDetails
 
+from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.reader import read_manifest
 from edge_runtime.config.station import MqttSettings, Station
 from edge_runtime.errors import ConfigError
@@ -40,7 +41,8 @@ def station_from_options(options: InitOptions) -> Station:
         raise ConfigError("BUNDLE is missing: the folder that edge-build made; only with --camera it may come later")
     if options.source is None and not options.camera:
         raise ConfigError("--source is missing: where the pictures come from; or --camera for the camera that is found")
-    precision = _precision_of(options.bundle, options.precision)
+    manifest = None if options.bundle is None else read_manifest(options.bundle)
+    precision = _precision_of(manifest, options.precision)
     host, _, port = options.broker.rpartition(":")
     if not host or not port.isdigit():
         raise ConfigError(f"--broker {options.broker!r}: must be HOST:PORT, for example 192.168.0.10:1883")
@@ -49,6 +51,7 @@ def station_from_options(options: InitOptions) -> Station:
             line=options.line,
             cell=options.cell,
             bundle=(options.bundle or Path("bundle")).absolute(),
+            product=None if manifest is None else manifest.name,
             precision=precision,
             source=_source_of(options).below(Path.cwd()),
             mode=options.mode,  # type: ignore[arg-type]  # Station checks it
@@ -60,11 +63,10 @@ def station_from_options(options: InitOptions) -> Station:
         raise ConfigError(f"this is no station: {'; '.join(map(_option_problem, error.errors()))}") from error
 
 
-def _precision_of(bundle: Path | None, wanted: Precision | None) -> Precision:
-    """The one that is wanted, or the bundle's most exact one. Raises ConfigError, BundleError."""
-    if bundle is None:
+def _precision_of(manifest: Manifest | None, wanted: Precision | None) -> Precision:
+    """The one that is wanted, or the bundle's most exact one. Raises ConfigError."""
+    if manifest is None:
         return wanted or Precision.FP32
-    manifest = read_manifest(bundle)
     if wanted is not None and wanted not in manifest.graphs:
         raise ConfigError(
             f"--precision {wanted.value}: bundle {manifest.label} holds only "

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from edge_runtime.bundle.manifest import FrameLimits
+from edge_runtime.bundle.manifest import NAME, FrameLimits
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.imaging.view import PartLimits
 from edge_runtime.records import Precision
@@ -194,6 +194,10 @@ class Station(_Part):
     line: Name = Field(description="the first part of every topic: ev1/LINE/CELL/...")
     cell: Name = Field(description="the second part")
     bundle: AnyPath = Field(description="the folder that edge-build made")
+    product: Annotated[str, Field(pattern=NAME)] | None = Field(
+        default=None,
+        description="the name of the bundles that may judge here; null: of the first one that did, kept in state_dir",
+    )
     precision: Annotated[Precision, Field(strict=False)] = Field(
         default=Precision.FP32, description="fp32, fp16 or int8, as far as the bundle has it"
     )

@@ -12,9 +12,10 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from edge_runtime.bundle.reader import Bundle, open_bundle
+from edge_runtime.bundle.reader import Bundle
 from edge_runtime.config.edits import Edits
 from edge_runtime.config.station import Station
+from edge_runtime.daemon.admission import admit
 from edge_runtime.daemon.command_handler import CommandHandler
 from edge_runtime.daemon.crash_recovery import issue_interrupted
 from edge_runtime.daemon.disk_watch import DiskWatch
@@ -53,6 +54,7 @@ from edge_runtime.sources.protocol import JudgedFiles
 from edge_runtime.storage.image_archive import ImageArchive
 from edge_runtime.storage.recovery import open_spool
 from edge_runtime.storage.retention import MB
+from edge_runtime.storage.served import remember
 from edge_runtime.storage.spool import Spool
 from edge_runtime.storage.state_owner import check_owner, claim_folder
 from edge_runtime.wire.states import Conditions, State, StateReport, report_from
@@ -99,7 +101,8 @@ def open_station(
     edits: what was changed in the station's file since it was read.
     """
     watchdog = Watchdog(watchdog_period_s(station))
-    bundle = open_bundle(station.bundle)
+    check_owner(station.state_dir, station.name)
+    bundle = admit(station)
     with ExitStack() as stack:
         source = stack.enter_context(GuardedSource(hardware.open_source(station)))
         storage = open_storage(station, stack)
@@ -108,10 +111,11 @@ def open_station(
         stack.enter_context(announcing_offline(exchange.publisher))
         model = first_model(station, bundle, hardware, exchange.status)
         serving = stack.enter_context(closing(ServingModel(model)))
+        remember(station.state_dir, bundle)
         issuer = stack.enter_context(exchange.issuer)
         status = exchange.status
         self_test = SelfTest(serving, status, watchdog, station.self_test_hours)
-        loader = Loader(lambda: load_model(open_bundle(station.bundle), station, hardware.open_engine))
+        loader = Loader(partial(next_model, station, hardware))
         reply = partial(exchange.publisher.reply, station.topics.command_ack)
         commands = CommandHandler(serving, self_test, loader, issuer, events, status, reply, edits)
         trigger_mode = open_trigger_mode(station, source, exchange.counters)
@@ -132,7 +136,6 @@ def open_station(
 
 def open_storage(station: Station, stack: ExitStack) -> Storage:
     """The spool and the pictures of this station, and of no other; what is opened goes on the stack."""
-    check_owner(station.state_dir, station.name)
     spool = stack.enter_context(open_spool(station.state_dir, station.spool.retention(station.pictures)))
     claim_folder(station.state_dir, station.name)
     pictures = station.pictures
@@ -212,6 +215,17 @@ def first_model(station: Station, bundle: Bundle, hardware: Hardware, status: St
     except EdgeError:
         status.note(started=True, self_test_passed=False)
         raise
+
+
+def next_model(station: Station, hardware: Hardware) -> Model:
+    """The model that RELOAD lets serve, tested and remembered. Raises EdgeError, and then nothing stays open."""
+    model = load_model(admit(station), station, hardware.open_engine)
+    try:
+        remember(station.state_dir, model.bundle)  # before it judges: a power cut must not let it be forgotten
+    except EdgeError:
+        model.close()
+        raise
+    return model
 
 
 def watchdog_period_s(station: Station) -> float | None:

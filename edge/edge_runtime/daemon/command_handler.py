@@ -57,7 +57,7 @@ class CommandHandler:
         self.serving.replace(model)
         self.self_test.start_over()
         log.info("%s", model.description)
-        self.status.note(self_test_passed=True, no_engine=False)
+        self.status.note(self_test_passed=True, no_engine=False, bundle=model.bundle.label)
         self._warn_of(edits)
         done = f"DONE;{model.bundle.label} serves"
         left = edits.text(REPLY_LENGTH - len(f"{Command.RELOAD.value};{done}, "))
@@ -74,7 +74,8 @@ class CommandHandler:
             log.warning("a restart would fail, the station goes on with what it started with: %s", edits.problem)
         elif edits.keys:
             log.warning("the station's file was changed: restart to apply %s", ", ".join(edits.keys))
-        self.status.note(edits=edits.text(STATE_TEXT_LENGTH))
+        room = STATE_TEXT_LENGTH - len(f"{self.serving.model.bundle.label}: ")
+        self.status.note(edits=edits.text(room))
 
     def _loading_done(self, model: Model) -> None:
         """In the loader's thread."""

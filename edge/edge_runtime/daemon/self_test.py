@@ -51,7 +51,7 @@ class SelfTest:
             self._status.note(started=True, self_test_passed=False, no_engine=True, missing=str(missing))
         else:
             log.info("%s", model.description)
-            self._status.note(started=True, self_test_passed=True)
+            self._status.note(started=True, self_test_passed=True, bundle=model.bundle.label)
         self._watchdog.ready()
 
     def run(self) -> str:

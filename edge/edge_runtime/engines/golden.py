@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import statistics
 import time
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import Golden, Threshold, Tolerance
-from edge_runtime.bundle.reader import REBUILD, Bundle
+from edge_runtime.bundle.reader import Bundle
+from edge_runtime.bundle.verified_file import REBUILD
 from edge_runtime.engines.protocol import Engine
 from edge_runtime.errors import BundleError, EngineError
 from edge_runtime.records import Inspection, Precision
@@ -94,11 +96,11 @@ def median_ms(bundle: Bundle, engine: Engine, rounds: int) -> float:
 
 def read_golden(bundle: Bundle, golden: Golden) -> tuple[NDArray[np.uint8], Inspection]:
     """A golden picture, uint8 BGR (1, height, width, 3), and what was measured on it."""
-    picture = cv2.imread(str(bundle.folder / golden.picture), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(bundle.read(golden.picture), np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise BundleError(f"{bundle.folder / golden.picture} is not a picture; {REBUILD}")
     try:
-        anomaly_map = np.load(bundle.folder / golden.anomaly_map, allow_pickle=False).astype(np.float32)
+        anomaly_map = np.load(io.BytesIO(bundle.read(golden.anomaly_map)), allow_pickle=False).astype(np.float32)
     except (OSError, ValueError, EOFError) as error:  # what NumPy raises for a file that is no array
         raise BundleError(f"{bundle.folder / golden.anomaly_map} is not a map: {error}; {REBUILD}") from error
     return np.asarray(picture, np.uint8)[None], Inspection(golden.score, anomaly_map)

@@ -45,6 +45,8 @@ class OnnxruntimeEngine:
         except Exception as error:  # onnxruntime's own exceptions share no base class
             where = graph if isinstance(graph, Path) else f"{len(graph)} bytes"
             raise EngineError(f"onnxruntime does not load the graph {where}: {error}") from error
+        self._session.disable_fallback()  # to another provider, which nobody asked for
+        self._session._model_bytes = None  # only the fallback would need them; a bank of features has hundreds of MB
         self._provider = provider
         require_provider(provider, self._session.get_providers())
         self._check_contract()

@@ -68,7 +68,15 @@ def choose_engine(
         nvidia = find(LIBRARIES[kind])
         cache = EngineCache(engines, identify())
         return Chosen(open_device_engine(bundle, precision, nvidia, cache), "as configured")
-    return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads, PROVIDERS[kind]), "as configured")
+    return Chosen(_reference(bundle, precision, threads, PROVIDERS[kind]), "as configured")
+
+
+def _reference(bundle: Bundle, precision: Precision, threads: int, provider: str) -> OnnxruntimeEngine:
+    """onnxruntime on the bytes that were verified."""
+    try:
+        return OnnxruntimeEngine(bundle.graph_bytes(precision), threads, provider)
+    except EngineError as error:
+        raise EngineError(f"{bundle.graph(precision)}: {error}") from error
 
 
 def _calibrated(calibrator: Calibrator, bundle: Bundle, precision: Precision, find: Find, cache: EngineCache) -> Chosen:
@@ -101,7 +109,7 @@ def _best(
         except (EngineError, ConfigError) as error:
             problems.append((library, error))
     detail = "; ".join(str(error) for _, error in problems)
-    return Chosen(OnnxruntimeEngine(bundle.graph(precision), threads), f"auto: {_in_short(problems)}", detail)
+    return Chosen(_reference(bundle, precision, threads, CPU), f"auto: {_in_short(problems)}", detail)
 
 
 def _proven(bundle: Bundle, precision: Precision, nvidia: Nvidia, cache: EngineCache) -> Engine:

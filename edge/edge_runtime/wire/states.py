@@ -50,6 +50,7 @@ class Conditions:
     missing: str = ""  # what no_engine means here, for people
     edits: str = ""  # what was changed in the station's file and needs a restart, for people
     moved: str = ""  # how the parts lie elsewhere than the good ones did, for people
+    bundle: str = ""  # the label of the one that judges: its product and version
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,15 @@ def report_from(conditions: Conditions) -> StateReport:
     if c.paused:
         return StateReport(State.NOTREADY, ErrorCode.NONE, "paused")
     if c.judging:
-        return StateReport(State.BUSY, ErrorCode.NONE, "judging")
+        return StateReport(State.BUSY, ErrorCode.NONE, _naming(c.bundle, "judging"))
     if c.exhausted:
         return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the source has no more pictures")
     if c.camera_lost:
         return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the camera delivers nothing")
     if c.last_error is not ErrorCode.NONE:
-        return StateReport(State.DEGRADED, c.last_error, "the last verdict was ERROR")
-    return StateReport(State.READY, ErrorCode.NONE, c.moved or c.edits)
+        return StateReport(State.DEGRADED, c.last_error, _naming(c.bundle, "the last verdict was ERROR"))
+    return StateReport(State.READY, ErrorCode.NONE, _naming(c.bundle, c.moved or c.edits))
+
+
+def _naming(bundle: str, text: str) -> str:
+    return ": ".join(part for part in (bundle, text) if part)

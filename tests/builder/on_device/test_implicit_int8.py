@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +166,7 @@ def test_a_bundle_that_was_calibrated_again_does_not_get_the_engine_before(
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"]["calibration/pictures.json"]["sha256"] = "0" * 64
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    again = Bundle(folder, type(bundle.manifest).model_validate(manifest))
+    again = replace(bundle, folder=folder, manifest=type(bundle.manifest).model_validate(manifest))
     with pytest.raises(EngineAbsentError):
         choose_engine(
             *(EngineKind.TENSORRT_ENTROPY, again, Precision.INT8, files.folder, 1, FakeDevice("10.3").nvidia),
@@ -185,7 +186,7 @@ def test_verdicts_that_no_engine_was_held_against_need_an_engine_of_their_own(
     int8 = manifest["graphs"][Precision.INT8]
     int8["threshold"] |= changed.get("threshold", {})
     int8["golden"] = [one | new for one, new in zip(int8["golden"], changed.get("golden", [{}, {}]), strict=True)]
-    other = Bundle(bundle.folder, type(bundle.manifest).model_validate(manifest))
+    other = replace(bundle, manifest=type(bundle.manifest).model_validate(manifest))
     device = FakeDevice("10.3")
 
     with pytest.raises(EngineAbsentError):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from tests.support.rights import without_roots_rights
-from tests.support.tiny_bundle import write_bundle
+from tests.support.tiny_bundle import tiny_graph, write_bundle
 
 from edge_runtime.bundle.manifest_digest import digest_of, with_digest
 from edge_runtime.bundle.reader import open_bundle, read_manifest, sha256_of
@@ -223,3 +223,14 @@ def test_a_store_without_its_active_link_says_so_and_what_makes_it(tmp_path, lea
     active.unlink(missing_ok=True)
     active.symlink_to("bundles/tiny-1.0")
     assert open_bundle(active).label == "tiny-1.0"
+
+
+def test_a_graph_with_its_weights_in_another_file_is_refused(tmp_path):
+    # graph { initializer { external_data { key: "location" value: "weights" } data_location: EXTERNAL } }
+    tensor = b"\x6a\x13\x0a\x08location\x12\x07weights\x70\x01"
+    graph = b"\x2a" + bytes([len(tensor)]) + tensor
+    folder = write_bundle(tmp_path / "external", graph=tiny_graph() + b"\x3a" + bytes([len(graph)]) + graph)
+    assert refusal(folder).startswith(
+        f"{folder}/model.fp32.onnx keeps weights in other files (ONNX external data), which no hash of the manifest "
+        "covers: it is not loaded; build the bundle again"
+    )

@@ -21,6 +21,7 @@ from edge_runtime.commands.check import (
     Rating,
     check_bundle,
     check_metrics,
+    check_product,
     check_settings,
     check_source,
     deadline_finding,
@@ -30,10 +31,11 @@ from edge_runtime.commands.check import (
 from edge_runtime.config.station import HealthSettings, MetricsSettings, SourceSettings
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.model import load_model
-from edge_runtime.errors import ConfigError, EngineError
+from edge_runtime.errors import BundleError, ConfigError, EngineError
 from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.prometheus import Metrics, Sample, serve_metrics
 from edge_runtime.records import Frame, NoFrame
+from edge_runtime.storage.served import remember
 from edge_runtime.wire.states import State
 
 
@@ -205,7 +207,8 @@ def test_limits_of_frames_that_are_switched_off_are_named(tmp_path, health, name
 
 
 def test_check_reports_settings_that_are_hardly_meant(tmp_path):
-    s = with_pictures(tmp_path, "o", mode="hardware", health=HealthSettings(sharpness_low=0.0))
+    health = HealthSettings(sharpness_low=0.0)
+    s = with_pictures(tmp_path, "o", mode="hardware", health=health, product="tiny")
     doubts = [f.text.partition(":")[0] for f in findings(s) if f.rating is Rating.DOUBTFUL]
     assert doubts == ["source folder", "mode hardware", "health"]
 
@@ -233,3 +236,21 @@ def test_a_metrics_port_that_is_taken_is_wrong_unless_this_very_station_answers_
         finally:
             other.shutdown()
             thread.join()
+
+
+def test_a_station_that_names_no_product_is_doubtful_and_the_key_to_write_is_said(tmp_path):
+    s = with_pictures(tmp_path, "o", recipe=12)
+    add = "write `product: tiny` into station.yaml"
+    first = f"product: not named: whatever bundle lies there first judges recipe 12 from then on; {add}"
+    assert list(check_product(s)) == [Finding(first, Rating.DOUBTFUL)]
+    s.state_dir.mkdir()
+    remember(s.state_dir, open_bundle(s.bundle))
+    later = f"product: not named: only {s.state_dir}/served.json keeps other products' bundles away; {add}"
+    assert list(check_product(s)) == [Finding(later, Rating.DOUBTFUL)]
+    assert list(check_product(station(tmp_path, product="tiny"))) == []
+
+
+def test_another_products_bundle_is_wrong(tmp_path):
+    s = with_pictures(tmp_path, "o", product="nut")
+    with pytest.raises(BundleError, match=r"tiny-1\.0 is not of product 'nut'"):
+        list(check_bundle(s, slow_engine(0)))

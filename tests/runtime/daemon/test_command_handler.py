@@ -34,6 +34,12 @@ def put_in_place(folder, version="1.0", **settings):
     (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version}))
 
 
+def rename(folder, name):
+    """The bundle of another product in its place."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"name": name}))
+
+
 def reload_and_wait(s):
     s.commands.execute(Command.RELOAD)
     s.loader._thread.join(WAIT_S)
@@ -49,7 +55,8 @@ def test_the_new_model_serves_from_the_next_picture_on_and_the_old_engine_is_fre
     assert (verdict.bundle_version, verdict.decision.outcome) == ("2.0", Outcome.OK)
     assert old.closed
     assert stage.publisher.replies == [b"RELOAD;DONE;tiny-2.0 serves"]
-    assert stage.publisher.states == [State.READY]  # no gap
+    assert stage.publisher.states == [State.READY] * 2  # no gap
+    assert stage.status.report.payload() == b"READY;000;tiny-2.0"
 
 
 def test_a_model_that_fails_its_self_test_leaves_the_old_one_serving_and_says_so(stage, caplog):
@@ -114,12 +121,12 @@ def test_after_an_edit_of_the_stations_file_a_reload_says_which_keys_a_restart_w
     assert stage.step().decision.outcome is Outcome.OK
     assert stage.publisher.replies == [b"RELOAD;DONE;tiny-1.0 serves, restart to apply recipe, mqtt.port"]
     assert "the station's file was changed: restart to apply recipe, mqtt.port" in caplog.text
-    assert stage.status.report.payload() == b"READY;000;restart to apply recipe, mqtt.port"
+    assert stage.status.report.payload() == b"READY;000;tiny-1.0: restart to apply recipe, mqtt.port"
     stage.edits = Edits()  # changed back
     reload_and_wait(stage)
     stage.step()
     assert stage.publisher.replies[1:] == [b"RELOAD;DONE;tiny-1.0 serves"]
-    assert stage.status.report.payload() == b"READY;000;"
+    assert stage.status.report.payload() == b"READY;000;tiny-1.0"
 
 
 def test_a_stations_file_that_would_not_start_again_is_logged_in_full_and_shown(stage, caplog):
@@ -128,7 +135,7 @@ def test_a_stations_file_that_would_not_start_again_is_logged_in_full_and_shown(
     stage.step()
     assert stage.publisher.replies == [b"RELOAD;DONE;tiny-1.0 serves, the station's file has errors"]
     assert "a restart would fail, the station goes on with what it started with: station.yaml does not" in caplog.text
-    assert stage.status.report.payload() == b"READY;000;the station's file has errors"
+    assert stage.status.report.payload() == b"READY;000;tiny-1.0: the station's file has errors"
 
 
 def test_many_edited_keys_are_counted_in_the_answer_and_a_reload_that_fails_shows_them_in_the_state(stage, caplog):
@@ -137,5 +144,17 @@ def test_many_edited_keys_are_counted_in_the_answer_and_a_reload_that_fails_show
     reload_and_wait(stage)
     stage.step()
     assert stage.publisher.replies[0].startswith(b"RELOAD;FAILED;tiny-1.0 goes on: model.fp32.onnx has 1 bytes")
-    assert stage.status.report.payload() == b"READY;000;restart to apply 7 changed keys"
+    assert stage.status.report.payload() == b"READY;000;tiny-1.0: restart to apply 7 changed keys"
     assert "restart to apply health.limit_0, health.limit_1" in caplog.text
+
+
+def test_the_state_names_the_bundle_that_judges_and_another_products_is_refused(stage):
+    stage.commands.execute(Command.PAUSE)
+    stage.commands.execute(Command.RESUME)
+    assert stage.status.report.payload() == b"READY;000;tiny-1.0"
+    rename(stage.station.bundle, "nut")
+    reload_and_wait(stage)
+    assert stage.step().bundle == "tiny"
+    (reply,) = [reply for reply in stage.publisher.replies if reply.startswith(b"RELOAD")]
+    assert reply.startswith(b"RELOAD;FAILED;tiny-1.0 goes on: nut-1.0 is not of product 'tiny', which this")
+    assert stage.status.report.payload() == b"READY;000;tiny-1.0"

@@ -76,7 +76,7 @@ def test_a_state_that_calls_for_somebody_is_logged_and_the_everyday_ones_are_not
     for command in (Command.PAUSE, Command.RESUME):
         s.commands.execute(command)
     logged = [record.getMessage() for record in caplog.records if record.getMessage().startswith("state ")]
-    assert logged == ["state READY;000;", "state NOTREADY;000;paused", "state READY;000;"]
+    assert logged == ["state READY;000;tiny-1.0", "state NOTREADY;000;paused", "state READY;000;tiny-1.0"]
 
 
 def test_a_trigger_gets_one_frame_and_one_verdict_with_its_names(stage):

@@ -37,7 +37,7 @@ def test_each_condition_gives_its_state(conditions, state, error):
     assert (report.state, report.error) == (state, error)
 
 
-NO_FLAGS = ("last_error", "missing", "moved", "edits", "storage_short")
+NO_FLAGS = ("last_error", "missing", "moved", "edits", "bundle", "storage_short")
 FLAGS = [field.name for field in fields(Conditions) if field.name not in NO_FLAGS]
 
 
@@ -114,3 +114,18 @@ def test_a_long_or_foreign_text_is_cut_and_made_ascii():
 def test_parts_that_lie_elsewhere_are_a_warning_in_a_ready_state():
     report = report_from(Conditions(started=True, self_test_passed=True, moved="parts lie 6 px off"))
     assert report.payload() == b"READY;000;parts lie 6 px off"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "payload"),
+    [
+        ({}, b"READY;000;screw-2"),
+        ({"judging": True}, b"BUSY;000;screw-2: judging"),
+        ({"last_error": ErrorCode.FRAME_BLACK}, b"DEGRADED;104;screw-2: the last verdict was ERROR"),
+        ({"moved": "parts lie 6 px off"}, b"READY;000;screw-2: parts lie 6 px off"),
+    ],
+)
+def test_every_state_that_takes_triggers_names_the_bundle_that_judges(conditions, payload):
+    report = report_from(replace(SERVING, bundle="screw-2", **conditions))
+    assert report.accepts_triggers
+    assert report.payload() == payload

@@ -9,7 +9,6 @@ installed from a signed file (docs/decisions/0040).
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal
 
 from edge_runtime.bundle.manifest import FileName, Record, Sha256
@@ -80,9 +79,6 @@ def read_bundled(bundle: Bundle, key: EngineKey, machine: str) -> bytes:
         )
     try:
         require_receipt(bundle, machine)
-        content = (bundle.folder / engine.file).read_bytes()
-    except (BundleError, OSError) as error:
+        return bundle.read(engine.file)
+    except BundleError as error:
         raise EngineDamagedError(f"{error}; or {how}") from error
-    if hashlib.sha256(content).hexdigest() != bundle.manifest.files[engine.file].sha256:
-        raise EngineDamagedError(f"{bundle.folder / engine.file} was changed: it is not loaded; {how}")
-    return content

@@ -102,7 +102,7 @@ def test_a_manifest_that_was_changed_after_the_signature_is_found_though_its_has
 def test_an_engine_that_changes_after_the_bundle_was_opened_is_not_loaded(folder, device):
     bundle = open_bundle(folder)
     (folder / "engines/fp32.engine").write_bytes(b"something evil")
-    with pytest.raises(EngineDamagedError, match="was changed: it is not loaded"):
+    with pytest.raises(EngineDamagedError, match=r"fp32\.engine has 14 bytes, the manifest says"):
         read_bundled(bundle, key_of(bundle, device), HERE)
 
 
