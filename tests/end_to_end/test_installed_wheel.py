@@ -16,7 +16,8 @@ from edge_runtime import __version__
 from edge_runtime.wire.verdict_json import decode_json
 
 SOURCES = ("edge", "calibration", "build", "deploy")
-UNITS = "edge_inspection-{}.data/data/share/edge-inspection/systemd/"
+SHARED = {"systemd": "systemd", "deploy/plc": "plc"}  # below share/edge-inspection
+SHARE = "edge_inspection-{}.data/data/share/edge-inspection/{}/"
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -32,7 +33,7 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
     return install(built.wheel, "host", tmp_path_factory.mktemp("installed"))
 
 
-def test_the_wheel_holds_every_file_of_the_packages_and_the_unit_files(built: Built) -> None:
+def test_the_wheel_holds_every_file_of_the_packages_the_unit_files_and_the_plcs_blocks(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
@@ -42,13 +43,14 @@ def test_the_wheel_holds_every_file_of_the_packages_and_the_unit_files(built: Bu
         for path in (ROOT / source).glob("edge_*/**/*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    units = {
-        UNITS.format(__version__) + str(path.relative_to(ROOT / "systemd"))
-        for path in (ROOT / "systemd").rglob("*")
+    shared = {
+        SHARE.format(__version__, place) + str(path.relative_to(ROOT / folder))
+        for folder, place in SHARED.items()
+        for path in (ROOT / folder).rglob("*")
         if path.is_file()
     }
     assert {"edge_build/report/report.css", "edge_build/report/report.html.j2", "edge_runtime/py.typed"} < files
-    assert held == files | units
+    assert held == files | shared
 
 
 def test_the_sdist_holds_what_a_checkout_does_and_gives_the_same_wheel(built: Built, tmp_path: Path) -> None:

@@ -88,21 +88,6 @@ def test_the_keys_of_the_json_line_are_all_explained():
     assert explained == {key.decode() for key in keys}
 
 
-def crc32_as_in_structured_text(data: bytes) -> int:
-    """F_Crc32 of the page, line by line."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xEDB88320 if crc & 1 else crc >> 1
-    return ~crc & 0xFFFFFFFF
-
-
-def test_the_crc_of_the_structured_text_is_the_records():
-    payload = encode_binary(sample_verdict())
-    assert crc32_as_in_structured_text(payload[:60]) == struct.unpack(">I", payload[60:])[0]
-
-
 @pytest.mark.parametrize(("raw", "threshold"), [(0.0, 3.0), (3.0, 3.0), (7.25, 3.0), (0.1, 40.0)])
 def test_how_the_scaled_score_follows_from_the_raw_one_and_back_is_what_the_code_does(raw, threshold):
     scaled, back = (

@@ -1,7 +1,8 @@
-"""The Structured Text of docs/how-to/connect-a-plc.md, copied line by line: what it lets pass, and what it must not."""
+"""The PLC's blocks of deploy/plc, both dialects, executed statement by statement: what they let pass, and what not."""
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from dataclasses import replace
@@ -9,91 +10,52 @@ from pathlib import Path
 
 import pytest
 from tests.support.sample_verdict import sample_verdict
+from tests.support.structured_text import blocks_from_text
 
 from edge_runtime.records import Flag, Outcome
 from edge_runtime.wire.verdict_ascii import encode_ascii
 from edge_runtime.wire.verdict_binary import encode_binary
 
-PAGE = (Path(__file__).parents[3] / "docs/how-to/connect-a-plc.md").read_text(encoding="utf-8")
-UDINT = 1 << 32  # arithmetic wraps here
+FOLDER = Path(__file__).parents[3] / "deploy/plc"
+SOURCES = {path.name: path.read_text(encoding="ascii") for path in sorted(FOLDER.iterdir())}
+BLOCKS = {name: blocks_from_text(text) for name, text in SOURCES.items()}
 PART = b"PART-00000000007"
 
 
-def f_digits(data: bytes, start: int, n: int) -> int:
-    """F_Digits, line by line."""
-    result = 0
-    for i in range(start, start + n):
-        if data[i] < 0x30 or data[i] > 0x39:
-            return 4294967295
-        if result > 429496728:
-            return 4294967295
-        result = (result * 10 + data[i] - 48) % UDINT
-    return result
-
-
 class FbVerdictAscii:
-    """FB_VerdictAscii, line by line. Returns xOk; `valid` is xValid."""
+    """An instance of FB_VerdictAscii; returns xOk, and `outputs` are all."""
 
-    def __init__(self):
-        self.last_seq, self.valid = 0, False
+    def __init__(self, file):
+        self.outputs, self._block = {}, BLOCKS[file]["FB_VerdictAscii"]()
 
     def __call__(self, data: bytes, part: bytes = PART) -> bool:
-        self.valid = False
-        if len(data) != 61 or data[0] != 0x31:
-            return False
-        if any(data[i] != 0x3B for i in (1, 12, 16, 20, 25, 32, 39, 44)) or data[27] != 0x2E or data[34] != 0x2E:
-            return False
-        seq = f_digits(data, 2, 10)
-        error = f_digits(data, 17, 3)
-        score1 = f_digits(data, 26, 1)
-        score4 = f_digits(data, 28, 4)
-        limit1 = f_digits(data, 33, 1)
-        limit4 = f_digits(data, 35, 4)
-        if seq == 4294967295 or seq <= self.last_seq:
-            return False
-        if error > 999 or score1 > 1 or score4 > 9999 or limit1 > 1 or limit4 > 9999:
-            return False
-        if f_digits(data, 21, 4) > 9999 or f_digits(data, 40, 4) > 9999:
-            return False
-        score = (score1 * 10000 + score4) % UDINT
-        if part[0] == 0x20:
-            return False
-        for i in range(16):
-            if data[45 + i] != part[i]:
-                return False
-        self.last_seq = seq
-        self.valid = True
-        return data[13:16] == b"OK " and error == 0 and score <= (limit1 * 10000 + limit4) % UDINT
+        self.outputs = self._block(abData=data, nLen=len(data), abPart=part.ljust(16))
+        return bool(self.outputs["xOk"])
+
+    @property
+    def valid(self):
+        return bool(self.outputs["xValid"])
 
 
-class FbVerdictBin:
-    """FB_VerdictBin, line by line. Returns xOk; `valid` is xValid."""
+class FbVerdictBin(FbVerdictAscii):
+    """Likewise of FB_VerdictBin."""
 
-    def __init__(self):
-        self.last_seq, self.valid = 0, False
+    def __init__(self, file):
+        self.outputs, self._block = {}, BLOCKS[file]["FB_VerdictBin"]()
 
     def __call__(self, data: bytes, trigger_id: int = 7) -> bool:
-        def u32(n: int) -> int:
-            return data[n] * 16777216 + data[n + 1] * 65536 + data[n + 2] * 256 + data[n + 3]
+        self.outputs = self._block(abData=data, nLen=len(data), nTriggerId=trigger_id)
+        return bool(self.outputs["xOk"])
 
-        self.valid = False
-        if len(data) != 64:
-            return False
-        if zlib.crc32(data[:60]) != u32(60):  # F_Crc32 has its own test
-            return False
-        if data[0] != 1 or data[2] != ~data[1] & 0xFF:
-            return False
-        seq = u32(4)
-        if seq == 0 or seq != u32(56):
-            return False
-        if u32(8) != trigger_id:
-            return False
-        if seq <= self.last_seq:
-            return False
-        flags, error = data[3], data[12] * 256 + data[13]
-        self.last_seq = seq
-        self.valid = True
-        return data[1] == 1 and error == 0 and flags & 0x1F == 0
+
+@pytest.fixture(params=SOURCES)
+def file(request):
+    return request.param
+
+
+def test_both_dialects_are_there_with_the_same_blocks():
+    assert list(SOURCES) == ["edge_verdict.scl", "edge_verdict.st"]
+    assert BLOCKS["edge_verdict.scl"].keys() == BLOCKS["edge_verdict.st"].keys()
 
 
 def ok(seq, flags=0, part_id="PART-00000000007"):
@@ -104,12 +66,12 @@ def damaged(record, offset, piece):
     return record[:offset] + piece + record[offset + len(piece) :]
 
 
-BLOCKS = [(FbVerdictAscii, encode_ascii), (FbVerdictBin, encode_binary)]
+RECORDS = [(FbVerdictAscii, encode_ascii), (FbVerdictBin, encode_binary)]
 
 
-@pytest.mark.parametrize(("block", "encode"), BLOCKS)
-def test_a_fresh_ok_passes_once_and_nothing_else_does(block, encode):
-    plc = block()
+@pytest.mark.parametrize(("block", "encode"), RECORDS)
+def test_a_fresh_ok_passes_once_and_nothing_else_does(file, block, encode):
+    plc = block(file)
     assert plc(encode(ok(5)))
     assert not plc(encode(ok(5)))
     for seq, outcome in ((6, Outcome.NOK), (7, Outcome.ERROR)):
@@ -118,28 +80,28 @@ def test_a_fresh_ok_passes_once_and_nothing_else_does(block, encode):
     assert plc(encode(ok(8)))
 
 
-@pytest.mark.parametrize(("block", "encode"), BLOCKS)
-def test_what_is_delivered_again_after_a_later_one_does_not_pass(block, encode):
-    plc = block()
+@pytest.mark.parametrize(("block", "encode"), RECORDS)
+def test_what_is_delivered_again_after_a_later_one_does_not_pass(file, block, encode):
+    plc = block(file)
     assert [plc(encode(ok(seq))) for seq in (5, 6, 5, 4, 6, 7)] == [True, True, False, False, False, True]
 
 
 @pytest.mark.parametrize("flag", [Flag.LATE, Flag.REPLAY, Flag.SIMULATED, Flag.SHADOW, Flag.GOLDEN])
-def test_a_flagged_ok_does_not_pass(flag):
-    assert not FbVerdictBin()(encode_binary(ok(5, flags=flag)))
+def test_a_flagged_ok_does_not_pass(file, flag):
+    assert not FbVerdictBin(file)(encode_binary(ok(5, flags=flag)))
 
 
-def test_another_parts_ok_does_not_pass_nor_one_without_a_name():
-    assert not FbVerdictBin()(encode_binary(ok(5)), trigger_id=8)
-    assert not FbVerdictAscii()(encode_ascii(ok(5)), part=b"PART-00000000008")
-    assert not FbVerdictAscii()(encode_ascii(ok(5, part_id="")), part=b" " * 16)
+def test_another_parts_ok_does_not_pass_nor_one_without_a_name(file):
+    assert not FbVerdictBin(file)(encode_binary(ok(5)), trigger_id=8)
+    assert not FbVerdictAscii(file)(encode_ascii(ok(5)), part=b"PART-00000000008")
+    assert not FbVerdictAscii(file)(encode_ascii(ok(5, part_id="")), part=b" " * 16)
 
 
 @pytest.mark.parametrize("offset", [*range(2, 12), *range(17, 20), *range(21, 25), 26, *range(28, 32), 33,
                                     *range(35, 39), *range(40, 44)])  # fmt: skip
 @pytest.mark.parametrize("character", [b"?", b"/", b":", b" ", b"\0", b"\xff"])
-def test_a_number_with_a_character_that_is_no_digit_does_not_pass(offset, character):
-    plc = FbVerdictAscii()
+def test_a_number_with_a_character_that_is_no_digit_does_not_pass(file, offset, character):
+    plc = FbVerdictAscii(file)
     assert not plc(damaged(encode_ascii(ok(5)), offset, character))
     assert not plc.valid
 
@@ -149,39 +111,59 @@ def test_a_number_with_a_character_that_is_no_digit_does_not_pass(offset, charac
     [(26, b"1.?000"), (26, b"?.0001"), (33, b"1.?000"), (33, b"?.9999"), (26, b"2.0000"), (33, b"9.9999"),
      (2, b"9999999999"), (2, b"4294967296"), (2, b"8589934633"), (2, b"0000000000")],
 )  # fmt: skip
-def test_a_number_that_would_wrap_or_is_out_of_range_does_not_pass(offset, piece):
-    plc = FbVerdictAscii()
+def test_a_number_that_would_wrap_or_is_out_of_range_does_not_pass(file, offset, piece):
+    plc = FbVerdictAscii(file)
     assert not plc(damaged(encode_ascii(ok(5)), offset, piece))
     assert not plc.valid
 
 
-def test_no_flipped_bit_of_a_nok_or_an_error_passes_in_either_record():
-    for block, encode in BLOCKS:
-        for outcome in (Outcome.NOK, Outcome.ERROR):
-            record = encode(sample_verdict(outcome=outcome))
-            for bit in range(len(record) * 8):
-                flipped = bytearray(record)
-                flipped[bit // 8] ^= 1 << bit % 8
-                assert not block()(bytes(flipped))
+@pytest.mark.parametrize(("block", "encode"), RECORDS)
+@pytest.mark.parametrize(("outcome", "step"), [(Outcome.NOK, 1), (Outcome.ERROR, 7)])
+def test_no_flipped_bit_of_a_nok_or_an_error_passes(file, block, encode, outcome, step):
+    record = encode(sample_verdict(outcome=outcome))
+    for bit in range(0, len(record) * 8, step):
+        flipped = bytearray(record)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert not block(file)(bytes(flipped))
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "IF F_Digits > 429496728 THEN F_Digits := 4294967295; RETURN; END_IF",
-        "IF nSeq <= nLastSeq THEN RETURN; END_IF",
-        "IF nSeq = 4294967295 OR nSeq <= nLastSeq THEN RETURN; END_IF",
-        "IF nError > 999 OR nScore1 > 1 OR nScore4 > 9999 OR nLimit1 > 1 OR nLimit4 > 9999 THEN RETURN; END_IF",
-        "IF F_Digits(abData, 21, 4) > 9999 OR F_Digits(abData, 40, 4) > 9999 THEN RETURN; END_IF",
-        "IF abPart[0] = 16#20 THEN RETURN; END_IF",
-        "AND nError = 0 AND nScore <= nLimit1 * 10000 + nLimit4;",
-        "(nFlags AND 16#1F) = 16#00;",
-    ],
-)
-def test_the_page_has_the_lines_that_the_copy_relies_on(line):
-    assert line in PAGE
+@pytest.mark.parametrize(("block", "encode"), RECORDS)
+@pytest.mark.parametrize("change", [lambda r: r[:-1], lambda r: r + b" ", lambda r: b"", lambda r: bytes(len(r))])
+def test_a_record_of_another_length_or_of_zeros_does_not_pass(file, block, encode, change):
+    plc = block(file)
+    assert not plc(change(encode(ok(5))))
+    assert not plc.valid
 
 
-def test_the_crc_of_the_record_is_the_one_that_the_copy_takes():
+def test_what_the_blocks_read_is_what_the_station_wrote(file):
+    verdict = sample_verdict(seq=41)
+    binary, text = FbVerdictBin(file), FbVerdictAscii(file)
+    assert not binary(encode_binary(verdict))
+    assert not text(encode_ascii(verdict))
+    assert {key: binary.outputs[key] for key in ("xNok", "xError", "nSeq", "nError")} == {
+        "xNok": 1, "xError": 0, "nSeq": 41, "nError": 0,
+    }  # fmt: skip
+    assert (text.outputs["xNok"], text.outputs["nSeq"], text.outputs["nScore"]) == (1, 41, 7312)
+    error = sample_verdict(seq=42, outcome=Outcome.ERROR)
+    assert not binary(encode_binary(error))
+    assert not text(encode_ascii(error))
+    assert [plc.outputs["nError"] for plc in (binary, text)] == [104, 104]
+    assert [plc.outputs["xError"] for plc in (binary, text)] == [1, 1]
+
+
+def test_the_crc_of_the_blocks_is_the_records(file):
     payload = encode_binary(sample_verdict())
-    assert zlib.crc32(payload[:60]) == struct.unpack(">I", payload[60:])[0]
+    found = BLOCKS[file]["F_Crc32"]()(abData=payload, nLen=60)["F_Crc32"]
+    assert found == zlib.crc32(payload[:60]) == struct.unpack(">I", payload[60:])[0]
+
+
+def test_the_two_dialects_have_the_same_statements():
+    def plain(text):
+        """Without comments, declarations, blanks, and what one dialect writes and the other does not."""
+        text = re.sub(r"\(\*.*?\*\)|//[^\n]*", "", text, flags=re.DOTALL)
+        bodies = re.findall(r"END_VAR\s+(?:BEGIN)?((?:(?!VAR).)*?)END_FUNCTION", text, re.DOTALL)
+        named = r"\b(?:abData|nLen|nFrom|n|IN|N) := (?=[^;]*\))"
+        return [re.sub(r'[\s#"]|UDInt', "", re.sub(named, "", body)) for body in bodies]
+
+    assert len(plain(SOURCES["edge_verdict.st"])) == 5
+    assert plain(SOURCES["edge_verdict.scl"]) == plain(SOURCES["edge_verdict.st"])

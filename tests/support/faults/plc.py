@@ -212,7 +212,7 @@ class Plc:
             self._due_s = time.monotonic() + RETRY_S
 
     def _take_verdict(self, record: bytes) -> None:
-        """FB_VerdictBin of docs/how-to/connect-a-plc.md."""
+        """FB_VerdictBin of deploy/plc, in Python, for it must keep up with thousands of parts."""
         if len(record) != 64 or zlib.crc32(record[:60]) != int.from_bytes(record[60:], "big") or record[0] != 1:
             self.refused_records += 1
             return
