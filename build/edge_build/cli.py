@@ -97,8 +97,14 @@ def schema() -> None:
 def view(
     recipe: Annotated[Path, typer.Argument(help="The recipe, as `edge-build init` prints one.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("view.html"),
+    edit: Annotated[
+        bool, typer.Option("--edit", help="Draw region and ignored areas in the browser, and save them in the recipe.")
+    ] = False,
 ) -> None:
     """Show what the detector will see of the good pictures, in seconds and without training."""
+    if edit:
+        _edit_view(recipe)
+        return
     from edge_build.recipe.recipe import read_recipe
 
     followed = read_recipe(recipe)
@@ -106,6 +112,19 @@ def view(
     from edge_build.workflows.show_view import show_view
 
     print(show_view(followed, out, progress_for_stderr()))
+
+
+def _edit_view(recipe: Path) -> None:
+    from edge_build.workflows.edit_view import edit_view
+
+    def opened(url: str) -> None:
+        print(f"Open {url} in a browser on this machine; Ctrl-C ends without saving", flush=True)
+        if sys.stderr.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            typer.launch(url)
+
+    changed = edit_view(recipe, progress_for_stderr(), opened)
+    what = ", ".join(f"view.{key}" for key in changed or ())
+    print(f"{recipe}: {what} changed" if what else f"{recipe} stays as it is")
 
 
 @app.command()

@@ -216,14 +216,14 @@ def read_recipe(path: Path) -> Recipe:
     return recipe.model_copy(
         update={
             "dataset": path.parent / recipe.dataset.expanduser(),
-            "view": _placed(recipe.view, path.parent),
-            "patchcore": _placed(recipe.patchcore, path.parent),
-            "cpr": _placed(recipe.cpr, path.parent),
+            "view": seen_from(recipe.view, path.parent),
+            "patchcore": seen_from(recipe.patchcore, path.parent),
+            "cpr": seen_from(recipe.cpr, path.parent),
         }
     )
 
 
-def _placed(settings: AnySettings, folder: Path) -> AnySettings:
+def seen_from(settings: AnySettings, folder: Path) -> AnySettings:
     """The settings with their paths, which are seen from a folder."""
     paths = {name: value for name, value in settings if isinstance(value, Path)}
     return settings.model_copy(update={name: folder / value.expanduser() for name, value in paths.items()})
