@@ -19,13 +19,14 @@ from edge_build.progress import Progress, SilentProgress
 from edge_build.recipe.recipe import INIT, Recipe, read_recipe, seen_from
 from edge_build.recipe.view_edit import with_view
 from edge_build.recipe.view_settings import ViewSettings
-from edge_build.report.overlay import fit, jpeg_from_picture
+from edge_build.report.jpeg import jpeg_from_picture
 from edge_build.report.view_page import outline_in_frame, pose_text
 from edge_build.views.learn import LearnedView, learn_view
 from edge_build.views.samples import evenly
 from edge_build.views.shape import size_for
 from edge_runtime.errors import ConfigError
 from edge_runtime.files import Durability, storage_errors, write_file
+from edge_runtime.imaging.overlay import fit
 from edge_runtime.imaging.reader import read_picture
 from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.strict_yaml.model import model_from_text
