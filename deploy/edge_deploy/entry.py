@@ -1,0 +1,13 @@
+"""Where `edge-deploy` begins: what all its modules need is looked at before the first of them is loaded."""
+
+from __future__ import annotations
+
+from edge_runtime.program import require_opencv
+
+
+def main() -> None:
+    """Run the command line."""
+    require_opencv("edge-deploy")
+    from edge_deploy.cli import main as run
+
+    run()
