@@ -55,6 +55,9 @@ def test_a_bundle_says_what_it_sees_and_the_device_sees_the_same(bundle: Path) -
     assert manifest.height * 2 <= manifest.width  # in the part's shape, not square
     assert manifest.height * manifest.width <= 96 * 96
     assert "golden frames seen as on the host" in selftest(bundle)
+    report = (bundle / "report.html").read_text()
+    assert report.count('alt="its view"') == report.count('alt="its map"') >= 9  # held-out and test pictures
+    assert manifest.view.why in report
 
 
 def test_saved_maps_cover_the_whole_frame_and_are_zero_beyond_the_view(bundle: Path, tmp_path: Path) -> None:

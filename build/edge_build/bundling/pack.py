@@ -24,6 +24,8 @@ from edge_build.graphs.parity import Parity
 from edge_build.graphs.precisions import PrecisionMaker
 from edge_build.report.page import REPORT, ReportData, write_report
 from edge_runtime.bundle.manifest import Golden, GraphEntry, Manifest
+from edge_runtime.imaging.see import FrameViewer
+from edge_runtime.imaging.view import view_from_files
 from edge_runtime.records import Inspection, Precision
 
 Describe = Callable[[tuple[Golden, ...], Mapping[Precision, GraphEntry]], Manifest]
@@ -90,4 +92,12 @@ def _report_data(manifest: Manifest, c: BundleContents) -> ReportData:
         examples=c.examples,
         real_defects=c.real_defects,
         before=c.before,
+        viewer=_viewer(manifest, c.view),
     )
+
+
+def _viewer(manifest: Manifest, files: Mapping[str, bytes]) -> FrameViewer | None:
+    """What sees the frames; None for a bundle that sees the whole of them."""
+    if manifest.view is None:
+        return None
+    return FrameViewer(view_from_files(manifest.view, manifest.height, manifest.width, files.__getitem__))

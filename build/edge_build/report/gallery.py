@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +16,12 @@ from edge_build.data.pictures import GOOD
 from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation, name_in
 from edge_build.report.jpeg import jpeg_from_picture
+from edge_build.report.seen import outlined
 from edge_runtime.bundle.manifest import Threshold
+from edge_runtime.imaging.carry import frame_grid, map_in_frame
 from edge_runtime.imaging.overlay import draw_outline, fit, heat_overlay, scale_from_threshold
 from edge_runtime.imaging.reader import read_picture
+from edge_runtime.imaging.see import FrameViewer, Sight
 from edge_runtime.records import Outcome
 
 EXTREMES = 6  # how many of the worst on each side
@@ -26,13 +30,25 @@ LONGEST = 340  # pixels of a shown picture's longer side
 LONGEST_EXAMPLE = 240  # likewise of one that was learned from
 MOST_BYTES = 36_000  # of one JPEG: 36 of them stay under 2 MB as text
 MOST_BYTES_EXAMPLE = 20_000
+MOST_BYTES_VIEW = 24_000
+CONTOUR = (255, 255, 255)  # BGR: of what lies above the threshold; the heat's colours end before it
+
+
+@dataclass(frozen=True)
+class View:
+    """What is seen of a picture, as a data URI, and how large it is shown."""
+
+    width: int
+    height: int
+    picture: str
 
 
 @dataclass(frozen=True)
 class Tile:
     """A picture and its overlay as data URIs, with what was decided. `ratio` is its score over the threshold.
 
-    verdict: the outcome in words, `OK` or `OK: missed`. style: `right`, `wrong` or `error`.
+    verdict: the outcome in words, `OK` or `OK: missed`. style: `right`, `wrong` or `error`. view: what the detector
+    sees of the picture; None where that is all of it, as it is.
     """
 
     name: str
@@ -45,6 +61,7 @@ class Tile:
     height: int
     picture: str
     overlay: str
+    view: View | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +85,11 @@ class Gallery:
     tiles: tuple[Tile, ...]
 
 
-def galleries_of(evaluation: Evaluation, root: Path) -> tuple[Gallery, ...]:
+def galleries_of(evaluation: Evaluation, root: Path, viewer: FrameViewer | None = None) -> tuple[Gallery, ...]:
     """The defects with the lowest scores, the good pictures with the highest, and some from the middle of both.
 
-    No picture is shown twice. Galleries without pictures are left out. Raises PictureError when a picture is gone.
+    viewer: what sees the frames; None for the whole of them. No picture is shown twice. Galleries without pictures are
+    left out. Raises PictureError when a picture is gone.
     """
     by_score = np.argsort(evaluation.scores, kind="stable")
     defects, good = by_score[evaluation.defect[by_score]], by_score[~evaluation.defect[by_score]]
@@ -87,18 +105,25 @@ def galleries_of(evaluation: Evaluation, root: Path) -> tuple[Gallery, ...]:
         ("What is typical", "From the middle of the good pictures and of the defects.", usual),
     )
     return tuple(
-        Gallery(title, text, tuple(_tile(evaluation, int(i), root) for i in chosen))
+        Gallery(title, text, tuple(_tile(evaluation, int(i), root, viewer) for i in chosen))
         for title, text, chosen in groups
         if len(chosen)
     )
 
 
-def highest_held_out(highest: Sequence[HighScore], threshold: Threshold, root: Path) -> tuple[Gallery, ...]:
+def highest_held_out(
+    highest: Sequence[HighScore], threshold: Threshold, root: Path, viewer: FrameViewer | None = None
+) -> tuple[Gallery, ...]:
     """One gallery of the held-out good pictures that look worst; none without pictures. Raises PictureError."""
     tiles = []
     for high in highest:
-        image = fit(read_picture(high.picture.path), LONGEST)
-        overlay = heat_overlay(image, high.anomaly_map, *scale_from_threshold(threshold.map))
+        frame = read_picture(high.picture.path)
+        image, in_frame = _Shown.of(frame, viewer), high.anomaly_map
+        if viewer is not None and image.sight is not None:
+            full = cv2.resize(high.anomaly_map, viewer.size[::-1], interpolation=cv2.INTER_LINEAR)
+            whole = np.asarray(full, np.float32)
+            in_frame = map_in_frame(whole, image.sight, frame.shape[:2], frame_grid(viewer.view))
+        overlay = _overlay(fit(frame, LONGEST), in_frame, threshold)
         outcome = Outcome.NOK if high.score > threshold.score else Outcome.OK
         ratio = high.score / threshold.score
         tiles.append(_tile_of(name_in(root, high.picture), GOOD, outcome, ratio, False, image, overlay))
@@ -126,10 +151,42 @@ def _middle(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
     return ordered[start : start + TYPICAL]
 
 
-def _tile(evaluation: Evaluation, index: int, root: Path) -> Tile:
+@dataclass(frozen=True)
+class _Shown:
+    """A frame as the report shows it. sight: None where all of it is seen."""
+
+    picture: NDArray[np.uint8]
+    sight: Sight | None
+
+    @staticmethod
+    def of(frame: NDArray[np.uint8], viewer: FrameViewer | None) -> _Shown:
+        """With a line around what is seen of it."""
+        if viewer is None:
+            return _Shown(fit(frame, LONGEST), None)
+        sight = viewer.see(frame)
+        return _Shown(fit(outlined(frame, sight), LONGEST), sight)
+
+    @property
+    def view(self) -> View | None:
+        if self.sight is None:
+            return None
+        seen = fit(self.sight.picture, LONGEST)
+        return View(seen.shape[1], seen.shape[0], data_uri(seen, MOST_BYTES_VIEW))
+
+
+def _overlay(image: NDArray[np.uint8], anomaly_map: NDArray[np.float32], threshold: Threshold) -> NDArray[np.uint8]:
+    """The map's heat over a picture, with a line around what lies above the threshold."""
+    heat = heat_overlay(image, anomaly_map, *scale_from_threshold(threshold.map))
+    size = (image.shape[1], image.shape[0])
+    full = cv2.resize(anomaly_map.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    return draw_outline(heat, np.asarray(full > threshold.map), CONTOUR)
+
+
+def _tile(evaluation: Evaluation, index: int, root: Path, viewer: FrameViewer | None) -> Tile:
     picture, mask = evaluation.pictures[index], evaluation.masks[index]
-    image = fit(read_picture(picture.path), LONGEST)
-    overlay = heat_overlay(image, evaluation.maps[index], *scale_from_threshold(evaluation.threshold.map))
+    frame = read_picture(picture.path)
+    image = _Shown.of(frame, viewer)
+    overlay = _overlay(fit(frame, LONGEST), evaluation.maps[index], evaluation.threshold)
     masked = mask is not None and bool(mask.any())
     if mask is not None and masked:
         overlay = draw_outline(overlay, mask)
@@ -144,7 +201,7 @@ def _tile_of(
     outcome: Outcome,
     ratio: float,
     masked: bool,
-    image: NDArray[np.uint8],
+    image: _Shown,
     overlay: NDArray[np.uint8],
 ) -> Tile:
     verdict, style = _verdict(outcome, label != GOOD)
@@ -155,10 +212,11 @@ def _tile_of(
         style=style,
         ratio=ratio,
         masked=masked,
-        width=image.shape[1],
-        height=image.shape[0],
-        picture=data_uri(image),
+        width=image.picture.shape[1],
+        height=image.picture.shape[0],
+        picture=data_uri(image.picture),
         overlay=data_uri(overlay),
+        view=image.view,
     )
 
 

@@ -29,6 +29,7 @@ from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.threshold import shortage
 from edge_runtime.bundle.manifest import Manifest, Threshold
 from edge_runtime.files import Durability, storage_errors, write_file
+from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.records import Precision
 
 REPORT = "report.html"
@@ -45,6 +46,7 @@ class ReportData:
     INT8 is made of. root: the dataset's folder. headline: the precision that is shown first. examples: of the made-up
     defects that were learned from, if any. real_defects: how many pictures of real ones were. highest: the held-out
     good pictures with the highest scores. before: the manifest of the bundle that this one was recalibrated from.
+    viewer: what sees the frames, None for the whole of them.
     """
 
     manifest: Manifest
@@ -60,6 +62,7 @@ class ReportData:
     real_defects: int = 0
     highest: tuple[HighScore, ...] = ()
     before: Manifest | None = None
+    viewer: FrameViewer | None = None
 
 
 def write_report(path: Path, data: ReportData) -> None:
@@ -94,6 +97,7 @@ def report_html(data: ReportData) -> str:
         points=operating_points(data.held_out[data.headline], threshold, evaluation),
         galleries=_galleries(data, threshold, evaluation),
         scale=colour_scale(),
+        seen=data.viewer is not None,
         examples=training_examples(data.examples),
         real_defects=data.real_defects,
         parity=data.parity,
@@ -106,8 +110,8 @@ def report_html(data: ReportData) -> str:
 
 
 def _galleries(data: ReportData, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Gallery, ...]:
-    held_out = highest_held_out(data.highest, threshold, data.root)
-    return (*held_out, *(galleries_of(evaluation, data.root) if evaluation is not None else ()))
+    held_out = highest_held_out(data.highest, threshold, data.root, data.viewer)
+    return (*held_out, *(galleries_of(evaluation, data.root, data.viewer) if evaluation is not None else ()))
 
 
 def percent(value: float, digits: int = 1) -> str:

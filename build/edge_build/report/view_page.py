@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import jinja2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,10 @@ from edge_build.data.pictures import Picture
 from edge_build.evaluation.result import name_in
 from edge_build.report.gallery import data_uri
 from edge_build.report.page import TEMPLATES
+from edge_build.report.seen import outlined, pose_text
 from edge_build.views.learn import LearnedView
 from edge_build.views.samples import evenly
 from edge_runtime.files import Durability, storage_errors, write_file
-from edge_runtime.imaging.carry import points_in_frame
 from edge_runtime.imaging.overlay import fit
 from edge_runtime.imaging.reader import read_picture
 from edge_runtime.imaging.see import FrameViewer, Sight
@@ -29,7 +28,6 @@ from edge_runtime.imaging.see import FrameViewer, Sight
 SHOWN, WORST = 20, 6
 LONGEST = 420  # pixels of a shown picture's longer side
 MOST_BYTES = 40_000
-GREEN = (60, 200, 60)
 
 
 @dataclass(frozen=True)
@@ -66,33 +64,6 @@ def write_view_page(path: Path, name: str, learned: LearnedView, good: Sequence[
     )
     with storage_errors(path):
         write_file(path, page.encode(), Durability.ATOMIC)
-
-
-def outline_in_frame(sight: Sight) -> NDArray[np.float64]:
-    """A closed line around what the model's picture shows of a frame: x, y in its pixels (n, 2)."""
-    height, width = sight.picture.shape[:2]
-    right, bottom = width - 0.5, height - 0.5
-    corners = np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
-    if sight.strip is not None:
-        turns = np.linspace(-0.5, right, 90)
-        corners = np.stack([turns, np.full(90, -0.5)], axis=1)
-    return points_in_frame(sight, corners)
-
-
-def outlined(image: NDArray[np.uint8], sight: Sight) -> NDArray[np.uint8]:
-    """A copy of a frame with a line around what the model's picture shows of it."""
-    drawn = np.array(image, np.uint8)
-    points = [np.rint(outline_in_frame(sight)).astype(np.int32)]
-    cv2.polylines(drawn, points, True, GREEN, max(2, max(image.shape[:2]) // 200), cv2.LINE_AA)
-    return drawn
-
-
-def pose_text(sight: Sight) -> str:
-    """Where the part was found, for people; empty where it is not looked for."""
-    place = sight.placement
-    if place is not None:
-        return f"x {place.x:.0f}, y {place.y:.0f}, {place.degrees:.1f} degrees, match {sight.quality:.3f}"
-    return "no part found" if sight.quality < 0 else ""
 
 
 def _seen(viewer: FrameViewer, picture: Picture) -> tuple[Picture, NDArray[np.uint8], Sight]:

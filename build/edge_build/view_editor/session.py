@@ -20,7 +20,7 @@ from edge_build.recipe.recipe import INIT, Recipe, read_recipe, seen_from
 from edge_build.recipe.view_edit import with_view
 from edge_build.recipe.view_settings import ViewSettings
 from edge_build.report.jpeg import jpeg_from_picture
-from edge_build.report.view_page import outline_in_frame, pose_text
+from edge_build.report.seen import outline_in_frame, pose_text
 from edge_build.views.learn import LearnedView, learn_view
 from edge_build.views.samples import evenly
 from edge_build.views.shape import size_for

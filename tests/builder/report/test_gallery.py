@@ -6,14 +6,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.support.report_page import THRESHOLD, Page, data_of, evaluation_of, write_picture
+from tests.support.report_page import THRESHOLD, Page, data_of, evaluation_of, manifest, write_picture
 
 from edge_build.acceptance.held_out import HighScore
 from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation
-from edge_build.report.gallery import galleries_of, training_examples
+from edge_build.report.gallery import galleries_of, highest_held_out, training_examples
 from edge_build.report.page import report_html
 from edge_runtime.errors import PictureError
+from edge_runtime.imaging.see import FrameViewer
+from edge_runtime.imaging.view import View, ViewRecord
 
 
 def test_no_picture_is_shown_twice_and_the_worst_come_first(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -85,6 +87,59 @@ def test_the_good_pictures_that_set_the_threshold_are_shown_with_their_maps(tmp_
     assert "The good pictures that set the threshold" in page.headings
     assert "NOK: false reject 1.50 × threshold test/good/7.png" in page.text
     assert len(page.sources) == 2
+
+
+LEFT_HALF = ViewRecord(pose="fixed", frame=(48, 96), region=(0, 0, 48, 48), why="the left half, as the test says")
+
+
+def decoded(uri: str) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(base64.b64decode(uri.split(",")[1]), np.uint8), cv2.IMREAD_COLOR).astype(int)
+
+
+def test_with_a_view_the_frame_has_its_outline_and_the_view_stands_beside(evaluation, tmp_path: Path) -> None:
+    viewer, seeing = FrameViewer(View(64, 64, LEFT_HALF)), manifest().model_copy(update={"view": LEFT_HALF})
+
+    page = Page(report_html(data_of(evaluation, tmp_path, viewer=viewer, manifest=seeing)))
+    tile = galleries_of(evaluation, tmp_path, viewer)[0].tiles[0]
+
+    assert len(page.sources) == 3 * 6
+    assert "the left half, as the test says" in page.text
+    assert "what the detector sees of the frame" in page.text
+    frame = decoded(tile.picture)
+    green = frame[..., 1] - frame[..., [0, 2]].max(axis=2) > 60
+    assert green[:, 46:50].any()
+    assert not green[:, 60:].any()
+    assert tile.view is not None
+    assert decoded(tile.view.picture).shape == (64, 64, 3)
+
+
+def test_without_a_view_no_view_is_shown(evaluation, tmp_path: Path) -> None:
+    assert all(tile.view is None for gallery in galleries_of(evaluation, tmp_path) for tile in gallery.tiles)
+    assert "what the detector sees of the frame" not in Page(report_html(data_of(evaluation, tmp_path))).text
+
+
+def test_a_held_out_map_of_a_view_is_drawn_where_it_lies_in_the_frame(tmp_path: Path) -> None:
+    hot = np.zeros((32, 32), np.float32)  # every second pixel of the view
+    hot[:, 24:] = 3 * THRESHOLD.map  # columns 36 to 47 of the frame
+    worst = HighScore(write_picture(tmp_path, "good", 7, 90.0), 1.5 * THRESHOLD.score, hot)
+
+    (gallery,) = highest_held_out((worst,), THRESHOLD, tmp_path, FrameViewer(View(64, 64, LEFT_HALF)))
+
+    changed = np.abs(decoded(gallery.tiles[0].overlay) - 90).max(axis=2) > 40
+    assert changed[20:28, 38:46].all()
+    assert not changed[:, :30].any()
+    assert not changed[:, 56:].any()
+
+
+def test_what_lies_above_the_threshold_has_a_white_line_around_it(tmp_path: Path) -> None:
+    evaluation = evaluation_of(tmp_path, [("dent", 3 * THRESHOLD.map), ("good", 1.0)], masked=False)
+
+    defect, good = (gallery.tiles[0] for gallery in galleries_of(evaluation, tmp_path))
+
+    white = decoded(defect.overlay).min(axis=2) > 200
+    assert white[:30, :32].sum() > 10
+    assert not white[:, 40:].any()
+    assert not (decoded(good.overlay).min(axis=2) > 200).any()
 
 
 def test_a_picture_that_is_gone_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
