@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_build.acceptance.learning_curve import Correction
 from edge_build.data.pictures import Picture
 from edge_build.data.splits import Splits
 from edge_build.detectors.defects.synthetic import with_defect
@@ -40,6 +41,10 @@ class HighScore:
     score: float
     anomaly_map: NDArray[np.float32]
 
+    def corrected(self, factor: Correction) -> HighScore:
+        """As the detector that serves would have measured it."""
+        return HighScore(self.picture, self.score * factor.scores, self.anomaly_map * np.float32(factor.maxima))
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -62,6 +67,17 @@ class HeldOut:
         """Which of the compared pictures have a defect, (t,)."""
         return np.asarray(self.masks.any((1, 2)))
 
+    def corrected(self, factor: Correction) -> HeldOut:
+        """As the detector that serves would have measured it."""
+        return replace(
+            self,
+            scores=self.scores * factor.scores,
+            maxima=self.maxima * factor.maxima,
+            trial_scores=self.trial_scores * factor.scores,
+            trial_maps=self.trial_maps * np.float32(factor.maxima),
+            highest=tuple(high.corrected(factor) for high in self.highest),
+        )
+
 
 def score_held_out(
     splits: Splits,
@@ -69,10 +85,12 @@ def score_held_out(
     prepared: Callable[[Sequence[Picture]], NDArray[np.uint8]],
     seed: int,
     progress: Progress,
+    what: str = "held-out scores",
 ) -> dict[Precision, HeldOut]:
     """Measure every fold with the graphs that learned without it, the same precisions for every fold.
 
-    graphs_without: the serialised graphs for a fold. prepared: pictures at the model's size, uint8 (n, H, W, 3).
+    graphs_without: the serialised graphs for a fold. prepared: pictures at the model's size, uint8 (n, H, W, 3). what:
+    is done, for the progress.
     """
     comparison = Comparison(sum(len(fold) for fold in splits.folds), seed)
     found: dict[Precision, _Collected] = {}
@@ -82,9 +100,9 @@ def score_held_out(
             found = {precision: _Collected() for precision in graphs}
         with ExitStack() as stack:
             engines = {p: stack.enter_context(emulated_engine(graph, spinning=False)) for p, graph in graphs.items()}
-            what = f"held-out scores {number + 1}/{len(splits.folds)}"
+            step = f"{what} {number + 1}/{len(splits.folds)}"
             images = prepared(fold)
-            for picture, image in zip(progress.track(what, fold), images, strict=True):
+            for picture, image in zip(progress.track(step, fold), images, strict=True):
                 comparison.measure(picture, image, engines, found)
     return {precision: collected.whole() for precision, collected in found.items()}
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_build.acceptance.gate import failures, measure_gate
 from edge_build.acceptance.held_out import Graphs, HeldOut, score_held_out
+from edge_build.acceptance.learning_curve import Correction, Counts, factor_when_serving, mean_known, pairs_of
 from edge_build.data.pictures import PreparedPictures
 from edge_build.data.splits import Splits
 from edge_build.graphs.precisions import GateResult, PrecisionMaker, gate_text
 from edge_build.progress import Progress
+from edge_calibration.tail import tail_text
 from edge_calibration.threshold import shortage, threshold_from_good, threshold_like
 from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.records import Precision
@@ -42,7 +45,7 @@ class Judgement:
         """The threshold, what it rests on, and the notes: for whoever goes on with this judgement."""
         threshold, named = self.thresholds[Precision.FP32], self.held_out[Precision.FP32].highest[:NAMED]
         highest = ", ".join(f"{high.score:.4g} ({high.picture.path.name})" for high in named)
-        progress.say(threshold_text(threshold))
+        progress.say(threshold_text(threshold, self.held_out[Precision.FP32].scores))
         progress.say(f"the highest of their scores: {highest}; the report shows whether these are good parts")
         for note in self.notes:
             progress.say(note)
@@ -57,10 +60,13 @@ def judge_precisions(
     method: Literal["cross-fitted", "held-out"],
     seed: int,
     progress: Progress,
+    graph_without: Callable[..., bytes] | None = None,
 ) -> Judgement:
     """Score the folds and draw the conclusions. While the gate refuses INT8, less and less is left in INT8.
 
     graphs_without: the graphs that did not learn from a fold. rate, method: see `threshold_from_good`.
+    graph_without: FP32's without several folds, by which scores become those of the detector that serves; None when
+    the detectors that judge know what that one knows.
     """
     fp32: dict[int, bytes] = {}  # of every fold, for INT8's next tries
 
@@ -70,7 +76,9 @@ def judge_precisions(
             fp32[fold] = graphs[Precision.FP32]
         return graphs
 
-    held_out = score_held_out(splits, remembered, prepared.of, seed, progress)
+    measured = score_held_out(splits, remembered, prepared.of, seed, progress)
+    correction, why = correction_when_serving(splits, measured[Precision.FP32], graph_without, prepared, seed, progress)
+    held_out = {precision: found.corrected(correction) for precision, found in measured.items()}
     while True:
         thresholds = thresholds_of(held_out, rate, method)
         results = at_the_gate(held_out, thresholds)
@@ -84,8 +92,49 @@ def judge_precisions(
             return {Precision.FP32: graphs[Precision.FP32], Precision.INT8: graphs[Precision.INT8]}
 
         tried = score_held_out(splits, again, prepared.of, seed, progress)
-        held_out = {**held_out, Precision.INT8: tried[Precision.INT8]}
-    return Judgement(held_out, thresholds, results, tuple(_notes(thresholds[Precision.FP32], results)))
+        held_out = {**held_out, Precision.INT8: tried[Precision.INT8].corrected(correction)}
+    return Judgement(held_out, thresholds, results, (*why, *_notes(thresholds[Precision.FP32], results)))
+
+
+def correction_when_serving(
+    splits: Splits,
+    held_out: HeldOut,
+    graph_without: Callable[..., bytes] | None,
+    prepared: PreparedPictures,
+    seed: int,
+    progress: Progress,
+) -> tuple[Correction, tuple[str, ...]]:
+    """What held-out scores are multiplied by to be those of the detector that serves, and that in words, if anything.
+
+    held_out: what FP32 graphs without one fold each measured.
+    """
+    pairs = pairs_of(len(splits.folds))
+    if graph_without is None or not pairs:
+        return Correction(), ()
+    merged = splits.merged(pairs)
+    lacking = score_held_out(
+        merged,
+        lambda pair: {Precision.FP32: graph_without(*pairs[pair])},
+        prepared.of,
+        seed,
+        progress,
+        "scores with fewer pictures",
+    )[Precision.FP32]
+    place = {picture: number for number, picture in enumerate(p for fold in merged.folds for p in fold)}
+    order = [place[picture] for fold in splits.folds for picture in fold]
+    known, folds = len({*splits.train, *splits.known_without()}), [len(fold) for fold in splits.folds]
+    singles = [(number,) for number in range(len(folds))]
+    counts = Counts(mean_known(known, folds, pairs), mean_known(known, folds, singles), known)
+    correction = Correction(
+        scores=factor_when_serving(held_out.scores, lacking.scores[order], counts),
+        maxima=factor_when_serving(held_out.maxima, lacking.maxima[order], counts),
+    )
+    if correction.scores == 1.0:
+        return correction, ()
+    return correction, (
+        f"held-out scores are taken {1 - correction.scores:.1%} lower: so much less strange are good pictures to the "
+        f"detector that serves, which knows {known}, than to those that judged, which know {counts.one:.0f}",
+    )
 
 
 def thresholds_of(
@@ -105,12 +154,13 @@ def thresholds_of(
     return found
 
 
-def threshold_text(threshold: Threshold) -> str:
-    """A threshold and what it will do, in one line."""
+def threshold_text(threshold: Threshold, scores: NDArray[np.floating]) -> str:
+    """A threshold and what it will do, in one line. scores: those that it was set on, (n,)."""
+    fitted = tail_text(scores, threshold.score, threshold.false_reject_rate)
     return (
         f"threshold {threshold.score:.4g} from {threshold.pictures} held-out good pictures: between "
         f"{threshold.false_reject_rate_low:.1%} and {threshold.false_reject_rate_high:.1%} of good parts will be "
-        "rejected (95 %)"
+        "rejected (95 %)" + (f"; {fitted}" if fitted else "")
     )
 
 

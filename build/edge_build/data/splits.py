@@ -12,7 +12,7 @@ known by their SHA-256, stay together wherever they stand. Of a held-out share e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,16 +39,21 @@ class Splits:
     calibration: tuple[Picture, ...]
     folds: tuple[tuple[Picture, ...], ...]
 
-    def train_without(self, fold: int) -> tuple[Picture, ...]:
-        """What the detector that scores a fold may learn from."""
-        held_out = set(self.folds[fold])
+    def train_without(self, *folds: int) -> tuple[Picture, ...]:
+        """What the detector that scores these folds may learn from."""
+        held_out = {picture for fold in folds for picture in self.folds[fold]}
         return tuple(picture for picture in self.train if picture not in held_out)
 
-    def known_without(self, fold: int | None) -> tuple[Picture, ...]:
-        """The pictures of all other folds that nothing is learned from; None: of all folds."""
+    def known_without(self, *folds: int) -> tuple[Picture, ...]:
+        """The pictures of all other folds that nothing is learned from."""
         learned_from = set(self.train)
-        others = [part for number, part in enumerate(self.folds) if number != fold]
+        others = [part for number, part in enumerate(self.folds) if number not in folds]
         return tuple(picture for part in others for picture in part if picture not in learned_from)
+
+    def merged(self, groups: Sequence[Sequence[int]]) -> Splits:
+        """With the folds of each group as one."""
+        together = (tuple(picture for fold in group for picture in self.folds[fold]) for group in groups)
+        return replace(self, folds=tuple(together))
 
 
 def split(good: Sequence[Picture], threshold: ThresholdSettings, calibration: int, seed: int) -> Splits:

@@ -26,6 +26,7 @@ from edge_build.report.histogram import Histogram, Series, histogram
 from edge_build.report.operating_points import operating_points
 from edge_build.report.origin import origin_of
 from edge_calibration.int8_plan import Int8Plan
+from edge_calibration.tail import tail_text
 from edge_calibration.threshold import shortage
 from edge_runtime.bundle.manifest import Manifest, Threshold
 from edge_runtime.files import Durability, storage_errors, write_file
@@ -89,6 +90,7 @@ def report_html(data: ReportData) -> str:
     return environment.get_template("report.html.j2").render(
         m=manifest,
         t=threshold,
+        fitted=tail_text(data.held_out[data.headline], threshold.score, threshold.false_reject_rate),
         headline=data.headline,
         summary=summaries.get(data.headline),
         summaries=summaries,

@@ -138,25 +138,24 @@ def _judge(
 ) -> Judgement:
     """Every precision on held-out pictures, which no graph that scores them has learned from."""
 
-    def graphs_without(fold: int) -> Graphs:
-        rows = good.train_rows(fold)
-        if rows == good.train_rows() and not learner.compares:
-            return maker.graphs(graph)
-        learned = _learned(inputs, learner, rows, good.prepared.rows(good.known(learner.compares, fold)))
-        return maker.graphs(export_graph(learned, *inputs.viewer.size))
+    def graph_without(*folds: int) -> bytes:
+        known = good.prepared.rows(good.known(learner.compares, *folds))
+        return export_graph(_learned(inputs, learner, good.train_rows(*folds), known), *inputs.viewer.size)
 
     settings = inputs.recipe.threshold
+    fitted = learner.compares or settings.method == "cross-fitted"  # again for every fold
     # what compares with the held-out pictures knows more when it serves than when it judged them
     method = "cross-fitted" if learner.compares else settings.method
     judgement = judge_precisions(
         good.splits,
-        graphs_without,
+        lambda fold: maker.graphs(graph_without(fold) if fitted else graph),
         good.prepared,
         maker,
         settings.false_reject_rate,
         method,
         inputs.recipe.seed,
         progress,
+        graph_without if fitted else None,
     )
     judgement.report_to(progress)
     return judgement

@@ -78,14 +78,13 @@ class GoodPictures:
     prepared: PreparedPictures
     frames: FrameLimits
 
-    def train_rows(self, without_fold: int | None = None) -> list[int]:
-        """Rows in `prepared` to learn from; without those of a fold when a detector is to score it."""
-        train = self.splits.train if without_fold is None else self.splits.train_without(without_fold)
-        return self.prepared.rows(train)
+    def train_rows(self, *without_folds: int) -> list[int]:
+        """Rows in `prepared` to learn from; without those of folds that a detector is to score."""
+        return self.prepared.rows(self.splits.train_without(*without_folds))
 
-    def known(self, compares: bool, without_fold: int | None = None) -> Sequence[Picture]:
+    def known(self, compares: bool, *without_folds: int) -> Sequence[Picture]:
         """What a detector that compares knows without having learned from it; nothing for any other."""
-        return self.splits.known_without(without_fold) if compares else ()
+        return self.splits.known_without(*without_folds) if compares else ()
 
     @property
     def calibration(self) -> NDArray[np.uint8]:

@@ -41,7 +41,8 @@ def set_rate(folder: Path, rate: float, version: str, out: Path, progress: Progr
     _refuse(bundle, thresholds[Precision.FP32])
     results = _at_the_gate(bundle, held_out, thresholds)
     notes = tuple(_notes(bundle, thresholds[Precision.FP32], results))
-    for line in (threshold_text(thresholds[Precision.FP32]), *notes):
+    scores = np.array(held_out[Precision.FP32].scores)
+    for line in (threshold_text(thresholds[Precision.FP32], scores), *notes):
         progress.say(line)
     graphs = {
         precision: _entry(bundle, precision, thresholds[precision], results.get(precision))

@@ -87,12 +87,12 @@ def test_what_judges_a_held_out_fold_may_know_the_others_and_what_serves_all():
         known = splits.known_without(index)
         assert not set(known) & {*fold, *splits.train}
         assert len(known) == 30
-    assert numbers(splits.known_without(None)) == [number for fold in splits.folds for number in numbers(fold)]
+    assert numbers(splits.known_without()) == [number for fold in splits.folds for number in numbers(fold)]
 
 
 def test_cross_fitted_everything_known_was_learned_from():
     splits = split(pictures(50), CROSS_FITTED, 32, 0)
-    assert splits.known_without(None) == splits.known_without(0) == ()
+    assert splits.known_without() == splits.known_without(0) == ()
 
 
 @pytest.mark.parametrize("threshold", [CROSS_FITTED, HELD_OUT])
@@ -116,3 +116,16 @@ def test_copies_stay_together(threshold):
 def test_too_few_different_pictures_are_refused():
     with pytest.raises(DatasetError, match="only 3 different good pictures, at least 4 are needed to learn, calibrate"):
         split(pictures(3) + pictures(3), CROSS_FITTED, 32, 0)
+
+
+def test_merged_folds_are_judged_without_any_of_their_pictures():
+    splits = split(pictures(50), CROSS_FITTED, 32, 0)
+
+    merged = splits.merged([(0, 2), (1, 3, 4)])
+
+    assert [len(fold) for fold in merged.folds] == [
+        len(splits.folds[0]) + len(splits.folds[2]),
+        sum(len(splits.folds[number]) for number in (1, 3, 4)),
+    ]
+    assert merged.train_without(1) == splits.train_without(1, 3, 4)
+    assert not set(merged.train_without(0)) & set(merged.folds[0])
