@@ -30,6 +30,7 @@ app = typer.Typer(help="Learn what good parts look like, and pack it for the lin
 EnginesFolder = Annotated[
     Path, typer.Option(metavar="DIR", help="Where this device keeps its compiled engines; not inside a bundle.")
 ]
+PageOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page that shows it, too.")]
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
@@ -188,7 +189,14 @@ def calibrate(
 @app.command()
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
-    dataset: Annotated[Path, typer.Argument(help="A dataset with test pictures, in MVTec's layout.")],
+    dataset: Annotated[
+        Path | None, typer.Argument(help="A dataset with test pictures; or name the folders with --good and --defects.")
+    ] = None,
+    good: Annotated[Path | None, typer.Option(metavar="DIR", help="Pictures of good parts to measure.")] = None,
+    defects: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Pictures of defects to measure; may be given again.")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="The defects' masks, by the same names.")] = None,
     engine: Annotated[EngineKind, typer.Option(help="What measures; auto: TensorRT where it works.")] = (
         EngineKind.ONNXRUNTIME
     ),
@@ -197,16 +205,47 @@ def evaluate(
     threads: Annotated[int, typer.Option(min=0, help="Threads of the engine; 0: one per core.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")] = None,
     save_scores: Annotated[Path | None, typer.Option(help="Write scores and maps to this .npz.")] = None,
+    page: PageOption = None,
 ) -> None:
     """Measure a bundle on test pictures: metrics, misses, false rejects, latency."""
+    from edge_build.data.layouts.named import NamedFolders
     from edge_build.evaluation.summary_text import summary_text
-    from edge_build.workflows.evaluate import WantedEngine, evaluate_bundle, require_judged
+    from edge_build.workflows.evaluate import WantedEngine, WantedFiles, evaluate_bundle, require_judged
 
+    named = NamedFolders(good, tuple(defects or ()), masks)
+    if (dataset is None) is not bool(named):
+        raise typer.BadParameter(
+            "give a dataset, or folders of pictures (--good, --defects), and not both", param_hint="'DATASET'"
+        )
+    pictures = named if dataset is None else dataset
     wanted = WantedEngine(engine, precision, engines, threads)
-    summary = evaluate_bundle(bundle, dataset, wanted, progress_for_stderr(), save_scores)
+    files = WantedFiles(save_scores, page)
+    summary = evaluate_bundle(bundle, pictures, wanted, progress_for_stderr(), files)
     _write_json(json_file, summary)
     print(summary_text(summary))
-    require_judged(summary, bundle, dataset)
+    require_judged(summary, bundle, pictures)
+
+
+@app.command()
+def judge(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],
+    engine: Annotated[EngineKind, typer.Option(help="What measures; auto: TensorRT where it works.")] = (
+        EngineKind.ONNXRUNTIME
+    ),
+    engines: EnginesFolder = ENGINES,
+    precision: Annotated[Precision, typer.Option(help="Which graph of the bundle.")] = Precision.FP32,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of the engine; 0: one per core.")] = 0,
+    page: PageOption = None,
+) -> None:
+    """Judge pictures as a station would, without labels: verdict, score, regions, reason."""
+    from edge_build.workflows.evaluate import WantedEngine
+    from edge_build.workflows.judge import judge_pictures, judged_text, require_readable
+
+    wanted = WantedEngine(engine, precision, engines, threads)
+    judged = judge_pictures(bundle, pictures, wanted, progress_for_stderr(), page)
+    print(judged_text(judged))
+    require_readable(judged)
 
 
 @app.command("compile")

@@ -1,4 +1,5 @@
-"""`learned.json` of a bundle: which pictures the detector has seen, so that it is never recalibrated on them.
+"""`learned.json` of a bundle: which pictures the detector has seen, so that it is never recalibrated on them, and which
+its thresholds were set on since, so that no figure measured on them passes as one of new pictures.
 
 A picture is known again by its file, and by its decoded pixels when it was saved again without loss.
 """
@@ -18,11 +19,13 @@ FILE = "learned.json"
 class TrainingRecord(Record):
     """Of every picture that the detector learned from or compares with: `Picture.sha256` and `Picture.pixels`, sorted.
 
-    pixels: empty in bundles of earlier versions.
+    pixels: empty in bundles of earlier versions. set_on: `Picture.pixels` of those that `calibrate` set thresholds and
+    INT8 on; nothing was learned from them.
     """
 
     sha256: tuple[Sha256, ...] = ()
     pixels: tuple[Sha256, ...] = ()
+    set_on: tuple[Sha256, ...] = ()
 
 
 def training_record_of(pictures: Iterable[Picture]) -> TrainingRecord:
@@ -44,6 +47,18 @@ def read_training_record(bundle: Bundle) -> TrainingRecord:
     if FILE not in bundle.manifest.files:
         return TrainingRecord()
     return bundle.record(FILE, TrainingRecord, "a record of learned pictures")
+
+
+def with_set_on(record: TrainingRecord, pictures: Iterable[Picture]) -> TrainingRecord:
+    """The record of a bundle whose thresholds were set on these pictures since."""
+    return record.model_copy(update={"set_on": tuple(sorted({*record.set_on, *(p.pixels for p in pictures)}))})
+
+
+def seen_before(bundle: Bundle, pictures: Sequence[Picture]) -> list[Picture]:
+    """Those of the pictures that the bundle learned from, or that its thresholds were set on."""
+    record = read_training_record(bundle)
+    files, pixels = set(record.sha256), {*record.pixels, *record.set_on}
+    return [picture for picture in pictures if picture.sha256 in files or picture.pixels in pixels]
 
 
 def refuse_training_pictures(bundle: Bundle, pictures: Sequence[Picture]) -> None:

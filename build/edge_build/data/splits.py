@@ -39,6 +39,12 @@ class Splits:
     calibration: tuple[Picture, ...]
     folds: tuple[tuple[Picture, ...], ...]
 
+    @property
+    def held_out(self) -> tuple[Picture, ...]:
+        """What the threshold is set on and the detector never learns from."""
+        learned_from = set(self.train)
+        return tuple(picture for fold in self.folds for picture in fold if picture not in learned_from)
+
     def train_without(self, *folds: int) -> tuple[Picture, ...]:
         """What the detector that scores these folds may learn from."""
         held_out = {picture for fold in folds for picture in self.folds[fold]}

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +24,7 @@ from edge_build.report.gallery import Gallery, colour_scale, galleries_of, highe
 from edge_build.report.histogram import Histogram, Series, histogram
 from edge_build.report.operating_points import operating_points
 from edge_build.report.origin import origin_of
+from edge_build.report.templates import page_from_template
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.tail import tail_text
 from edge_calibration.threshold import shortage
@@ -34,7 +34,6 @@ from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.records import Precision
 
 REPORT = "report.html"
-TEMPLATES = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -74,20 +73,13 @@ def write_report(path: Path, data: ReportData) -> None:
 
 def report_html(data: ReportData) -> str:
     """The whole page. Raises PictureError when a test picture cannot be read any more."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "share": share, "figure": figure, "points": points}
     manifest, evaluation = data.manifest, data.evaluations.get(data.headline)
     summaries = {
         precision: summarize(one, manifest.label, precision, data.root) for precision, one in data.evaluations.items()
     }
     threshold = manifest.graphs[data.headline].threshold
-    return environment.get_template("report.html.j2").render(
+    return page_from_template(
+        "report.html.j2",
         m=manifest,
         t=threshold,
         fitted=tail_text(data.held_out[data.headline], threshold.score, threshold.false_reject_rate),
@@ -114,26 +106,6 @@ def report_html(data: ReportData) -> str:
 def _galleries(data: ReportData, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Gallery, ...]:
     held_out = highest_held_out(data.highest, threshold, data.root, data.viewer)
     return (*held_out, *(galleries_of(evaluation, data.root, data.viewer) if evaluation is not None else ()))
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """0.123 as `12.3 %`, with a narrow space that does not break."""
-    return f"{100 * value:.{digits}f}\u202f%"
-
-
-def share(value: float | None) -> str:
-    """A metric between 0 and 1 as `98.7`, as papers print it; a dash where it is undefined."""
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def points(change: float | None) -> str:
-    """A change of a metric in points, `+0.12`; a dash where it is undefined."""
-    return "–" if change is None else f"{100 * change:+.2f}"
-
-
-def figure(value: float) -> str:
-    """A raw score with four significant digits."""
-    return f"{value:.4g}"
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.data.pictures import Picture
 from edge_build.evaluation.result import name_in
 from edge_build.report.gallery import data_uri
-from edge_build.report.page import TEMPLATES
 from edge_build.report.seen import outlined, pose_text
+from edge_build.report.templates import page_from_template
 from edge_build.views.learn import LearnedView
 from edge_build.views.samples import evenly
 from edge_runtime.files import Durability, storage_errors, write_file
@@ -46,10 +45,8 @@ def write_view_page(path: Path, name: str, learned: LearnedView, good: Sequence[
     shown = [_seen(viewer, picture) for picture in evenly(good, SHOWN)]
     worst = [_seen(viewer, good[row]) for row in _least_sure(learned.sights)]
     views = np.stack([sight.picture for _, _, sight in shown]).astype(np.float32)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("view_page.html.j2").render(
+    page = page_from_template(
+        "view_page.html.j2",
         name=name,
         why=learned.why,
         width=viewer.width,

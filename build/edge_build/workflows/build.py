@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge_build.acceptance.held_out import Graphs
 from edge_build.acceptance.judgement import Judgement, judge_precisions
 from edge_build.bundling.pack import BundleContents, pack
-from edge_build.bundling.training_record import training_record_of
+from edge_build.bundling.training_record import training_record_of, with_set_on
 from edge_build.bundling.writer import DEVICE_TOLERANCE
 from edge_build.checkpoint import Unfinished, open_unfinished
 from edge_build.data.dataset import fingerprint
@@ -205,7 +205,7 @@ def _contents(
         judgement,
         maker,
         good.splits.calibration,
-        training=training_record_of((*good.splits.train, *known)),
+        training=with_set_on(training_record_of((*good.splits.train, *known)), good.splits.held_out),
         root=inputs.dataset.root,
         notes=(*inputs.notes, *detector.notes, *judgement.notes),
         parity=measured.parity,

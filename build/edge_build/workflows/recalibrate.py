@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge_build.acceptance.judgement import Judgement, judge_precisions
 from edge_build.bundling.pack import BundleContents, pack
-from edge_build.bundling.training_record import read_training_record, refuse_training_pictures
+from edge_build.bundling.training_record import read_training_record, refuse_training_pictures, with_set_on
 from edge_build.data.dataset import scan_dataset
 from edge_build.data.frame_limits import limits_of_line, limits_text
 from edge_build.data.pictures import DatasetError, Picture, PreparedPictures, problem_lines
@@ -74,7 +74,7 @@ def recalibrate(
         judgement,
         maker,
         splits.train,
-        training=read_training_record(bundle),
+        training=with_set_on(read_training_record(bundle), dataset.good),
         root=dataset.root,
         notes=notes,
         before=manifest,

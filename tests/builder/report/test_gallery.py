@@ -60,7 +60,7 @@ def test_the_report_shows_what_defects_it_learned_from(evaluation: Evaluation, t
     ):
         assert output in page.text
     assert "had a say in it." in page.text
-    assert "had a say in it, nor in anything else." in without.text
+    assert "had a say in it, nor in anything else that the build did." in without.text
 
 
 def test_training_examples_outline_the_defect() -> None:

@@ -8,7 +8,8 @@ from tests.support.report_page import HELD_OUT, THRESHOLD, Page, data_of, evalua
 
 from edge_build.evaluation.result import Evaluation
 from edge_build.report.operating_points import operating_points
-from edge_build.report.page import percent, report_html, share, write_report
+from edge_build.report.page import report_html, write_report
+from edge_build.report.templates import percent, share
 from edge_calibration.threshold import threshold_from_good
 from edge_runtime.records import ErrorCode, FrameFault, Outcome
 

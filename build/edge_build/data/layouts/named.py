@@ -25,6 +25,9 @@ class NamedFolders:
     defects: tuple[Path, ...] = ()
     masks: Path | None = None
 
+    def __str__(self) -> str:
+        return ", ".join(str(folder) for folder in (self.good, *self.defects) if folder is not None)
+
     def __bool__(self) -> bool:
         return self.good is not None or bool(self.defects) or self.masks is not None
 
