@@ -19,7 +19,10 @@ from edge_runtime.imaging.see import FrameViewer
 def write_evaluation_page(
     path: Path, summary: Summary, evaluation: Evaluation, root: Path, manifest: Manifest, viewer: FrameViewer
 ) -> None:
-    """Write the page at once. root: the dataset's. manifest, viewer: the bundle's. Raises PictureError for a picture that is gone, StorageError."""
+    """Write the page at once. root: the dataset's. manifest, viewer: the bundle's.
+
+    Raises PictureError for a picture that is gone, StorageError.
+    """
     page = page_from_template(
         "evaluation.html.j2",
         summary=summary,
