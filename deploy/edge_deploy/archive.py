@@ -8,7 +8,7 @@ each header is compared with the one that packing would have written. Links, dev
 lie and members that nobody signed are all the same thing, a header that differs. Any tar program can read the file.
 
     pack_bundle(Path("bundles/screw-1"), key, Path("screw-1.edgebundle"))
-    with open_archive(Path("screw-1.edgebundle"), trusted) as archive:
+    with open_archive(Path("screw-1.edgebundle"), trust) as archive:
         archive.unpack(folder)
 """
 
@@ -25,26 +25,29 @@ from typing import BinaryIO
 
 import pydantic
 
-from edge_deploy.keys import SIGNATURE_BYTES, SigningKey, TrustedKey
+from edge_deploy.keys import SigningKey
 from edge_deploy.tar_header import BLOCK, LENGTH_FIELD, MAX_LENGTH, MAX_NAME, header_for, padded, what_header_says
 from edge_runtime.bundle.manifest import FileEntry, Manifest
 from edge_runtime.bundle.reader import MANIFEST, MOST_MANIFEST_BYTES, open_bundle
 from edge_runtime.bundle.receipt import RECEIPT
+from edge_runtime.bundle.trust import SIGNATURE, Trust
+from edge_runtime.bundle.trusted_key import SIGNATURE_BYTES, TrustedKey
 from edge_runtime.errors import BundleError
 from edge_runtime.files import Durability, make_folder, replaced_file, storage_errors
 
-SIGNATURE = "manifest.sig"
 END = bytes(2 * BLOCK)
 COPY_AGAIN = "copy it again from where it was packed"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An open `.edgebundle` whose manifest the trusted key signed; its files are checked as they are unpacked."""
+    """An open `.edgebundle` whose manifest a trusted key signed; its files are checked as they are unpacked."""
 
     path: Path
     manifest: Manifest
     manifest_bytes: bytes
+    signature: bytes
+    signer: TrustedKey
     _file: BinaryIO  # owned by open_archive()
 
     @property
@@ -60,8 +63,14 @@ class Archive:
         """
         make_folder(folder)
         self._read_files(lambda name: _new_file(folder / name))
+        self.leave_signature(folder)
         with _new_file(folder / MANIFEST) as target:  # last: a folder with a manifest is a whole bundle
             target.write(self.manifest_bytes)
+
+    def leave_signature(self, folder: Path) -> None:
+        """Write it beside the manifest, where a station that requires one looks for it."""
+        with _new_file(folder / SIGNATURE) as target:
+            target.write(self.signature)
 
     def verify(self) -> None:
         """Read all of it and write nothing. Works once for each opening, and raises BundleError, as `unpack`."""
@@ -113,7 +122,7 @@ def pack_bundle(folder: Path, key: SigningKey, out: Path) -> Manifest:
 
 
 @contextmanager
-def open_archive(path: Path, key: TrustedKey) -> Iterator[Archive]:
+def open_archive(path: Path, trust: Trust) -> Iterator[Archive]:
     """Open an `.edgebundle`; nothing in it is interpreted before the signature was accepted. Raises BundleError."""
     if not path.is_file():
         raise BundleError(f"there is no file {path}: give the .edgebundle file that pack wrote")
@@ -123,16 +132,13 @@ def open_archive(path: Path, key: TrustedKey) -> Iterator[Archive]:
         with storage_errors(path):
             signature, manifest_bytes = _read_signed_part(path, file)
             size = os.fstat(file.fileno()).st_size
-        if not key.accepts(signature, manifest_bytes):
-            raise BundleError(
-                f"{path} is not signed by the trusted key {key.path} ({key.fingerprint}): it was packed with another "
-                f"key or changed after packing; do not use it, get it again from whom you trust"
-            )
+        signer = trust.verify(manifest_bytes, signature, str(path))
         manifest = _manifest_from_bytes(manifest_bytes, path)
+        trust.require_not_revoked(manifest.label, str(path))
         expected = _archive_length(manifest, len(manifest_bytes))
         if size != expected:
             raise BundleError(f"{path} has {size} bytes, its signed manifest asks for {expected}: {COPY_AGAIN}")
-        archive = Archive(path, manifest, manifest_bytes, file)
+        archive = Archive(path, manifest, manifest_bytes, signature, signer, file)
         archive._expect_zeros(padded(len(manifest_bytes)) - len(manifest_bytes), f"after {MANIFEST}")
         yield archive
 

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from edge_deploy.archive import pack_bundle
-from edge_deploy.keys import PRIVATE, PUBLIC, generate_pair, load_signing_key, load_trusted_key
+from edge_deploy.keys import PRIVATE, PUBLIC, generate_pair, load_signing_key
 from edge_deploy.store import Store
-from edge_runtime.errors import BundleError, EdgeError
+from edge_runtime.bundle.trust import read_trust
+from edge_runtime.errors import BundleError, ConfigError, EdgeError
 from edge_runtime.program import VersionOption, report_crashes
 
 app = typer.Typer(
@@ -22,6 +23,13 @@ app = typer.Typer(
 )
 
 StoreOption = Annotated[Path, typer.Option("--store", help="The folder on the device that holds the bundles.")]
+TrustOption = Annotated[
+    list[Path],
+    typer.Option("--trust", help="A public key; one of them must have signed it. May be given several times."),
+]
+RevokedOption = Annotated[
+    Path | None, typer.Option("--revoked", help="A file of revoked keys and bundles, as stations have it.")
+]
 Label = Annotated[str, typer.Argument(metavar="NAME-VERSION", help="A bundle as `list` shows it.")]
 
 
@@ -57,31 +65,37 @@ def pack(
 def install(
     file: Annotated[Path, typer.Argument(help="The .edgebundle file.")],
     store: StoreOption,
-    trust: Annotated[Path, typer.Option("--trust", help="The public key that must have signed it.")],
+    trust: TrustOption,
+    revoked: RevokedOption = None,
 ) -> None:
     """Check an .edgebundle and put it into the store. It does not serve before it is activated."""
-    label, what = Store(store).install(file, load_trusted_key(trust))
+    label, what = Store(store).install(file, read_trust(trust, revoked))
     print(f"{label} {what.value}")
 
 
 @app.command()
-def activate(label: Label, store: StoreOption) -> None:
-    """Make an installed bundle the active one."""
-    print(f"{label} is active" if Store(store).activate(label) else f"{label} was active already")
+def activate(label: Label, store: StoreOption, trust: TrustOption = [], revoked: RevokedOption = None) -> None:  # noqa: B006  # typer reads it and never changes it
+    """Make an installed bundle the active one; with --trust, only if one of these keys signed it."""
+    changed = _store(store, trust, revoked).activate(label)
+    print(f"{label} is active" if changed else f"{label} was active already")
 
 
 @app.command()
-def rollback(store: StoreOption) -> None:
-    """Go back to the bundle that was active before."""
-    print(f"{Store(store).rollback()} is active")
+def rollback(store: StoreOption, trust: TrustOption = [], revoked: RevokedOption = None) -> None:  # noqa: B006  # likewise
+    """Go back to the bundle that was active before; with --trust, only if one of these keys signed it."""
+    print(f"{(label := _store(store, trust, revoked).rollback())} is active")
+    print(f"stations with trust.require_signature take it only with `allow_older: {label}` below `trust`")
 
 
 @app.command(name="list")
-def list_bundles(store: StoreOption) -> None:
-    """Show the bundles in the store, each checked in full. Exits 78 when one is damaged."""
-    entries = Store(store).entries()
+def list_bundles(store: StoreOption, trust: TrustOption = [], revoked: RevokedOption = None) -> None:  # noqa: B006  # likewise
+    """Show the bundles in the store, each checked in full, and which key signed them. Exits 78 when one is damaged, or
+    with --trust when one is not signed by one of these keys."""
+    entries = _store(store, trust, revoked).entries()
     for entry in entries:
-        print(f"{entry.label:<32} {entry.role.value:<9} {'damaged: ' + entry.problem if entry.problem else 'whole'}")
+        signed = f"signed by key {entry.signer}" if entry.signer else "unsigned"
+        state = f"damaged: {entry.problem}" if entry.problem else f"whole, {signed}"
+        print(f"{entry.label:<32} {entry.role.value:<9} {state}")
     if any(entry.problem for entry in entries):
         raise typer.Exit(BundleError.exit_code)
 
@@ -91,6 +105,13 @@ def remove(label: Label, store: StoreOption) -> None:
     """Delete a bundle that is neither the active nor the previous one."""
     Store(store).remove(label)
     print(f"{label} removed")
+
+
+def _store(folder: Path, trust: list[Path], revoked: Path | None) -> Store:
+    """With keys, the store lets nothing pass that none of them signed. Raises ConfigError."""
+    if revoked is not None and not trust:
+        raise ConfigError("--revoked has no meaning without --trust: give the keys that may have signed")
+    return Store(folder, trust=read_trust(trust, revoked) if trust else None)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

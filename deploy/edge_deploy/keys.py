@@ -4,52 +4,29 @@ public = generate_pair(Path("keys"))
 signature = load_signing_key(Path("keys/private.pem")).sign(data)
 load_trusted_key(public).accepts(signature, data)
 
-The only module that imports cryptography.
+The public half is `edge_runtime.bundle.trusted_key`, for devices need it, too.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
-    load_pem_public_key,
 )
 
+from edge_runtime.bundle.trusted_key import TrustedKey, load_trusted_key, read_key_file, wrong_key
 from edge_runtime.errors import ConfigError
 from edge_runtime.files import Durability, make_folder, replaced_file, storage_errors
 
 PRIVATE, PUBLIC = "private.pem", "public.pem"
-SIGNATURE_BYTES = 64
-
-
-@dataclass(frozen=True)
-class TrustedKey:
-    """A public key. What it accepts was signed by whoever holds the private one."""
-
-    path: Path
-    _key: Ed25519PublicKey
-
-    @property
-    def fingerprint(self) -> str:
-        """The start of the SHA-256 over the raw key: what people compare."""
-        return hashlib.sha256(self._key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
-
-    def accepts(self, signature: bytes, data: bytes) -> bool:
-        """Whether this signature was made over exactly these bytes with the private half."""
-        try:
-            self._key.verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
 
 
 @dataclass(frozen=True)
@@ -91,31 +68,9 @@ def generate_pair(folder: Path) -> TrustedKey:
 def load_signing_key(path: Path) -> SigningKey:
     """Read a private key. Raises ConfigError when the file holds anything else."""
     try:
-        key = load_pem_private_key(_read(path), password=None)
+        key = load_pem_private_key(read_key_file(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _wrong_key(path, "private", PRIVATE) from error
+        raise wrong_key(path, "private", PRIVATE) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise _wrong_key(path, "private", PRIVATE)
+        raise wrong_key(path, "private", PRIVATE)
     return SigningKey(path, key)
-
-
-def load_trusted_key(path: Path) -> TrustedKey:
-    """Read a public key. Raises ConfigError when the file holds anything else."""
-    try:
-        key = load_pem_public_key(_read(path))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _wrong_key(path, "public", PUBLIC) from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise _wrong_key(path, "public", PUBLIC)
-    return TrustedKey(path, key)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"the key {path} cannot be read: {error.strerror}; check the path and the rights") from error
-
-
-def _wrong_key(path: Path, half: str, name: str) -> ConfigError:
-    return ConfigError(f"{path} is no unencrypted Ed25519 {half} key in PEM: give the {name} that keygen wrote")

@@ -4,7 +4,7 @@ A bundle appears under its name only when all of it was checked and is on the di
 its files are deleted. Half-done work stands in STORE/incoming, which every change empties first.
 
     store = Store(Path("/var/lib/edge/store"))
-    label, what = store.install(Path("screw-2.edgebundle"), trusted)
+    label, what = store.install(Path("screw-2.edgebundle"), trust)
     store.activate(label)
     store.rollback()
 """
@@ -22,12 +22,12 @@ from pathlib import Path
 
 from edge_deploy import activation
 from edge_deploy.archive import Archive, open_archive
-from edge_deploy.keys import TrustedKey
 from edge_runtime.bundle.device_seal import machine_id
 from edge_runtime.bundle.manifest_digest import is_damaged
 from edge_runtime.bundle.reader import MANIFEST, open_bundle, sha256_of
-from edge_runtime.bundle.receipt import INDEX, write_receipt
-from edge_runtime.errors import BundleError, StorageError
+from edge_runtime.bundle.receipt import INDEX, signer_at_install, write_receipt
+from edge_runtime.bundle.trust import Trust, read_signature
+from edge_runtime.errors import BundleError, ConfigError, StorageError
 from edge_runtime.files import make_folder, storage_errors, sync_folder
 
 INCOMING = "incoming"
@@ -51,37 +51,40 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One bundle of a store. `problem` says what is wrong with it, None when nothing is."""
+    """One bundle of a store. problem: what is wrong with it; None: nothing. signer: the fingerprint of the key that
+    signed it; None: nobody did, or an earlier version installed it and kept no signature."""
 
     label: str
     role: Role
     problem: str | None
+    signer: str | None
 
 
 class Store:
     """A folder with `bundles/`, `history/` and the link `active`. One change at a time, held by a lock."""
 
-    def __init__(self, folder: Path, identify: Callable[[], str] = machine_id) -> None:
-        """identify: this device's machine id, which seals receipts."""
-        self.folder, self._identify = folder, identify
+    def __init__(self, folder: Path, identify: Callable[[], str] = machine_id, trust: Trust | None = None) -> None:
+        """identify: this device's machine id, which seals receipts. trust: who must have signed what is listed or
+        activated; None: nobody."""
+        self.folder, self._identify, self._trust = folder, identify, trust
         self._bundles = folder / activation.BUNDLES
 
-    def install(self, path: Path, key: TrustedKey) -> tuple[str, Installation]:
+    def install(self, path: Path, trust: Trust) -> tuple[str, Installation]:
         """Check and unpack an `.edgebundle`, and name it. Installing the same one again repairs what is damaged.
 
         Raises BundleError for a file that is not to be trusted and for a label that another bundle has, ConfigError on
         a device without a machine id when the bundle has engines in it.
         """
-        with open_archive(path, key) as archive, storage_errors(self.folder):
+        with open_archive(path, trust) as archive, storage_errors(self.folder):
             make_folder(self._bundles)
             with self._alone() as incoming:
                 target = self._bundles / archive.label
                 if target.exists():
                     what = self._install_again(archive, target, incoming)
-                    self._leave_receipt(archive, target, key)
+                    self._leave_proof(archive, target)
                     return archive.label, what
                 self._unpack(archive, incoming / archive.label)
-                self._leave_receipt(archive, incoming / archive.label, key)
+                self._leave_proof(archive, incoming / archive.label)
                 (incoming / archive.label).rename(target)
                 sync_folder(self._bundles)
                 return archive.label, Installation.NEW
@@ -90,7 +93,7 @@ class Store:
         """Make a bundle the active one, after checking it in full. False when it was active already."""
         with self._changing() as incoming:
             self._require_installed(label)
-            open_bundle(self._bundles / label)
+            open_bundle(self._bundles / label, self._trust)
             history = activation.read_history(self.folder)
             if history.active == label:
                 return False
@@ -107,7 +110,7 @@ class Store:
                     f"{self.folder}: no installed bundle was active before {history.active or 'now'}: "
                     f"activate one by its name; {self._installed_text()}"
                 )
-            open_bundle(self._bundles / history.labels[number])
+            open_bundle(self._bundles / history.labels[number], self._trust)
             activation.move_to(self.folder, number, incoming)
             return history.labels[number]
 
@@ -128,7 +131,7 @@ class Store:
         with storage_errors(self.folder):
             history = activation.read_history(self.folder)
             labels = sorted({*self._labels(), *([history.active] if history.active else [])})
-            return [Entry(label, self._role(label, history), self._problem(label)) for label in labels]
+            return [self._entry(label, self._role(label, history)) for label in labels]
 
     def _install_again(self, archive: Archive, target: Path, incoming: Path) -> Installation:
         if _is_another(target, archive):
@@ -151,11 +154,18 @@ class Store:
         open_bundle(target)
         return Installation.REPAIRED
 
-    def _leave_receipt(self, archive: Archive, folder: Path, key: TrustedKey) -> None:
-        """Beside a bundle with engines in it, which a device loads only with the proof that they were signed."""
-        if INDEX not in archive.manifest.files:
-            return
-        write_receipt(folder, self._identify(), key.fingerprint)
+    def _leave_proof(self, archive: Archive, folder: Path) -> None:
+        """Signature and receipt beside the manifest, if they are not there already; so do bundles get theirs that an
+        earlier version installed. Without a machine id only a bundle with engines is refused."""
+        try:
+            machine = self._identify()
+        except ConfigError:
+            if INDEX in archive.manifest.files:
+                raise
+            machine = None
+        if _kept_signature(folder) != archive.signature:
+            archive.leave_signature(folder)
+        write_receipt(folder, archive.signer, machine)
         sync_folder(folder)
 
     def _unpack(self, archive: Archive, folder: Path) -> None:
@@ -171,12 +181,15 @@ class Store:
             sync_folder(inner)
         open_bundle(folder)  # what the daemon will check, on what is there now
 
-    def _problem(self, label: str) -> str | None:
+    def _entry(self, label: str, role: Role) -> Entry:
         try:
-            open_bundle(self._bundles / label)
+            bundle = open_bundle(self._bundles / label, self._trust)
+            return Entry(label, role, None, signer_at_install(bundle))
         except BundleError as error:
-            return str(error)
-        return None
+            return Entry(label, role, str(error), None)
+
+    def _problem(self, label: str) -> str | None:
+        return self._entry(label, Role.SPARE).problem
 
     def _labels(self) -> list[str]:
         return sorted(path.name for path in self._bundles.iterdir() if path.is_dir())
@@ -233,4 +246,13 @@ def _is_another(target: Path, archive: Archive) -> bool:
     if not (target / MANIFEST).is_file():
         return False
     manifest = (target / MANIFEST).read_bytes()
-    return manifest != archive.manifest_bytes and not is_damaged(manifest)
+    was_changed = is_damaged(manifest) or _kept_signature(target) == archive.signature  # a signature fits one manifest
+    return manifest != archive.manifest_bytes and not was_changed
+
+
+def _kept_signature(folder: Path) -> bytes | None:
+    """None also for what is no signature: it is about to be written again."""
+    try:
+        return read_signature(folder)
+    except BundleError:
+        return None

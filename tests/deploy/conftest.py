@@ -15,8 +15,9 @@ import pytest
 
 from edge_deploy.archive import pack_bundle
 from edge_deploy.cli import main
-from edge_deploy.keys import SigningKey, TrustedKey, generate_pair, load_signing_key
+from edge_deploy.keys import SigningKey, generate_pair, load_signing_key
 from edge_deploy.tar_header import header_for, padded
+from edge_runtime.bundle.trust import Trust
 from edge_runtime.imaging.preprocess import PREPROCESSING
 
 THRESHOLD = {
@@ -103,8 +104,8 @@ def signing(tmp_path: Path) -> SigningKey:
 
 
 @pytest.fixture
-def trusted(signing: SigningKey) -> TrustedKey:
-    return signing.trusted
+def trusted(signing: SigningKey) -> Trust:
+    return Trust((signing.trusted,))
 
 
 @pytest.fixture

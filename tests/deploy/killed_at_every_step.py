@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge_deploy.keys import load_trusted_key
 from edge_deploy.store import Store
 from edge_runtime.bundle.reader import open_bundle
+from edge_runtime.bundle.trust import read_trust
 
 Change = Callable[[Store], object]
 CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -81,7 +81,7 @@ def kill_everywhere(name: str, change: Change, before: Path, work: Path) -> None
 
 
 def main(work: Path, one: Path, two: Path, three: Path, public: Path) -> None:
-    key = load_trusted_key(public)
+    key = read_trust([public], None)
     before = work / "before"
     kill_everywhere("first install", lambda store: store.install(one, key), before, work / "store")
     for file in (one, two, three):

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from edge_deploy.archive import open_archive, pack_bundle
-from edge_deploy.keys import SigningKey, TrustedKey, generate_pair
+from edge_deploy.keys import SigningKey, generate_pair
 from edge_deploy.tar_header import header_for
 from edge_runtime.bundle.reader import open_bundle
+from edge_runtime.bundle.trust import Trust
 from edge_runtime.errors import BundleError, StorageError
 
 Pack = Callable[..., Path]
@@ -21,7 +22,7 @@ MakeBundle = Callable[..., Path]
 MakeSigned = Callable[[Path], Path]
 
 
-def unpack(file: Path, trusted: TrustedKey) -> Path:
+def unpack(file: Path, trusted: Trust) -> Path:
     folder = file.with_suffix(".unpacked")
     with open_archive(file, trusted) as archive:
         archive.unpack(folder)
@@ -43,12 +44,13 @@ def flip_a_bit(file: Path, offset: int) -> None:
     overwrite(file, offset, bytes([file.read_bytes()[offset] ^ 1]))
 
 
-def test_what_was_packed_is_what_is_unpacked(pack: Pack, trusted: TrustedKey) -> None:
+def test_what_was_packed_is_what_is_unpacked(pack: Pack, trusted: Trust) -> None:
     folder = unpack(pack("7"), trusted)
 
     assert open_bundle(folder).label == "screw-7"
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
         "manifest.json",
+        "manifest.sig",
         "model.fp32.onnx",
         "golden/0.png",
         "golden/0.npy",
@@ -76,7 +78,7 @@ def test_any_tar_program_reads_the_file(pack: Pack) -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
-def test_openssl_accepts_the_signature(pack: Pack, trusted: TrustedKey, tmp_path: Path) -> None:
+def test_openssl_accepts_the_signature(pack: Pack, trusted: Trust, tmp_path: Path) -> None:
     with tarfile.open(pack()) as tar:
         for name in ("manifest.sig", "manifest.json"):
             (tmp_path / name).write_bytes(tar.extractfile(name).read())
@@ -109,9 +111,7 @@ def test_packing_into_a_folder_that_is_not_there_is_refused(make_bundle: MakeBun
 
 
 @pytest.mark.parametrize("place", [0, 100, 511])
-def test_a_file_that_does_not_begin_as_pack_begins_it_is_no_edgebundle(
-    pack: Pack, trusted: TrustedKey, place: int
-) -> None:
+def test_a_file_that_does_not_begin_as_pack_begins_it_is_no_edgebundle(pack: Pack, trusted: Trust, place: int) -> None:
     file = pack()
     flip_a_bit(file, place)
 
@@ -120,15 +120,13 @@ def test_a_file_that_does_not_begin_as_pack_begins_it_is_no_edgebundle(
 
 
 @pytest.mark.parametrize("name", ["manifest.sig", "manifest.json"])
-def test_a_flipped_bit_in_the_signature_or_the_manifest_is_not_signed(
-    pack: Pack, trusted: TrustedKey, name: str
-) -> None:
+def test_a_flipped_bit_in_the_signature_or_the_manifest_is_not_signed(pack: Pack, trusted: Trust, name: str) -> None:
     file = pack()
     found = member(file, name)
     for place in (0, found.size // 2, found.size - 1):
         flip_a_bit(file, found.offset_data + place)
 
-        with pytest.raises(BundleError, match=rf"is not signed by the trusted key .* \({trusted.fingerprint}\): it"):
+        with pytest.raises(BundleError, match=rf"by the trusted key .* \({trusted.keys[0].fingerprint}\): it"):
             unpack(file, trusted)
 
         flip_a_bit(file, found.offset_data + place)
@@ -136,13 +134,13 @@ def test_a_flipped_bit_in_the_signature_or_the_manifest_is_not_signed(
 
 
 def test_another_key_is_not_trusted(pack: Pack, tmp_path: Path) -> None:
-    other = generate_pair(tmp_path / "other")
+    other = Trust((generate_pair(tmp_path / "other"),))
 
     with pytest.raises(BundleError, match=r"not signed by the trusted key .*public.pem .* packed with another key or"):
         unpack(pack(), other)
 
 
-def test_a_flipped_bit_in_a_file_is_found_by_its_hash(pack: Pack, trusted: TrustedKey) -> None:
+def test_a_flipped_bit_in_a_file_is_found_by_its_hash(pack: Pack, trusted: Trust) -> None:
     file = pack()
     flip_a_bit(file, member(file, "model.fp32.onnx").offset_data + 5)
 
@@ -150,7 +148,7 @@ def test_a_flipped_bit_in_a_file_is_found_by_its_hash(pack: Pack, trusted: Trust
         unpack(file, trusted)
 
 
-def test_no_flipped_bit_anywhere_is_taken_for_the_bundle(pack: Pack, trusted: TrustedKey, tmp_path: Path) -> None:
+def test_no_flipped_bit_anywhere_is_taken_for_the_bundle(pack: Pack, trusted: Trust, tmp_path: Path) -> None:
     file = pack(model=b"small")
     for number, place in enumerate(range(0, file.stat().st_size, 151)):  # 151: shares no factor with a block's length
         flip_a_bit(file, place)
@@ -161,7 +159,7 @@ def test_no_flipped_bit_anywhere_is_taken_for_the_bundle(pack: Pack, trusted: Tr
         flip_a_bit(file, place)
 
 
-def test_a_truncated_file_is_refused_wherever_it_was_cut(pack: Pack, trusted: TrustedKey) -> None:
+def test_a_truncated_file_is_refused_wherever_it_was_cut(pack: Pack, trusted: Trust) -> None:
     file = pack()
     whole, manifest = file.read_bytes(), member(file, "manifest.json")
     cuts = {
@@ -177,7 +175,7 @@ def test_a_truncated_file_is_refused_wherever_it_was_cut(pack: Pack, trusted: Tr
             unpack(file, trusted)
 
 
-def test_a_member_that_was_added_is_refused(pack: Pack, trusted: TrustedKey) -> None:
+def test_a_member_that_was_added_is_refused(pack: Pack, trusted: Trust) -> None:
     file = pack()
     file.write_bytes(file.read_bytes()[:-1024] + header_for("more", 0) + bytes(1024))
 
@@ -185,7 +183,7 @@ def test_a_member_that_was_added_is_refused(pack: Pack, trusted: TrustedKey) -> 
         unpack(file, trusted)
 
 
-def test_bytes_between_the_files_are_refused(pack: Pack, trusted: TrustedKey) -> None:
+def test_bytes_between_the_files_are_refused(pack: Pack, trusted: Trust) -> None:
     file = pack()
     manifest, model = member(file, "manifest.json"), member(file, "model.fp32.onnx")
     places = {
@@ -203,7 +201,7 @@ def test_bytes_between_the_files_are_refused(pack: Pack, trusted: TrustedKey) ->
         shutil.rmtree(file.with_suffix(".unpacked"), ignore_errors=True)
 
 
-def test_a_missing_file_is_named(trusted: TrustedKey, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(trusted: Trust, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"there is no file .*gone.edgebundle: give the .edgebundle file"):
         unpack(tmp_path / "gone.edgebundle", trusted)
 
@@ -232,7 +230,7 @@ def header_of(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: in
     ids=["climbing", "absolute", "symlink", "hard-link", "device", "folder", "absurd-size", "nothing"],
 )
 def test_a_member_in_the_place_of_a_signed_file_is_refused_before_anything_is_made_of_it(
-    pack: Pack, trusted: TrustedKey, header: bytes, found: str
+    pack: Pack, trusted: Trust, header: bytes, found: str
 ) -> None:
     file = pack()
     overwrite(file, member(file, "golden/0.npy").offset, header)
@@ -243,7 +241,7 @@ def test_a_member_in_the_place_of_a_signed_file_is_refused_before_anything_is_ma
     assert list(file.with_suffix(".unpacked").rglob("*")) == []
 
 
-def test_a_manifest_of_absurd_size_is_refused_unread(pack: Pack, trusted: TrustedKey) -> None:
+def test_a_manifest_of_absurd_size_is_refused_unread(pack: Pack, trusted: Trust) -> None:
     file = pack()
     overwrite(file, member(file, "manifest.json").offset, header_for("manifest.json", 1 << 30))
 
@@ -256,7 +254,7 @@ def test_a_manifest_of_absurd_size_is_refused_unread(pack: Pack, trusted: Truste
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "golden/../../evil", ".hidden", "a//b", "line\nbreak", ""])
 def test_a_signed_manifest_cannot_name_a_file_outside_the_bundle(
-    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: TrustedKey, name: str
+    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: Trust, name: str
 ) -> None:
     file = make_signed(make_bundle(files={name: {"length": 0, "sha256": "0" * 64}}))
 
@@ -266,7 +264,7 @@ def test_a_signed_manifest_cannot_name_a_file_outside_the_bundle(
 
 @pytest.mark.parametrize("label", [{"name": "../x"}, {"version": "../../x"}, {"schema_version": 2}])
 def test_a_signed_manifest_of_another_schema_is_refused(
-    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: TrustedKey, label: dict[str, object]
+    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: Trust, label: dict[str, object]
 ) -> None:
     file = make_signed(make_bundle(**label))
 
@@ -276,7 +274,7 @@ def test_a_signed_manifest_of_another_schema_is_refused(
 
 @pytest.mark.parametrize("name", ["manifest.sig", "manifest.json"])
 def test_a_file_with_a_name_that_packing_needs_is_refused(
-    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: TrustedKey, name: str
+    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: Trust, name: str
 ) -> None:
     file = make_signed(make_bundle(files={name: {"length": 0, "sha256": "0" * 64}}))
 
@@ -286,7 +284,7 @@ def test_a_file_with_a_name_that_packing_needs_is_refused(
 
 @pytest.mark.parametrize(("name", "length"), [("n" * 101, 1), ("huge", 1 << 33)])
 def test_names_and_files_that_do_not_fit_a_tar_are_refused(
-    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: TrustedKey, name: str, length: int
+    make_bundle: MakeBundle, make_signed: MakeSigned, trusted: Trust, name: str, length: int
 ) -> None:
     file = make_signed(make_bundle(files={name: {"length": length, "sha256": "0" * 64}}))
 

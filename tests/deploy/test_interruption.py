@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from edge_deploy.keys import SigningKey, TrustedKey
+from edge_deploy.keys import SigningKey
 from edge_deploy.store import Store
+from edge_runtime.bundle.trust import Trust
 
 Pack = Callable[..., Path]
 
@@ -53,7 +54,7 @@ def run_with_files_of_at_most(length: int, *arguments: str | Path) -> subprocess
 
 
 def test_an_install_whose_write_fails_half_way_leaves_the_store_as_it_was(
-    pack: Pack, tmp_path: Path, trusted: TrustedKey
+    pack: Pack, tmp_path: Path, trusted: Trust
 ) -> None:
     store = Store(tmp_path / "store")
     store.install(pack("1"), trusted)
@@ -116,7 +117,7 @@ def test_a_full_disk_is_reported_before_it_is_filled_and_after(
     edge_deploy: Callable[..., Any],
 ) -> None:
     store, trust = small_disk / "store", tmp_path / "keys" / "public.pem"
-    Store(store).install(pack("1"), signing.trusted)
+    Store(store).install(pack("1"), Trust((signing.trusted,)))
     before = sorted(small_disk.rglob("*"))
     large = b"x" * 70_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from edge_deploy.archive import pack_bundle
-from edge_deploy.keys import SigningKey, TrustedKey
+from edge_deploy.keys import SigningKey, generate_pair
 from edge_deploy.store import Entry, Installation, Role, Store
 from edge_runtime.bundle.manifest_digest import with_digest
 from edge_runtime.bundle.reader import open_bundle
-from edge_runtime.errors import BundleError, StorageError
+from edge_runtime.bundle.trust import Revoked, Trust
+from edge_runtime.errors import BundleError, ConfigError, StorageError
 
 Pack = Callable[..., Path]
 
@@ -26,7 +28,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def install(store: Store, pack: Pack, trusted: TrustedKey) -> Callable[..., str]:
+def install(store: Store, pack: Pack, trusted: Trust) -> Callable[..., str]:
     return lambda version: store.install(pack(version), trusted)[0]
 
 
@@ -41,15 +43,15 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_an_installed_bundle_is_whole_and_does_not_serve_yet(store: Store, pack: Pack, trusted: TrustedKey) -> None:
+def test_an_installed_bundle_is_whole_and_does_not_serve_yet(store: Store, pack: Pack, trusted: Trust) -> None:
     assert store.install(pack("1"), trusted) == ("screw-1", Installation.NEW)
 
     assert open_bundle(store.folder / "bundles" / "screw-1").label == "screw-1"
     assert names(store.folder) == ["bundles"]
-    assert store.entries() == [Entry("screw-1", Role.SPARE, None)]
+    assert store.entries() == [Entry("screw-1", Role.SPARE, None, trusted.keys[0].fingerprint)]
 
 
-def test_the_daemon_may_read_everything_whatever_the_umask(store: Store, pack: Pack, trusted: TrustedKey) -> None:
+def test_the_daemon_may_read_everything_whatever_the_umask(store: Store, pack: Pack, trusted: Trust) -> None:
     before = os.umask(0o077)
     try:
         store.install(pack("1"), trusted)
@@ -61,7 +63,7 @@ def test_the_daemon_may_read_everything_whatever_the_umask(store: Store, pack: P
     assert modes == {0o755}
 
 
-def test_installing_again_changes_nothing(store: Store, pack: Pack, trusted: TrustedKey) -> None:
+def test_installing_again_changes_nothing(store: Store, pack: Pack, trusted: Trust) -> None:
     file = pack("1")
     store.install(file, trusted)
     model = store.folder / "bundles" / "screw-1" / "model.fp32.onnx"
@@ -73,7 +75,7 @@ def test_installing_again_changes_nothing(store: Store, pack: Pack, trusted: Tru
 
 
 def test_installing_again_repairs_what_is_damaged_even_in_the_active_bundle(
-    store: Store, pack: Pack, trusted: TrustedKey
+    store: Store, pack: Pack, trusted: Trust
 ) -> None:
     file = pack("1")
     store.install(file, trusted)
@@ -85,12 +87,12 @@ def test_installing_again_repairs_what_is_damaged_even_in_the_active_bundle(
 
     assert store.install(file, trusted) == ("screw-1", Installation.REPAIRED)
 
-    assert store.entries() == [Entry("screw-1", Role.ACTIVE, None)]
+    assert store.entries() == [Entry("screw-1", Role.ACTIVE, None, trusted.keys[0].fingerprint)]
 
 
 @pytest.mark.parametrize("damage", ["another threshold", "no manifest"])
 def test_installing_again_repairs_a_damaged_manifest(
-    store: Store, make_bundle: Callable[..., Path], signing: SigningKey, trusted: TrustedKey, damage: str
+    store: Store, make_bundle: Callable[..., Path], signing: SigningKey, trusted: Trust, damage: str
 ) -> None:
     built = make_bundle("1", digest="")
     (built / "manifest.json").write_bytes(with_digest((built / "manifest.json").read_bytes()))
@@ -110,9 +112,7 @@ def test_installing_again_repairs_a_damaged_manifest(
     assert store.entries()[0].problem is None
 
 
-def test_another_bundle_under_the_same_name_and_version_is_refused(
-    store: Store, pack: Pack, trusted: TrustedKey
-) -> None:
+def test_another_bundle_under_the_same_name_and_version_is_refused(store: Store, pack: Pack, trusted: Trust) -> None:
     store.install(pack("1", model=b"first"), trusted)
 
     with pytest.raises(BundleError, match=r"bundles/screw-1 is another bundle than .*: give the new one its own ver"):
@@ -121,7 +121,7 @@ def test_another_bundle_under_the_same_name_and_version_is_refused(
     assert (store.folder / "bundles" / "screw-1" / "model.fp32.onnx").read_bytes() == b"first"
 
 
-def test_a_bundle_that_was_changed_leaves_no_trace(store: Store, pack: Pack, trusted: TrustedKey) -> None:
+def test_a_bundle_that_was_changed_leaves_no_trace(store: Store, pack: Pack, trusted: Trust) -> None:
     file = pack("1")
     content = bytearray(file.read_bytes())
     content[content.index(b"graph 1")] ^= 1
@@ -134,7 +134,7 @@ def test_a_bundle_that_was_changed_leaves_no_trace(store: Store, pack: Pack, tru
     assert not (store.folder / "incoming").exists()
 
 
-def test_a_bundle_that_is_not_signed_does_not_even_make_a_store(store: Store, pack: Pack, trusted: TrustedKey) -> None:
+def test_a_bundle_that_is_not_signed_does_not_even_make_a_store(store: Store, pack: Pack, trusted: Trust) -> None:
     file = pack("1")
     content = bytearray(file.read_bytes())
     content[600] ^= 1
@@ -147,7 +147,7 @@ def test_a_bundle_that_is_not_signed_does_not_even_make_a_store(store: Store, pa
 
 
 def test_a_bundle_for_another_version_of_the_device_is_not_installed(
-    store: Store, make_bundle: Callable[..., Path], make_signed: Callable[..., Path], trusted: TrustedKey
+    store: Store, make_bundle: Callable[..., Path], make_signed: Callable[..., Path], trusted: Trust
 ) -> None:
     file = make_signed(make_bundle("2", preprocessing="bgr8-other-9"))
 
@@ -268,7 +268,7 @@ def test_a_folder_that_is_no_store_is_refused_and_stays_as_it_is(store: Store) -
     assert list(store.folder.iterdir()) == []
 
 
-def test_a_store_below_a_file_is_refused(tmp_path: Path, pack: Pack, trusted: TrustedKey) -> None:
+def test_a_store_below_a_file_is_refused(tmp_path: Path, pack: Pack, trusted: Trust) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(StorageError, match=r"file/store: File exists .at .*file.; check the path and the disk"):
@@ -312,3 +312,69 @@ def test_only_one_change_happens_at_a_time(store: Store, install: Install) -> No
         os.close(other)
 
     assert store.activate("screw-1") is True
+
+
+def tamper(folder: Path) -> None:
+    """Thresholds times five, and a digest that fits: what somebody does who may write to the store."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["graphs"]["fp32"]["threshold"]["score"] *= 5
+    (folder / "manifest.json").write_bytes(with_digest(json.dumps(manifest | {"digest": ""}).encode()))
+
+
+def test_an_installed_bundle_that_was_changed_with_a_fitting_digest_is_damaged_and_repaired(
+    store: Store, pack: Pack, trusted: Trust
+) -> None:
+    file = pack("1")
+    store.install(file, trusted)
+    folder = store.folder / "bundles/screw-1"
+    tamper(folder)
+
+    (entry,) = store.entries()
+
+    problem = f"{folder}/manifest.json is not the one that key {trusted.keys[0].fingerprint} signed: install it from"
+    assert entry.problem.startswith(problem)
+    assert store.install(file, trusted) == ("screw-1", Installation.REPAIRED)
+    assert store.entries()[0].problem is None
+
+
+def test_a_bundle_without_signature_is_listed_as_unsigned_and_gets_one_by_installing_it_again(
+    store: Store, pack: Pack, trusted: Trust
+) -> None:
+    """As an earlier version left it."""
+    file, strict = pack("1"), Store(store.folder, trust=trusted)
+    store.install(file, trusted)
+    for name in ("manifest.sig", "installed.json"):
+        (store.folder / "bundles/screw-1" / name).unlink()
+    assert store.entries() == [Entry("screw-1", Role.SPARE, None, None)]
+    with pytest.raises(BundleError, match=r"screw-1 is not signed \(it has no manifest\.sig\)"):
+        strict.activate("screw-1")
+    assert store.install(file, trusted) == ("screw-1", Installation.THERE)
+    assert strict.activate("screw-1")
+    assert strict.entries() == [Entry("screw-1", Role.ACTIVE, None, trusted.keys[0].fingerprint)]
+
+
+def test_with_keys_a_store_lets_nothing_pass_that_another_key_signed(
+    store: Store, pack: Pack, trusted: Trust, tmp_path: Path
+) -> None:
+    store.install(pack("1"), trusted)
+    other = Store(store.folder, trust=Trust((generate_pair(tmp_path / "other"),)))
+    with pytest.raises(BundleError, match=r"is not signed by the trusted key .*other/public\.pem"):
+        other.activate("screw-1")
+    assert "is not signed by the trusted key" in other.entries()[0].problem
+
+
+def test_a_revoked_bundle_is_not_installed(store: Store, pack: Pack, trusted: Trust, tmp_path: Path) -> None:
+    revoked = Trust(trusted.keys, Revoked(bundles=frozenset({"screw-1"}), path=tmp_path / "revoked.txt"))
+    with pytest.raises(BundleError, match=r"is revoked \(.*revoked\.txt lists `bundle screw-1`\): use another bundle"):
+        store.install(pack("1"), revoked)
+    assert not store.folder.exists()
+
+
+def test_a_device_without_a_machine_id_keeps_the_signature_all_the_same(
+    store: Store, pack: Pack, trusted: Trust
+) -> None:
+    def none() -> str:
+        raise ConfigError("there is no machine id")
+
+    Store(store.folder, none).install(pack("1"), trusted)
+    assert Store(store.folder, trust=trusted).entries()[0].signer == trusted.keys[0].fingerprint

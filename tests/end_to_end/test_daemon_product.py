@@ -13,13 +13,14 @@ from tests.support.tiny_bundle import write_bundle, write_pictures
 from edge_deploy.archive import pack_bundle
 from edge_deploy.keys import generate_pair, load_signing_key
 from edge_deploy.store import Store
+from edge_runtime.bundle.trust import Trust
 from edge_runtime.wire.verdict_json import decode_json
 
 
 @pytest.fixture
 def store(bench):
     """A store with a bundle of this station's product, active, and one of another."""
-    trusted = generate_pair(bench.folder / "keys")
+    trusted = Trust((generate_pair(bench.folder / "keys"),))
     key = load_signing_key(bench.folder / "keys/private.pem")
     store = Store(bench.folder / "store")
     for name in ("tiny", "nut"):

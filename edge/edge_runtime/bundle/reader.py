@@ -16,6 +16,8 @@ import pydantic
 from edge_runtime.bundle.external_data import has_external_data
 from edge_runtime.bundle.manifest import GraphEntry, Manifest, Threshold
 from edge_runtime.bundle.manifest_digest import digest_of
+from edge_runtime.bundle.trust import Trust, require_signature
+from edge_runtime.bundle.trusted_key import TrustedKey
 from edge_runtime.bundle.verified_file import REBUILD, read_at_most, read_verified, verify_file
 from edge_runtime.errors import BundleError
 from edge_runtime.imaging.preprocess import PREPROCESSING
@@ -32,11 +34,12 @@ MOST_MANIFEST_BYTES = 4 << 20
 @dataclass(frozen=True)
 class Bundle:
     """A bundle whose files are all there and unchanged. `folder` is where they are. manifest_sha256: of the bytes of
-    `manifest.json` that were read."""
+    `manifest.json` that were read. signer: the key that signed these; None: no signature was asked for."""
 
     folder: Path
     manifest: Manifest
     manifest_sha256: str
+    signer: TrustedKey | None = None
 
     @property
     def label(self) -> str:
@@ -84,19 +87,32 @@ class Bundle:
         return entry
 
 
-def open_bundle(folder: Path) -> Bundle:
-    """Read the manifest and check every file against it. Raises BundleError."""
+def open_bundle(folder: Path, trust: Trust | None = None) -> Bundle:
+    """Read the manifest and check every file against it. trust: who must have signed it; None: nobody.
+
+    Raises BundleError.
+    """
     _require_active(folder)
     folder = folder.resolve()  # `active` of edge-deploy is a link that may point elsewhere while this bundle serves
-    content = _read_manifest(folder)
-    manifest = _manifest_from(content, folder / MANIFEST)
+    manifest, content, signer = _verified_manifest(folder, trust)
     _check_files(folder, manifest)
-    return Bundle(folder, manifest, hashlib.sha256(content).hexdigest())
+    return Bundle(folder, manifest, hashlib.sha256(content).hexdigest(), signer)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, trust: Trust | None = None) -> Manifest:
     """Read `manifest.json` alone, without looking at the other files. Raises BundleError."""
-    return _manifest_from(_read_manifest(folder), folder / MANIFEST)
+    return _verified_manifest(folder, trust)[0]
+
+
+def _verified_manifest(folder: Path, trust: Trust | None) -> tuple[Manifest, bytes, TrustedKey | None]:
+    """The manifest, the bytes that it was parsed from, and who signed them: verified first, parsed then."""
+    content, signer = _read_manifest(folder), None
+    if trust is not None:
+        signer = trust.verify(content, require_signature(folder), str(folder))
+    manifest = _manifest_from(content, folder / MANIFEST)
+    if trust is not None:
+        trust.require_not_revoked(manifest.label, str(folder))
+    return manifest, content, signer
 
 
 def _read_manifest(folder: Path) -> bytes:

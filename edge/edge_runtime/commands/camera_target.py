@@ -15,6 +15,7 @@ import pydantic
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.config.station import Station, read_station
+from edge_runtime.daemon.admission import trust_of
 from edge_runtime.daemon.model import frame_limits
 from edge_runtime.errors import BundleError, ConfigError, SourceError
 from edge_runtime.imaging.see import FrameViewer
@@ -48,7 +49,7 @@ def read_target(text: str) -> Target:
         return Target(settings, "free-running", FIXED_LIMITS, None)
     station = read_station(Path(text))
     try:
-        bundle = open_bundle(station.bundle)
+        bundle = open_bundle(station.bundle, trust_of(station))
     except BundleError:  # pictures are recorded before there is one
         return Target(station.source, station.mode, FIXED_LIMITS, station)
     viewer = bundle.viewer() if bundle.manifest.view is not None else None

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from edge_runtime.bundle.reader import read_manifest
+from edge_runtime.bundle.reader import open_bundle, read_manifest
+from edge_runtime.bundle.receipt import signer_at_install
 from edge_runtime.config.station import Station, read_station
 from edge_runtime.daemon import disk_watch
-from edge_runtime.daemon.admission import admit
+from edge_runtime.daemon.admission import admit, trust_of
 from edge_runtime.daemon.guarded_source import GuardedSource
 from edge_runtime.daemon.hardware import Hardware
 from edge_runtime.daemon.model import frame_limits, load_model
@@ -69,6 +70,7 @@ def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Fin
     used = hardware or Hardware()
     for found in (
         check_bundle(station, used),
+        check_trust(station),
         check_product(station),
         check_source(station, used),
         check_recording(station),
@@ -85,7 +87,9 @@ def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Fin
 
 def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """Lengths, hashes, schema, the graph, the golden pictures, and how long judging takes. Raises EdgeError."""
-    bundle = admit(station)
+    overrides: list[str] = []
+    bundle = admit(station, overrides.append)
+    yield from (Finding(f"trust: {text}", Rating.DOUBTFUL) for text in overrides)
     with closing(load_model(bundle, station, hardware.open_engine)) as model:
         yield Finding(
             f"bundle {bundle.label}, {station.precision.value}: {len(model.references)} golden pictures "
@@ -102,12 +106,26 @@ def check_bundle(station: Station, hardware: Hardware) -> Iterator[Finding]:
             yield deadline_finding(station.deadline_ms, engine_ms, f"the engine alone takes {engine_ms:.1f} ms")
 
 
+def check_trust(station: Station) -> Iterator[Finding]:
+    """Who signed the bundle, and whether anybody has to. Raises BundleError, ConfigError."""
+    try:
+        bundle = open_bundle(station.bundle, trust_of(station))
+    except BundleError:  # check_bundle reports it
+        return
+    if bundle.signer is not None:
+        yield Finding(f"trust: {bundle.label} is signed by key {bundle.signer.fingerprint} ({bundle.signer.path})")
+        return
+    signer = signer_at_install(bundle)
+    signed = "unsigned" if signer is None else f"signed by key {signer}"
+    yield Finding(f"trust: {bundle.label} is {signed}; trust.require_signature is false, so whatever lies there serves")
+
+
 def check_product(station: Station) -> Iterator[Finding]:
     """What stands between this station and another product's bundle when its file names no product."""
     if station.product is not None:
         return
     try:
-        add = f"write `product: {read_manifest(station.bundle).name}` into station.yaml"
+        add = f"write `product: {read_manifest(station.bundle, trust_of(station)).name}` into station.yaml"
     except BundleError:  # check_bundle reports it
         return
     if read_served(station.state_dir) is None:
@@ -152,7 +170,7 @@ def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
         yield Finding(f"{source}: {_would_be_error(first, first.error)}: {first.detail}", Rating.WRONG)
         return
     try:
-        limits = frame_limits(read_manifest(station.bundle), station)
+        limits = frame_limits(read_manifest(station.bundle, trust_of(station)), station)
     except BundleError:  # check_bundle reports it
         yield Finding(source)
         return

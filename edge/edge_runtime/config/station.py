@@ -179,6 +179,38 @@ class HealthSettings(_Part):
         return limits.model_copy(update={"quality_low": quality})
 
 
+class TrustSettings(_Part):
+    """Whose bundles may judge here."""
+
+    require_signature: bool = Field(
+        default=False, description="true: only bundles that one of `keys` signed, none of them revoked or older"
+    )
+    keys: Annotated[tuple[AnyPath, ...], Field(strict=False)] = Field(
+        default=(), description="public keys, each the public.pem of a keygen; several while one follows another"
+    )
+    revoked: AnyPath | None = Field(
+        default=None,
+        description="a file of lines `key FINGERPRINT` and `bundle NAME-VERSION`; null: none is revoked",
+    )
+    allow_older: str | None = Field(
+        default=None,
+        description="NAME-VERSION of the one bundle that may judge though a newer one did; logged at every start",
+    )
+
+    @model_validator(mode="after")
+    def _only_with_signatures(self) -> TrustSettings:
+        if self.require_signature and not self.keys:
+            raise ValueError("require_signature needs keys: without one, no bundle could be accepted")
+        if not self.require_signature and (self.keys or self.revoked or self.allow_older):
+            raise ValueError("keys, revoked and allow_older have no meaning without require_signature: true")
+        return self
+
+    def below(self, folder: Path) -> TrustSettings:
+        """The same with relative paths made absolute."""
+        revoked = None if self.revoked is None else folder / self.revoked
+        return self.model_copy(update={"keys": tuple(folder / key for key in self.keys), "revoked": revoked})
+
+
 class OutputSettings(_Part):
     """A line that is energised for a moment when a part is OK."""
 
@@ -198,6 +230,7 @@ class Station(_Part):
         default=None,
         description="the name of the bundles that may judge here; null: of the first one that did, kept in state_dir",
     )
+    trust: TrustSettings = Field(default=TrustSettings(), description="whose bundles may judge here")
     precision: Annotated[Precision, Field(strict=False)] = Field(
         default=Precision.FP32, description="fp32, fp16 or int8, as far as the bundle has it"
     )
@@ -302,6 +335,7 @@ def read_station(path: Path) -> Station:
     return station.model_copy(
         update={
             "bundle": folder / station.bundle,
+            "trust": station.trust.below(folder),
             "engines": folder / station.engines,
             "state_dir": folder / station.state_dir,
             "source": station.source.below(folder),

@@ -17,6 +17,7 @@ from edge_build.on_device.compile import Settings, compile_engine
 from edge_build.progress import SilentProgress
 from edge_runtime.bundle.reader import Bundle, open_bundle
 from edge_runtime.bundle.receipt import write_receipt
+from edge_runtime.bundle.trusted_key import TrustedKey
 from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import CompilerRefusedError, OutOfMemoryError
@@ -261,7 +262,7 @@ def test_an_engine_in_an_installed_bundle_is_proven_and_not_compiled_again(tmp_p
     device = FakeDevice(RTX, "NVIDIA GeForce RTX 3060", (8, 6), integrated=False)
     device.build_fails_with = ["this compiler must not be asked"]
     folder = put_engine(write_bundle(tmp_path / "bundle"), device)
-    write_receipt(folder, HERE, "a key")
+    write_receipt(folder, TrustedKey.of_bytes(bytes(32), folder), HERE)
     made = compiled(device, open_bundle(folder), files)
     assert (made.path, made.seconds) == (folder / "engines/engines.json", 0.0)
     assert [path.suffix for path in sorted(files.folder.iterdir())] == [".runtime", ".json"]

@@ -19,6 +19,7 @@ from edge_deploy.archive import pack_bundle
 from edge_deploy.keys import generate_pair, load_signing_key
 from edge_deploy.store import Store
 from edge_runtime.bundle.reader import open_bundle
+from edge_runtime.bundle.trust import Trust
 from edge_runtime.engines.tensorrt.bundled import bundled_engines, read_bundled
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
 from edge_runtime.engines.tensorrt.errors import CompilerRefusedError, EngineDamagedError
@@ -69,7 +70,7 @@ def test_only_a_device_that_installed_the_signed_file_is_given_the_engine(tmp_pa
     built = open_bundle(folder)
     with pytest.raises(EngineDamagedError, match="was not installed from a signed file"):
         read_bundled(built, key_of(built), HERE)
-    trusted = generate_pair(tmp_path / "keys")
+    trusted = Trust((generate_pair(tmp_path / "keys"),))
     pack_bundle(folder, load_signing_key(tmp_path / "keys/private.pem"), tmp_path / "tiny.edgebundle")
     store = Store(tmp_path / "store", lambda: HERE)
     label, _ = store.install(tmp_path / "tiny.edgebundle", trusted)
@@ -83,7 +84,7 @@ def test_only_a_device_that_installed_the_signed_file_is_given_the_engine(tmp_pa
 def test_installing_again_leaves_the_receipt_that_is_missing(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "bundle")
     add_engines(folder, ("8.6",), None, SilentProgress())
-    trusted = generate_pair(tmp_path / "keys")
+    trusted = Trust((generate_pair(tmp_path / "keys"),))
     pack_bundle(folder, load_signing_key(tmp_path / "keys/private.pem"), tmp_path / "tiny.edgebundle")
     store = Store(tmp_path / "store", lambda: HERE)
     label, _ = store.install(tmp_path / "tiny.edgebundle", trusted)
@@ -99,7 +100,7 @@ def test_a_device_without_a_machine_id_does_not_install_engines(tmp_path: Path) 
 
     folder = write_bundle(tmp_path / "bundle")
     add_engines(folder, ("8.6",), None, SilentProgress())
-    trusted = generate_pair(tmp_path / "keys")
+    trusted = Trust((generate_pair(tmp_path / "keys"),))
     pack_bundle(folder, load_signing_key(tmp_path / "keys/private.pem"), tmp_path / "tiny.edgebundle")
     with pytest.raises(ConfigError, match="machine-id"):
         Store(tmp_path / "store", none).install(tmp_path / "tiny.edgebundle", trusted)

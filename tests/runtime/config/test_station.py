@@ -159,3 +159,26 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"binary\.yaml is not UTF-8 text"):
         read_station(tmp_path / "binary.yaml")
+
+
+def test_the_files_of_trust_count_from_the_stations_folder(tmp_path):
+    trust = "trust: {require_signature: true, keys: [a.pem, /etc/edge/b.pem], revoked: revoked.txt}\n"
+    found = read_station(written(tmp_path, SMALLEST + trust)).trust
+    assert [str(key) for key in found.keys] == [f"{tmp_path}/a.pem", "/etc/edge/b.pem"]
+    assert found.revoked == tmp_path / "revoked.txt"
+
+
+@pytest.mark.parametrize(
+    ("trust", "says"),
+    [
+        ("{require_signature: true}", "require_signature needs keys: without one, no bundle could be accepted"),
+        ("{require_signature: true, keys: []}", "require_signature needs keys"),
+        ("{keys: [a.pem]}", "keys, revoked and allow_older have no meaning without require_signature: true"),
+        ("{revoked: r.txt}", "have no meaning without require_signature"),
+        ("{allow_older: screw-1}", "have no meaning without require_signature"),
+        ("{require_signature: yes, keys: [a.pem]}", "write true"),
+        ("{require_signatures: true}", "did you mean require_signature?"),
+    ],
+)
+def test_half_a_trust_is_none_and_says_so(tmp_path, trust, says):
+    assert says in problems(tmp_path, SMALLEST + f"trust: {trust}\n")

@@ -12,6 +12,7 @@ from tests.support.tiny_bundle import picture, write_bundle
 
 from edge_runtime.bundle.reader import open_bundle
 from edge_runtime.bundle.receipt import RECEIPT, write_receipt
+from edge_runtime.bundle.trusted_key import TrustedKey
 from edge_runtime.engines.tensorrt.bundled import read_bundled
 from edge_runtime.engines.tensorrt.engine_cache import EngineCache
 from edge_runtime.engines.tensorrt.engine_key import EngineKey
@@ -32,7 +33,7 @@ def device():
 def folder(tmp_path, device):
     """A bundle with an engine for 8.6 and 8.9 in it, installed on this device from a signed file."""
     folder = put_engine(write_bundle(tmp_path / "bundle"), device)
-    write_receipt(folder, HERE, "a key")
+    write_receipt(folder, TrustedKey.of_bytes(bytes(32), folder), HERE)
     return folder
 
 
