@@ -20,10 +20,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_build.progress import Progress
 from edge_runtime.errors import ConfigError, EdgeError, StorageError
-from edge_runtime.files import Durability, write_file
+from edge_runtime.files import Durability, replaced_file, write_file
 
 PROVENANCE, LOCK, SUFFIX = "build.json", "lock", ".checkpoint"
 
@@ -72,6 +76,48 @@ class Unfinished:
                 "space and the rights, or choose another --out"
             ) from error
         self.reached = reached
+
+    def save_arrays(self, name: str, arrays: Sequence[NDArray[Any]], reached: str) -> None:
+        """The same of large arrays, which must be contiguous: written one by one, without a copy of them in memory."""
+        views = [_bytes_of(array) for array in arrays]
+        digest = hashlib.sha256()
+        for view in views:
+            digest.update(view)
+        try:
+            with replaced_file(self.folder / (name + SUFFIX), Durability.SYNCED) as file:
+                file.write(digest.digest())
+                for view in views:
+                    file.write(view)
+        except OSError as error:
+            raise StorageError(
+                f"{sum(view.nbytes for view in views) / 1e6:,.0f} MB to go on from do not fit into {self.folder} "
+                f"({error.strerror or error}); free some space, or choose another --out"
+            ) from error
+        self.reached = reached
+
+    def load_arrays(self, name: str, arrays: Sequence[NDArray[Any]]) -> bool:
+        """Fill the arrays with what `save_arrays` kept. False, and nothing is to be used of them, when there is none.
+
+        Raises ConfigError for a damaged one, and for arrays of other sizes.
+        """
+        path, digest = self.folder / (name + SUFFIX), hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                expected, whole = file.read(32), True
+                for array in arrays:
+                    view = _bytes_of(array)
+                    whole = file.readinto(view) == view.nbytes and whole
+                    digest.update(view)
+                whole = whole and not file.read(1)
+        except FileNotFoundError:
+            return False
+        if not whole or digest.digest() != expected:
+            raise ConfigError(f"{path} is damaged: remove {self.folder} to start from the beginning")
+        return True
+
+    def remove(self, name: str) -> None:
+        """Take a checkpoint away that is of no use any more."""
+        (self.folder / (name + SUFFIX)).unlink(missing_ok=True)
 
     def has_checkpoints(self) -> bool:
         """Whether there is something to go on with."""
@@ -136,6 +182,13 @@ def _claim(work: Unfinished, lock: int, dependencies: Sequence[Dependency], resu
         write_file(folder / PROVENANCE, values.encode(), Durability.DURABLE)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    """The array's own memory. Raises ValueError when it is not contiguous, for then it would be a copy's."""
+    if not array.flags.c_contiguous:
+        raise ValueError("only contiguous arrays are kept")
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _leave(work: Unfinished) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.support.small_disk import small_disk
 
@@ -35,6 +37,46 @@ def test_a_build_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
         assert work.load("another") is None
 
     assert list(tmp_path.iterdir()) == []
+
+
+def arrays() -> list[np.ndarray]:
+    return [np.arange(6, dtype=np.int64), np.ones((2, 3), np.bool_), np.full((2, 2), 0.5, np.float16)]
+
+
+def test_arrays_are_kept_and_filled_again(tmp_path: Path) -> None:
+    empty = [np.zeros_like(array) for array in arrays()]
+    with open_unfinished(tmp_path / "work", PROVENANCE, resume=False, progress=QUIET) as work:
+        assert not work.load_arrays("made", empty)
+        work.save_arrays("made", arrays(), "three arrays")
+        assert work.has_checkpoints()
+        assert work.load_arrays("made", empty)
+        for found, wanted in zip(empty, arrays(), strict=True):
+            assert np.array_equal(found, wanted)
+        work.remove("made")
+        work.remove("made")
+        assert not work.has_checkpoints()
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"1", lambda data: data[:-1] + b"1"])
+def test_arrays_that_are_damaged_are_not_gone_on_with(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    with open_unfinished(tmp_path / "work", PROVENANCE, resume=False, progress=QUIET) as work:
+        work.save_arrays("made", arrays(), "three arrays")
+        path = tmp_path / "work/made.checkpoint"
+        path.write_bytes(change(path.read_bytes()))
+        with pytest.raises(ConfigError, match=r"made.checkpoint is damaged: remove .*/work to start from"):
+            work.load_arrays("made", [np.zeros_like(array) for array in arrays()])
+        with pytest.raises(ValueError, match="only contiguous arrays are kept"):
+            work.save_arrays("made", [np.zeros((4, 4))[:, ::2]], "a part")
+
+
+def test_arrays_that_do_not_fit_on_the_disk_are_an_error_that_says_so(tmp_path: Path) -> None:
+    with (
+        small_disk(tmp_path / "disk", 100) as disk,
+        open_unfinished(disk / "work", PROVENANCE, resume=False, progress=QUIET) as work,
+    ):
+        with pytest.raises(StorageError, match=r"1 MB to go on from do not fit into .*/work \(No space left on device"):
+            work.save_arrays("made", [np.ones(1_000_000, np.uint8)], "too much")
+        assert not work.has_checkpoints()
 
 
 def test_a_build_that_ends_before_its_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:

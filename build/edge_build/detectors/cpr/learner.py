@@ -205,7 +205,16 @@ class CprLearner:
         rounds = state.step // schedule.round_steps
         scratch = ScratchArrays(self._folder)
         training_set = TrainingSet(
-            maker, train_rows, validation_rows, self._settings.pool, fresh, rounds, scratch, self._progress
+            maker,
+            train_rows,
+            validation_rows,
+            self._settings.pool,
+            fresh,
+            rounds,
+            scratch,
+            self._progress,
+            self._work,
+            checkpoint,
         )
         judge = partial(
             validation_precision, references=self._maps, validation=training_set.validation, foreground=maker.foreground
@@ -217,6 +226,7 @@ class CprLearner:
 
         train(state, schedule, self._maps, training_set.pool, judge, after_round, self._progress)
         self._save(checkpoint, state, schedule)
+        training_set.finish()
 
     def _maker(self, train_rows: tuple[int, ...], foreground: AnyForeground | None, codebook: Tensor) -> PictureMaker:
         return PictureMaker(

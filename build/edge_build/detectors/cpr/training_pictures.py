@@ -4,13 +4,16 @@ The backbone is frozen, so a picture's features are computed once, when it is ma
 the same one, whatever was made before: a training that goes on has the pictures that it had.
 
     maker = PictureMaker(backbone, pictures, maps, references, foreground, textures, seed)
-    pool = maker.pool([Source(row=0, number=0)], scratch, "made-up defects", progress)
+    sources = [Source(row=0, number=0)]
+    pool = maker.empty_pool(sources, scratch)
+    maker.fill(pool, range(1), sources, "made-up defects", progress)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +44,12 @@ class Pool:
     masks: NDArray[np.bool_]
     nearest: Tensor
     foreground: Tensor | None
+
+    def arrays(self) -> list[NDArray[Any]]:
+        """All that it holds, contiguous: to keep and to fill."""
+        maps = [m.permute(0, 2, 3, 1).numpy() for m in (self.maps.fine, self.maps.coarse)]
+        shares = [] if self.foreground is None else [self.foreground.numpy()]
+        return [*maps, self.masks, self.nearest.numpy(), *shares]
 
 
 @dataclass(frozen=True)
@@ -93,19 +102,17 @@ class PictureMaker:
         self.foreground, self._textures, self._seed, self._defects = foreground, textures, seed, defects
         self.real = range(len(pictures) - len(defects or ()), len(pictures))  # rows of pictures of real defects
 
-    def pool(self, sources: Sequence[Source], scratch: ScratchArrays, what: str, progress: Progress) -> Pool:
-        """One picture of each source; `what` is the name of the step for people."""
+    def empty_pool(self, sources: Sequence[Source], scratch: ScratchArrays) -> Pool:
+        """Room for one picture of each source; what is in it is not defined."""
         count, (height, width) = len(sources), self._pictures.shape[1:3]
         references = self._references
         others = max(1, len(references.rows) - any(source.row in references.rows for source in sources))
-        pool = Pool(
+        return Pool(
             self._maps.empty(count, scratch),
             scratch.array((count, height, width), np.bool_),
             torch.empty(count, min(references.retrieval.count, others), dtype=torch.long, device="cpu"),
             None if self.foreground is None else torch.empty(count, *self._maps.fine.shape[2:], device="cpu"),
         )
-        self.fill(pool, range(count), sources, what, progress)
-        return pool
 
     def fill(self, pool: Pool, places: Sequence[int], sources: Sequence[Source], what: str, progress: Progress) -> None:
         """Put a picture of each source into its place of the pool, in the stead of what was there."""

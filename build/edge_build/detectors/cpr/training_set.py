@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from edge_build.checkpoint import Unfinished
 from edge_build.detectors.cpr.scratch_arrays import ScratchArrays
-from edge_build.detectors.cpr.training_pictures import PictureMaker, Source
+from edge_build.detectors.cpr.training_pictures import PictureMaker, Pool, Source
 from edge_build.detectors.cpr.validation import COPIES
 from edge_build.progress import Progress
+from edge_runtime.errors import StorageError
 
 EVERY = 3  # picture comes from a real defect, if there are any
 VALIDATION_NUMBERS = 1 << 40  # no picture to learn from has one of these
@@ -46,7 +50,9 @@ class SourcePicker:
 class TrainingSet:
     """train_rows, validation_rows: good pictures to learn from and to judge with. count: pictures in the pool.
 
-    fresh: how many of them are replaced by new ones after each round. rounds: how many are done already.
+    fresh: how many of them are replaced by new ones after each round. rounds: how many are done already. work: what
+    keeps the pictures, under this name, until the training is at its end, so that one that is resumed does not make
+    them again.
     """
 
     def __init__(
@@ -59,15 +65,41 @@ class TrainingSet:
         rounds: int,
         scratch: ScratchArrays,
         progress: Progress,
+        work: Unfinished | None = None,
+        name: str = "",
     ) -> None:
-        self._maker, self._count, self._fresh = maker, count, fresh
+        self._maker, self._count, self._fresh, self._work = maker, count, fresh, work
         self._picker = SourcePicker(maker, train_rows)
         self._progress = progress
+        self._kept = [f"made-up-{name}", f"validation-{name}"]
         pictures = self._picker.pick(numbers_after(rounds, count, fresh))
-        self.pool = maker.pool(pictures, scratch, "made-up defects", progress)
+        self.pool = self._pool(pictures, scratch, "made-up defects", self._kept[0])
         twice = [row for row in validation_rows for _ in range(COPIES)]
         validation = [Source(row, VALIDATION_NUMBERS + number) for number, row in enumerate(twice)]
-        self.validation = maker.pool(validation, scratch, "made-up validation", progress)
+        self.validation = self._pool(validation, scratch, "made-up validation", self._kept[1])
+
+    def _pool(self, sources: Sequence[Source], scratch: ScratchArrays, what: str, kept: str) -> Pool:
+        """One picture of each source, as they were kept; what was not kept, or was replaced since, is made."""
+        pool, numbers = self._maker.empty_pool(sources, scratch), np.zeros(len(sources), np.int64)
+        loaded = self._work is not None and self._work.load_arrays(kept, [numbers, *pool.arrays()])
+        places = [place for place, source in enumerate(sources) if not loaded or numbers[place] != source.number]
+        if places:
+            self._maker.fill(pool, places, [sources[place] for place in places], what, self._progress)
+        if loaded:
+            self._progress.say(f"{what}: {len(sources) - len(places)} of {len(sources)} are there from before")
+        elif self._work is not None:
+            numbers[:] = [source.number for source in sources]
+            try:
+                self._work.save_arrays(kept, [numbers, *pool.arrays()], "made-up pictures, and no step of the training")
+            except StorageError as error:  # the training itself needs none of it
+                self._progress.say(f"{what}: not kept for --resume: {error}")
+        return pool
+
+    def finish(self) -> None:
+        """The training is at its end: what was kept of its pictures goes."""
+        if self._work is not None:
+            for name in self._kept:
+                self._work.remove(name)
 
     def renew(self, rounds: int) -> bool:
         """After a round, of which so many are done now. Says if the pool has changed."""

@@ -162,3 +162,22 @@ def test_a_thorough_training_goes_on_with_the_pictures_that_it_had(tmp_path: Pat
         assert torch.equal(ours, theirs)
     assert again.notes == whole.notes
     assert whole.notes[-1].startswith("--thorough: ")
+
+
+def test_a_resumed_training_does_not_make_its_pictures_again(tmp_path: Path) -> None:
+    pictures = np.stack([part(seed)[0] for seed in range(8)])
+    settings, output = CprSettings(pool=6, steps=8, width=12), list[str]()
+
+    def learner(work: Unfinished | None, write: Callable[[str], object]) -> CprLearner:
+        return CprLearner(pictures, settings, 16, 0, PlainProgress(write), work=work, device=CPU)
+
+    whole = learner(None, lambda _: None).learn(range(8))
+    with pytest.raises(StoppedError):
+        learner(StoppingWork(tmp_path, 2), lambda _: None).learn(range(8))
+    again = learner(Unfinished(tmp_path), output.append).learn(range(8))
+
+    assert "made-up defects: 6 of 6 are there from before\n" in output
+    assert not any(line.startswith(("made-up defects: 6/6", "made-up validation: 1")) for line in output)
+    for ours, theirs in zip(again.state_dict().values(), whole.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert [path.name[:8] for path in tmp_path.glob("*.checkpoint")] == ["training"]  # nothing large remains
