@@ -115,7 +115,12 @@ def test_real_defects_that_are_also_measured_are_refused_and_others_learned_from
     for folder, source in (("pictures", "test/scratch/200.png"), ("masks", "ground_truth/scratch/200_mask.png")):
         (defects / folder).mkdir(parents=True)
         shutil.copy(dataset / source, defects / folder)
-    changes = (("pool: 1600", "pool: 40"), ("steps: 600", "steps: 16"), ("defects: null", "defects: defects"))
+    changes = (
+        ("pool: 1600", "pool: 40"),
+        ("steps: 600", "steps: 16"),
+        ("defects: null", "defects: defects"),
+        ONLY_FP32,
+    )
     recipe = changed_recipe(dataset, "cpr-faster", *changes)
 
     refused = edge_build("build", recipe, "--out", tmp_path / "out")

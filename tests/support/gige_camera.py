@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+
+from tests.support.interruptible import Interruptible
 
 PROGRAM = shutil.which("arv-fake-gv-camera-0.8")
 LOCK = Path(tempfile.gettempdir(), "edge-gige-camera.lock")
@@ -33,14 +34,13 @@ def has_aravis() -> bool:
     return True
 
 
-class GigeCamera:
+class GigeCamera(Interruptible):
     """On loopback. GigE Vision has one control port, so only one may run at a time: others wait for its end."""
 
     uri = "aravis://127.0.0.1"
 
     def __init__(self, lost_per_thousand: int = 0, serial: str = "EDGE1") -> None:
         self._command = [PROGRAM or "", "-i", "127.0.0.1", "-s", serial, "-r", str(lost_per_thousand)]
-        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Power on."""
@@ -48,23 +48,6 @@ class GigeCamera:
         time.sleep(0.2)  # it answers within a tenth of a second
         if self.process.poll() is not None:
             raise RuntimeError(f"{self._command} ended with {self.process.returncode}")
-
-    def kill(self) -> None:
-        """The cable is pulled."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def freeze(self) -> None:
-        """It hangs from now on."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """It goes on."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> GigeCamera:
         self._lock = LOCK.open("w")

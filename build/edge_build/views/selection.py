@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from edge_build.progress import Progress
 from edge_build.recipe.view_settings import PoseChoice
 from edge_build.views.candidates import Budget, Candidate, candidates_for
-from edge_build.views.likeness import load_measure, unexplained
 from edge_build.views.samples import Sample
 from edge_runtime.errors import ConfigError
 
@@ -54,6 +53,8 @@ def select_view(
             f"view.pose is {pose}, but no part is found in all of {len(samples)} good pictures by it: set it to auto, "
             "or give a region that holds the part alone"
         )
+    from edge_build.views.likeness import load_measure, unexplained  # torch, which takes a second: refusals need none
+
     network = load_measure()
     lying = unexplained(network, fixed.pictures(samples, measured))
     figures = [

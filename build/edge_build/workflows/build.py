@@ -23,8 +23,6 @@ from edge_build.bundling.writer import DEVICE_TOLERANCE
 from edge_build.checkpoint import Unfinished, open_unfinished
 from edge_build.data.dataset import fingerprint
 from edge_build.data.pictures import GOOD, Picture
-from edge_build.detectors.cpr.learner import CprLearner
-from edge_build.detectors.cpr.model import DIMENSIONS
 from edge_build.detectors.patchcore.learner import PatchcoreLearner
 from edge_build.detectors.protocol import Detector, Learner
 from edge_build.evaluation.evaluate import evaluate
@@ -107,6 +105,9 @@ def _learner(inputs: BuildInputs, good: GoodPictures, unfinished: Unfinished, pr
     recipe, pictures = inputs.recipe, good.prepared.all()
     if recipe.detector == "patchcore":
         return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
+    from edge_build.detectors.cpr.learner import CprLearner  # scikit-learn, which takes a second: PatchCore needs none
+    from edge_build.detectors.cpr.model import DIMENSIONS
+
     return CprLearner(
         pictures,
         recipe.cpr,

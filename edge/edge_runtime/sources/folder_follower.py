@@ -21,6 +21,7 @@ from edge_runtime.records import ErrorCode, FailedFrame, Frame, PictureFile
 from edge_runtime.sources.arrivals import Arrivals, FileState, is_picture_name, state_from_stat
 from edge_runtime.sources.folder_events import Change, Event, FolderEvents, file_system_of, needs_polling
 from edge_runtime.sources.protocol import JudgedFiles
+from edge_runtime.sources.put_away import DONE, JudgedPictures, name_text
 from edge_runtime.sources.settings import WatchSettings
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,7 @@ LIST_AGAIN_S = 30.0  # also where the kernel reports changes: it does not for li
 LISTING_SHARE = 10  # a folder that takes long to list is listed less often: a tenth of the time at most,
 LONGEST_PAUSE_S = 5.0  # but is not put off for longer: it may have hung once
 HANGS_AFTER_S = 5.0
-PUT_AWAY_AGAIN_S = 10.0
 REMEMBERED_FOREIGN = 100_000  # names; more are counted again
-DONE = "done"
 
 
 class FolderFollower:
@@ -52,8 +51,7 @@ class FolderFollower:
         self._arrivals = Arrivals(settings.settle_ms / 1000, settings.give_up_ms / 1000)
         self._handled: dict[bytes, str] = {}  # read in this run, or judged in an earlier one: identities by name
         self._left_over: dict[bytes, str] = {}  # of these, what an earlier run judged and perhaps did not put away
-        self._due: dict[bytes, str] = {}  # judged, and still to be moved or deleted
-        self._put_away_at_s = 0.0
+        self._pictures = JudgedPictures(folder, settings)
         self._judged = JudgedFiles({}, lambda names: None)
         self._polls: bool | None = settings.poll
         self._events: FolderEvents | None = None
@@ -85,7 +83,7 @@ class FolderFollower:
                 self._turn()
                 self._trouble = None
             except OSError as error:
-                self._tell_trouble(error)
+                self._log_trouble(error)
             self._busy_since_s = 0.0
             self._rest()
         if self._events is not None:
@@ -161,8 +159,8 @@ class FolderFollower:
         self._follow_renamed(states, present)
         for name, state in sorted(states.items(), key=lambda item: (item[1].changed_ns, item[0])):
             if self._handled.get(name) == state.identity:
-                if self._left_over.pop(name, "") == state.identity and self._settings.after != "leave":
-                    self._due[name] = state.identity
+                if self._left_over.pop(name, "") == state.identity:
+                    self._pictures.add(name, state.identity)
                 continue
             # Where clocks agree, what is old has been at rest for long, and need not be watched for that.
             rested_s = 0.0 if self._polls else max(0.0, (wall_ns - state.changed_ns) / 1e9)
@@ -183,7 +181,7 @@ class FolderFollower:
 
     def _forget_absent(self, present: set[bytes]) -> None:
         """Names whose files have left need not be remembered. Not if none is left: then the share is not mounted."""
-        absent = [name for name in self._handled if name not in present and name not in self._due]
+        absent = [name for name in self._handled if name not in present and name not in self._pictures]
         if absent and len(absent) < len(self._handled):
             self._judged.forget([PictureFile(name, self._handled.pop(name)) for name in absent])
 
@@ -205,7 +203,7 @@ class FolderFollower:
                 self._foreign.clear()
             self._foreign.add(name)
             self.passed_over += 1
-            log.debug("%s: passed over %s: no picture by its name and kind", self._folder, _text(name))
+            log.debug("%s: passed over %s: no picture by its name and kind", self._folder, name_text(name))
 
     def _state(self, name: bytes) -> FileState | None:
         """None: it is gone, or no regular file, which must not be opened. Raises OSError where the folder fails."""
@@ -229,7 +227,9 @@ class FolderFollower:
             name, why = given_up
             state = self._arrivals.state_of(name)
             waited = f"not whole {self._settings.give_up_ms} ms after its last change (watch.give_up_ms)"
-            self._hand_over(name, state, FailedFrame(_text(name), 0, ErrorCode.FRAME_UNREADABLE, f"{why} ({waited})"))
+            self._hand_over(
+                name, state, FailedFrame(name_text(name), 0, ErrorCode.FRAME_UNREADABLE, f"{why} ({waited})")
+            )
             return True
         before = self._state(name)
         if before is None:
@@ -240,7 +240,7 @@ class FolderFollower:
             return True
         path = self._folder / os.fsdecode(name)
         try:
-            image = picture_from_bytes(read_bytes(path), Path(_text(name)))
+            image = picture_from_bytes(read_bytes(path), Path(name_text(name)))
         except PictureError as error:
             self._arrivals.unfit(name, str(error))
             return True
@@ -251,15 +251,17 @@ class FolderFollower:
                 return True
             self._lose(name)
             return True
-        self._hand_over(name, before, Frame("folder", 0, 0, image, _text(name)))
+        self._hand_over(name, before, Frame("folder", 0, 0, image, name_text(name)))
         return True
 
     def _lose(self, name: bytes) -> None:
         """A picture that was announced has left before it could be read: a part that nobody judged."""
         if name in self._arrivals:
             state = self._arrivals.state_of(name)
-            detail = f"{_text(name)} was removed, or given another name, before it could be read: let the station do it"
-            self._hand_over(name, state, FailedFrame(_text(name), 0, ErrorCode.FRAME_MISSING, detail))
+            detail = (
+                f"{name_text(name)} was removed, or given another name, before it could be read: let the station do it"
+            )
+            self._hand_over(name, state, FailedFrame(name_text(name), 0, ErrorCode.FRAME_MISSING, detail))
 
     def _hand_over(self, name: bytes, state: FileState, frame: Frame | FailedFrame) -> None:
         self._arrivals.drop(name)
@@ -280,37 +282,13 @@ class FolderFollower:
         """Move or delete what was judged."""
         while not self._committed.empty():
             file = self._committed.get()
-            if self._settings.after != "leave":
-                self._due[file.key] = file.identity
-        if time.monotonic() < self._put_away_at_s:
-            return
-        for name, identity in list(self._due.items()):
-            state = self._state(name)
-            if state is not None and state.identity == identity:
-                try:
-                    self._put_away_file(self._folder / os.fsdecode(name))
-                except OSError as error:  # it is remembered as judged, and the next pictures are judged, too
-                    log.warning("%s: %s is judged and cannot be put away: %s", self._folder, _text(name), error)
-                    self._put_away_at_s = time.monotonic() + PUT_AWAY_AGAIN_S
-                    return
-            del self._due[name]
+            self._pictures.add(file.key, file.identity)
+        for name, identity in self._pictures.put_away(self._state):
             self._judged.forget([PictureFile(name, identity)])
             if self._handled.get(name) == identity:  # otherwise another picture has that name now
                 del self._handled[name]
 
-    def _put_away_file(self, path: Path) -> None:
-        if self._settings.after == "delete":
-            path.unlink(missing_ok=True)
-            return
-        done = self._folder / DONE
-        done.mkdir(exist_ok=True)
-        target, number = done / path.name, 1
-        while os.path.lexists(target):
-            number += 1
-            target = done / f"{path.stem}-{number}{path.suffix}"
-        path.rename(target)
-
-    def _tell_trouble(self, error: OSError) -> None:
+    def _log_trouble(self, error: OSError) -> None:
         text = f"{self._folder}: {error.strerror or error}: check the path, the share and the rights"
         if text != self._trouble:
             log.warning("%s", text)
@@ -319,8 +297,3 @@ class FolderFollower:
             self._events.close()
             self._events = None
         self._list_at_s = 0.0
-
-
-def _text(name: bytes) -> str:
-    """A name for people and messages, whatever bytes it has."""
-    return name.decode("utf-8", "backslashreplace")

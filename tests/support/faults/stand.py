@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.interruptible import Interruptible
 from tests.support.ports import free_port
 from tests.support.tiny_bundle import write_bundle
 
@@ -24,7 +25,7 @@ MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr
 PREFIX = "ev1/press/1"
 
 
-class Broker:
+class Broker(Interruptible):
     """mosquitto on loopback, without a database of its own: when it is killed, everything that it held is gone."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
@@ -33,7 +34,6 @@ class Broker:
         more = ["user root"] if os.getuid() == 0 else []
         listener = [f"listener {self.port} 127.0.0.1", "max_queued_messages 0", "set_tcp_nodelay true"]
         self._config.write_text("\n".join([*listener, *(lines or ["allow_anonymous true"]), *more]) + "\n")
-        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
@@ -51,23 +51,6 @@ class Broker:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def freeze(self) -> None:
-        """It hangs from now on."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """It goes on."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
 
 
 class Nursery:
