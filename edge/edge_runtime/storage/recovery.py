@@ -18,8 +18,9 @@ from edge_runtime.errors import RecordError, SpoolDamagedError, StorageError
 from edge_runtime.records import PictureFile
 from edge_runtime.storage.database import DAMAGED, FILE
 from edge_runtime.storage.retention import Retention
+from edge_runtime.storage.salvaged import Row, Salvaged
 from edge_runtime.storage.sequence_mark import SeqMark
-from edge_runtime.storage.spool import Row, Salvaged, Spool
+from edge_runtime.storage.spool import Spool
 from edge_runtime.storage.verdict_blob import unpack_verdict
 from edge_runtime.wire.commands import Trigger
 

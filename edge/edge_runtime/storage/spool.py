@@ -27,6 +27,8 @@ from edge_runtime.records import PictureFile, Verdict
 from edge_runtime.storage.database import SpoolDatabase
 from edge_runtime.storage.moment import Moment, moment_now
 from edge_runtime.storage.retention import Dropped, Retention
+from edge_runtime.storage.running_time import RunningTime
+from edge_runtime.storage.salvaged import Salvaged
 from edge_runtime.storage.schema import continue_after, make_current
 from edge_runtime.storage.sequence_mark import SeqMark
 from edge_runtime.storage.verdict_blob import pack_verdict, unpack_verdict
@@ -35,10 +37,8 @@ from edge_runtime.wire.commands import Trigger
 
 LAST_SEQ = (1 << 32) - 1
 MOST_ANSWERED = 10_000  # that a window may hold: a thousand triggers a second for ten seconds
-AGE_EVERY_MS = 600_000  # how often the time that the station has been running is written
 CHUNK = 2000  # verdicts that leave in one transaction: some milliseconds, for which a commit may have to wait
 
-Row = tuple[int, int, int, int, bytes]  # as in the table verdict
 _INSERT = "INSERT INTO verdict VALUES (?, ?, ?, ?, ?)"
 
 
@@ -48,15 +48,6 @@ class Answered:
 
     verdict: Verdict
     age_ms: int
-
-
-@dataclass(frozen=True)
-class Salvaged:
-    """What could still be read of a damaged spool."""
-
-    rows: Iterable[Row] = ()
-    accepted: tuple[Trigger, ...] = ()
-    judged: tuple[PictureFile, ...] = ()
 
 
 class Spool:
@@ -93,9 +84,8 @@ class Spool:
             waiting = "SELECT COUNT(*) FROM verdict WHERE delivered = 0 AND seq > ?"
             self._waiting = self._db.number(waiting, self._acknowledged)
             self._mark.reserve(self.next_seq, self.boot_id)
-            self._ran_before_ms = self._db.number("SELECT COALESCE(MAX(running_ms), 0) FROM running")
-            self._began_ms = self._moment().since_ms
-            self._write_running_time()
+            self._running = RunningTime(self._db, moment)
+            self._running.write(self.next_seq)
         except BaseException:
             self._db.close()
             raise
@@ -110,7 +100,7 @@ class Spool:
             if kind is None:
                 self._flush()  # the publisher's thread has ended
                 with self._lock:
-                    self._write_running_time()
+                    self._running.write(self.next_seq)
         finally:
             self._db.close()
 
@@ -211,8 +201,7 @@ class Spool:
             if self._mark.runs_short(self.next_seq):
                 self._mark.extend()
             acknowledged = self._drop_acknowledged(keep_triggered_ms)
-            if self._running_ms() - self._age_written_ms >= AGE_EVERY_MS:
-                self._write_running_time()
+            self._running.write_if_due(self.next_seq)
             by_age = self._drop_old()
             confirmed = self._drop_confirmed() if self._retention.until_confirmed else 0
             if acknowledged or by_age or confirmed:  # perhaps more of these can leave: others wait for the next time
@@ -271,11 +260,7 @@ class Spool:
         with self._db.transaction() as connection:
             make_current(connection, str(self._db.path))
             if self._db.is_new:
-                self._db.execute_many(_INSERT.replace("INSERT", "INSERT OR IGNORE"), salvaged.rows)
-                accepted = [(t.trigger_id, t.recipe, t.part_id) for t in salvaged.accepted]
-                self._db.execute_many("INSERT OR IGNORE INTO accepted VALUES (?, ?, ?)", accepted)
-                judged = [(file.key, file.identity) for file in salvaged.judged]
-                self._db.execute_many("INSERT OR IGNORE INTO judged VALUES (?, ?)", judged)
+                salvaged.write_to(self._db)
                 continue_after(connection, self._mark.value.seq)
                 connection.execute("UPDATE station SET boot_id = ?", (self._mark.value.boot_id,))
             connection.execute("UPDATE station SET boot_id = boot_id + 1")
@@ -300,34 +285,21 @@ class Spool:
         since_ms = self._moment().since_ms
         while self._triggered and since_ms - self._triggered[0][1] >= keep_triggered_ms:
             self._triggered.popleft()
-        if since_ms - self._began_ms < keep_triggered_ms:
+        if since_ms - self._running.began_ms < keep_triggered_ms:
             first_kept = 0
         else:
             first_kept = self._triggered[0][0] if self._triggered else self.next_seq
         return self._drop("seq <= ? AND (trigger_id = 0 OR seq < ?)", self._acknowledged, first_kept)
 
-    def _running_ms(self) -> int:
-        """How long the station has been running in its life, as far as that was written."""
-        return self._ran_before_ms + self._moment().since_ms - self._began_ms
-
-    def _write_running_time(self) -> None:
-        self._age_written_ms = self._running_ms()
-        with self._db.transaction() as connection:
-            row = (self._age_written_ms, self.next_seq)
-            connection.execute("INSERT OR REPLACE INTO running VALUES (?, ?)", row)
-
     def _drop_old(self) -> int:
         """By the time that the station was running, so what is old may stay longer, and never leaves too soon."""
-        before_ms = self._running_ms() - self._retention.max_age_s * 1000
-        marks = self._db.rows("SELECT * FROM running WHERE running_ms <= ? ORDER BY running_ms DESC LIMIT 1", before_ms)
-        if not marks:
+        mark = self._running.mark_of(self._retention.max_age_s * 1000)
+        if mark is None:
             return 0
-        running_ms, first_kept = marks[0]
+        running_ms, first_kept = mark
         # Only what the broker has: nobody has heard of the others.
         dropped = self._drop("seq < ? AND delivered = 1", first_kept)
-        if self._db.number("SELECT COUNT(*) FROM running WHERE running_ms < ?", running_ms):
-            with self._db.transaction() as connection:
-                connection.execute("DELETE FROM running WHERE running_ms < ?", (running_ms,))
+        self._running.forget_before(running_ms)
         return dropped
 
     def _drop_confirmed(self) -> int:
