@@ -1,4 +1,4 @@
-"""This machine's own system, booted once more: a real systemd in a container, on a copy that is thrown away."""
+"""This machine's own system, or another one in a folder, booted: a real systemd in a container, on a copy that is thrown away."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ BOOT_S = 30.0
 
 
 class Container:
-    """An overlay of `/` with systemd as its first process, and this machine's network. Needs root and systemd-nspawn.
+    """An overlay of a system with systemd as its first process, and this machine's network. Needs root and systemd-nspawn.
 
     A context manager. `root` is where its files are seen from outside; what is written there is gone in the end.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """folder: on another file system than `/`, such as /dev/shm."""
-        self._folder, self.root = folder, folder / "root"
+    def __init__(self, folder: Path, system: Path = Path("/")) -> None:
+        """folder: on another file system than `system`, such as /dev/shm."""
+        self._folder, self.root, self._system = folder, folder / "root", system
 
     def __enter__(self) -> Container:
         for name in ("upper", "work", "root"):
             (self._folder / name).mkdir(parents=True)
-        layers = f"lowerdir=/,upperdir={self._folder / 'upper'},workdir={self._folder / 'work'}"
+        layers = f"lowerdir={self._system},upperdir={self._folder / 'upper'},workdir={self._folder / 'work'}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, self.root], check=True)
         (self.root / "etc/machine-id").unlink(missing_ok=True)  # it is another machine
         self._nspawn = subprocess.Popen(
@@ -53,9 +53,15 @@ class Container:
 
     def run(self, *command: object, check: bool = True) -> str:
         """Run a command in it, as its root. Returns what it printed. Raises CalledProcessError if `check`."""
-        into = ["nsenter", "-t", str(self._first()), "-m", "-u", "-i", "-p", "-C", "--"]
-        done = subprocess.run([*into, *map(str, command)], stdout=subprocess.PIPE, text=True, check=check)
+        done = subprocess.run([*self._into(), *map(str, command)], stdout=subprocess.PIPE, text=True, check=check)
         return done.stdout.strip()
+
+    def show(self, *command: object) -> None:
+        """Run a command in it, as its root, with its output on this process's own. Raises CalledProcessError."""
+        subprocess.run([*self._into(), *map(str, command)], stdin=subprocess.DEVNULL, check=True)
+
+    def _into(self) -> list[str]:
+        return ["nsenter", "-t", str(self._first()), "-m", "-u", "-i", "-p", "-C", "--"]
 
     def _first(self) -> int:
         """The process id of its systemd, as seen from outside."""
