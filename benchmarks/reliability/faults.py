@@ -7,6 +7,8 @@
     python -m benchmarks.reliability.faults outage --count 864000
     python -m benchmarks.reliability.faults drain --count 100000
     python -m benchmarks.reliability.faults soak --count 100000
+    python -m benchmarks.reliability.faults clocks --count 1000              # triggers; needs libfaketime
+    python -m benchmarks.reliability.faults names --count 1000
     python -m benchmarks.reliability.faults camera-triggers --count 10000
     python -m benchmarks.reliability.faults camera-kills --count 200
     python -m benchmarks.reliability.faults camera-packets --count 600       # seconds
@@ -32,9 +34,11 @@ from typing import Any, ClassVar, Protocol
 
 from tests.support.faults.broker_kills import kill_broker
 from tests.support.faults.cameras import kill_camera, lose_packets, trigger_camera
+from tests.support.faults.clocks import step_clock
 from tests.support.faults.drain import drain_backlog
 from tests.support.faults.dropped_pictures import drop_by_ftp, stall_share
 from tests.support.faults.kills import kill_daemon
+from tests.support.faults.odd_names import name_pictures_oddly
 from tests.support.faults.outage import spool_a_day
 from tests.support.faults.power_cuts import cut_power
 from tests.support.faults.soak import soak
@@ -60,6 +64,8 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
     "outage": spool_a_day,
     "drain": drain_backlog,
     "soak": soak,
+    "clocks": step_clock,
+    "names": name_pictures_oddly,
     "camera-triggers": trigger_camera,
     "camera-kills": kill_camera,
     "camera-packets": lose_packets,

@@ -2,10 +2,11 @@
 
     sudo python -m benchmarks.reliability.follow_jetson_page --work /dev/shm [--system DIR]
 
-Makes a minimal Debian with debootstrap (or takes the one in DIR), boots it in a container with a real systemd, and types
-every command of the page there as a user with `sudo`; those of the first step here, in a copy of the checkout. What is
-not typed as it stands is in `INSTEAD`, each with its reason. Needs root, debootstrap, systemd-container, mosquitto, and
-the networks of Debian and PyPI. Prints the commands and what they print; exits with 1 at the first that fails.
+Makes a minimal Debian with debootstrap (or takes the one in DIR), boots it in a container with a real systemd, and
+types every command of the page there as a user with `sudo`; those of the first step here, in a copy of the checkout.
+What is not typed as it stands is in `INSTEAD`, each with its reason. Needs root, debootstrap, systemd-container,
+mosquitto, and the networks of Debian and PyPI. Prints the commands and what they print; exits with 1 at the first that
+fails.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with start_mosquitto(folder, PORT) as broker, Container(folder / "container", system) as container:
             try:
                 prepare(container, for_device)
-                container.show("su", "-", "operator", "-c", typed([line for step in steps[1:] for line in step]))
+                container.show("su", "-", "engineer", "-c", typed([line for step in steps[1:] for line in step]))
                 print(container.run("systemctl", "is-active", "edge-daemon@press-1"))
                 print(container.run("journalctl", "-u", "edge-daemon@press-1", "--no-pager", "-o", "cat"))
                 state = ["mosquitto_sub", "-p", str(PORT), "-t", "ev1/press/1/counters", "-C", "1", "-W", "10"]
@@ -105,10 +106,10 @@ def on_workstation(lines: Sequence[str], checkout: Path) -> Path:
 def prepare(container: Container, for_device: Path) -> None:
     """A person who may use sudo, the folder in their home, answers to apt, and this machine's way to PyPI."""
     root = container.root
-    container.run("useradd", "--create-home", "--shell", "/bin/bash", "operator")
-    (root / "etc/sudoers.d/operator").write_text("operator ALL=(ALL) NOPASSWD: ALL\n")
-    shutil.copytree(for_device, root / "home/operator/for-device")
-    container.run("chown", "-R", "operator", "/home/operator")
+    container.run("useradd", "--create-home", "--shell", "/bin/bash", "engineer")
+    (root / "etc/sudoers.d/engineer").write_text("engineer ALL=(ALL) NOPASSWD: ALL\n")
+    shutil.copytree(for_device, root / "home/engineer/for-device")
+    container.run("chown", "-R", "engineer", "/home/engineer")
     (root / "etc/apt/apt.conf.d/yes").write_text('APT::Get::Assume-Yes "true";\n')
     shutil.copy(CAS, root / str(CAS).lstrip("/"))
     (root / "etc/pip.conf").write_text(f"[global]\ncert = {CAS}\ntimeout = 180\n")

@@ -6,9 +6,11 @@ import shutil
 
 import pytest
 from tests.support.faults.broker_kills import kill_broker
+from tests.support.faults.clocks import fake_clock, step_clock
 from tests.support.faults.consumer import Consumer
 from tests.support.faults.drain import drain_backlog
 from tests.support.faults.kills import kill_daemon
+from tests.support.faults.odd_names import name_pictures_oddly
 from tests.support.faults.outage import spool_a_day
 from tests.support.faults.power_cuts import can_cut_power, cut_power
 from tests.support.faults.stand import Stand
@@ -40,6 +42,19 @@ def test_a_plc_of_100_bytes_while_everything_goes_wrong_in_turn(tmp_path):
     assert found.is_clean, found
     assert found.ok > 0
     assert found.ok + found.nok + found.error + found.rejected == found.parts >= 60
+
+
+@pytest.mark.skipif(fake_clock() is None, reason="needs libfaketime: apt-get install libfaketime")
+def test_a_clock_that_steps_brings_no_answer_back_unflagged_and_no_second_number(tmp_path):
+    found = step_clock(tmp_path / "stand", 60)
+    assert found.is_clean, found
+    assert found.duplicates > 0
+
+
+def test_pictures_whose_names_are_no_text(tmp_path):
+    found = name_pictures_oddly(tmp_path / "stand", 60)
+    assert found.is_clean, found
+    assert found.account.errors > 0
 
 
 def test_an_outage_is_spooled_in_few_bytes_and_every_verdict_comes_back_as_it_was(tmp_path):

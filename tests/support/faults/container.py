@@ -1,4 +1,4 @@
-"""This machine's own system, or another one in a folder, booted: a real systemd in a container, on a copy that is thrown away."""
+"""This machine's own system, or one in a folder, booted: a real systemd in a container, on a copy thrown away."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ BOOT_S = 30.0
 
 
 class Container:
-    """An overlay of a system with systemd as its first process, and this machine's network. Needs root and systemd-nspawn.
+    """An overlay of a system with systemd as its first process, and this machine's network.
+
+    Needs root and systemd-nspawn.
 
     A context manager. `root` is where its files are seen from outside; what is written there is gone in the end.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from edge_runtime.records import Outcome, Verdict
+from edge_runtime.records import Flag, Outcome, Verdict
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Ledger:
         self._asked: set[int] = set()
         self._conflicting: set[int] = set()
         self._skipped = 0
-        self._jumps_after = 0
+        self._jumps_after = self._latest_start = 0
+        self.unflagged = 0  # verdicts of an earlier start of the station that came without the flag replay
         self.contiguous = 0  # every number up to this one is here, or was never used
         self.highest = 0
 
@@ -49,6 +50,9 @@ class Ledger:
     def add(self, verdict: Verdict) -> None:
         """A verdict came, perhaps not for the first time."""
         plain = content(verdict)
+        self._latest_start = max(self._latest_start, verdict.boot_id)
+        if verdict.boot_id < self._latest_start and not verdict.flags & Flag.REPLAY:
+            self.unflagged += 1
         if self._verdicts.setdefault(verdict.seq, plain) != plain:
             self._conflicting.add(verdict.seq)
         if verdict.trigger_id:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -56,11 +57,12 @@ class Broker(Interruptible):
 class Nursery:
     """Starts daemons quickly: see nursery.py."""
 
-    def __init__(self, log: Path, control: Path | None = None) -> None:
+    def __init__(self, log: Path, control: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
         self._log, self._control = log, control
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.faults.nursery"],
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -115,8 +117,15 @@ class Nursery:
 class Stand:
     """Everything of one station, in a folder. A context manager: leaving it ends all that was started."""
 
-    def __init__(self, folder: Path, pictures: str = "ondbgo", control: Path | None = None) -> None:
-        self.folder, self._control = folder, control
+    def __init__(
+        self,
+        folder: Path,
+        pictures: str = "ondbgo",
+        control: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """environment: what the daemons have in theirs, in addition."""
+        self.folder, self._control, self._environment = folder, control, environment
         self._pictures = pictures
         self.log = folder / "daemon.log"
 
@@ -126,7 +135,7 @@ class Stand:
         write_pictures(self.folder / "pictures", self._pictures)
         self.broker = Broker(self.folder)
         self.broker.start()
-        self.nursery = Nursery(self.log, self._control)
+        self.nursery = Nursery(self.log, self._control, self._environment)
         self.pid = 0
         return self
 
