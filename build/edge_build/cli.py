@@ -37,6 +37,7 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C
 class DetectorName(str, Enum):
     """What can learn."""
 
+    COMBINED = "combined"
     PATCHCORE = "patchcore"
     CPR_FASTER = "cpr-faster"
     CPR_FAST = "cpr-fast"
@@ -62,7 +63,7 @@ def sample(
 @app.command()
 def init(
     dataset: Annotated[Path, typer.Argument(help="A folder of good pictures, or one in MVTec's layout.")],
-    detector: Annotated[DetectorName, typer.Option(help="What learns.")] = DetectorName.PATCHCORE,
+    detector: Annotated[DetectorName, typer.Option(help="What learns.")] = DetectorName.COMBINED,
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="The model's input, square or not; default: from the pictures.")
     ] = None,

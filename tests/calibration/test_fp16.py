@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
-from tests.support.made_detectors import HEIGHT, WIDTH, made_cpr, made_patchcore
+from tests.support.made_detectors import HEIGHT, WIDTH, made_combined, made_cpr, made_patchcore
 from tests.support.made_network import made_pictures
 from tests.support.small_graph import small_graph
 
@@ -26,11 +26,12 @@ def types_of(model):
     return found | {i.name: i.data_type for i in model.graph.initializer}
 
 
-@pytest.fixture(scope="module", params=["patchcore", "cpr"])
+@pytest.fixture(scope="module", params=["patchcore", "cpr", "combined"])
 def graph(request):
     if request.param == "patchcore":
         return onnx.load_from_string(export_graph(made_patchcore(), HEIGHT, WIDTH))
-    return onnx.load_from_string(export_graph(made_cpr((HEIGHT, WIDTH)), HEIGHT, WIDTH))
+    detector = made_cpr((HEIGHT, WIDTH)) if request.param == "cpr" else made_combined()
+    return onnx.load_from_string(export_graph(detector, HEIGHT, WIDTH))
 
 
 def measured(model, pictures):

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from tests.support.made_detectors import HEIGHT, WIDTH, made_cpr, made_patchcore
+from tests.support.made_detectors import HEIGHT, WIDTH, made_combined, made_cpr, made_patchcore
 from tests.support.small_graph import small_graph, small_picture
 
 from edge_build.graphs.export import export_graph
@@ -23,10 +23,12 @@ def quantised(detector, height, width):
     return model, network, with_qdq(model, network, ranges, network.convolutions)
 
 
-@pytest.fixture(scope="module", params=["patchcore", "cpr"])
+@pytest.fixture(scope="module", params=["patchcore", "cpr", "combined"])
 def graphs(request):
     if request.param == "patchcore":
         return quantised(made_patchcore(), HEIGHT, WIDTH)
+    if request.param == "combined":
+        return quantised(made_combined(), HEIGHT, WIDTH)
     return quantised(made_cpr((64, 64)), 64, 64)
 
 

@@ -1,9 +1,11 @@
-"""Both detectors on a made-up network: everything that a graph can hold, within a second."""
+"""The detectors on a made-up network: everything that a graph can hold, within a second."""
 
 from __future__ import annotations
 
 import torch
 
+from edge_build.detectors.combined.model import Combined, PooledFeatures
+from edge_build.detectors.combined.scoring import fit_area_score
 from edge_build.detectors.cpr.feature_maps import described
 from edge_build.detectors.cpr.foreground import Foreground
 from edge_build.detectors.cpr.local_branch import LocalBranch
@@ -57,3 +59,17 @@ def made_cpr(
         ]
         matches += [Match(Direction(), bank_of(Direction()(m), others, 0, mean=1.0), 0) for m in coarser]
         return Cpr(backbone, GlobalBranch(codebook, [fine]), matches, shares, size, ())
+
+
+def made_combined(size: tuple[int, int] = (HEIGHT, WIDTH), weights: tuple[float, float] = (0.7, 0.1)) -> Combined:
+    features = PooledFeatures(made_backbone())
+    pictures = made_pictures(6, *size)
+    with torch.inference_mode():
+        patches = features(pictures).permute(0, 2, 3, 1).flatten(0, 2)
+        projection = fit_projection(patches, features.fine_channels, None)
+        bank = projection(patches)[::3].contiguous()
+        memory = PatchCore(features, projection, bank, torch.linspace(0.7, 1.3, len(bank)), size, 1, True)
+        cascade = made_cpr(size)
+        unknown = made_pictures(3, *size, seed=4)
+        maps = torch.stack([cascade(p[None])[1][0] * weights[0] + memory(p[None])[1][0] * weights[1] for p in unknown])
+        return Combined(made_backbone((2, 3, 4, 5)), cascade, memory, weights, fit_area_score(maps))

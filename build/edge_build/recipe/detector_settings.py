@@ -1,4 +1,4 @@
-"""What a recipe says of each detector: PatchCore, and CPR in its three sizes."""
+"""What a recipe says of each detector: PatchCore, CPR in its three sizes, and both combined."""
 
 from __future__ import annotations
 
@@ -158,4 +158,14 @@ class CprSettings(Settings):
         le=192,
         multiple_of=12,
         description="channels of what learns, 192 in the paper; allowed: a multiple of 12 from 12 to 192",
+    )
+
+
+class CombinedSettings(Settings):
+    """CPR-Faster's cascade, as `cpr` has it, and a small memory of patches beside it."""
+
+    entries: int = Field(
+        default=3000,
+        ge=1,
+        description="patches that the memory holds; allowed: a whole number, 1 or more",
     )

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from edge_build.recipe.detector_settings import CprSettings, PatchcoreSettings, Settings
+from edge_build.recipe.detector_settings import CombinedSettings, CprSettings, PatchcoreSettings, Settings
 from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP, side_fits
 from edge_build.recipe.view_settings import ViewSettings
 from edge_runtime.bundle.manifest import NAME, VERSION, label_of
@@ -45,7 +45,7 @@ Size = Annotated[
     BeforeValidator(_height_and_width),
     WithJsonSchema({"anyOf": [_SIDE_SCHEMA, {"type": "array", "items": _SIDE_SCHEMA, "minItems": 2, "maxItems": 2}]}),
 ]
-DetectorName = Literal["patchcore", "cpr-faster", "cpr-fast", "cpr"]
+DetectorName = Literal["combined", "patchcore", "cpr-faster", "cpr-fast", "cpr"]
 PrecisionName = Literal["fp32", "fp16", "int8"]
 
 
@@ -146,8 +146,9 @@ class Recipe(Settings):
     )
     detector: DetectorName = Field(
         default="patchcore",
-        description="what learns, and by how many numbers a cell is compared in cpr-faster (16), cpr-fast (64) and cpr "
-        "(384); allowed: patchcore, cpr-faster, cpr-fast, cpr",
+        description="what learns: combined (cpr-faster and patchcore, weighed by good pictures), or one of them; by "
+        "how many numbers a cell is compared: cpr-faster 16, cpr-fast 64, cpr 384; "
+        "allowed: combined, patchcore, cpr-faster, cpr-fast, cpr",
     )
     size: Size = Field(
         default=320,
@@ -177,7 +178,11 @@ class Recipe(Settings):
         default=PatchcoreSettings(), description="settings of patchcore; allowed: its own keys"
     )
     cpr: CprSettings = Field(
-        default=CprSettings(), description="settings of cpr-faster, cpr-fast and cpr; allowed: its own keys"
+        default=CprSettings(),
+        description="settings of cpr-faster, cpr-fast and cpr, and of combined's cascade; allowed: its own keys",
+    )
+    combined: CombinedSettings = Field(
+        default=CombinedSettings(), description="settings of combined's memory; allowed: its own keys"
     )
     golden: GoldenSettings = Field(
         default=GoldenSettings(), description="pictures that prove a device's engine; allowed: its own keys"
@@ -190,7 +195,7 @@ class Recipe(Settings):
 
     @property
     def active(self) -> PatchcoreSettings | CprSettings:
-        """The settings of the detector that is built."""
+        """The settings of the detector that is built, which name its backbone."""
         return self.patchcore if self.detector == "patchcore" else self.cpr
 
     @model_validator(mode="before")
@@ -207,7 +212,16 @@ class Recipe(Settings):
 
 def usual_method(detector: object) -> Literal["cross-fitted", "held-out"]:
     """How a detector's threshold is found unless the recipe says otherwise (docs/decisions/0005)."""
-    return "held-out" if detector in ("cpr-faster", "cpr-fast", "cpr") else "cross-fitted"
+    return "held-out" if detector in ("combined", "cpr-faster", "cpr-fast", "cpr") else "cross-fitted"
+
+
+def usual_threshold(detector: object) -> ThresholdSettings:
+    """What a new recipe says of a detector's threshold.
+
+    What combined holds out of its training stays in its memory and among its references: it can afford more.
+    """
+    share = 0.4 if detector == "combined" else ThresholdSettings().share
+    return ThresholdSettings(method=usual_method(detector), share=share)
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -105,9 +105,23 @@ def _learner(inputs: BuildInputs, good: GoodPictures, unfinished: Unfinished, pr
     recipe, pictures = inputs.recipe, good.prepared.all()
     if recipe.detector == "patchcore":
         return PatchcoreLearner(pictures, recipe.patchcore, recipe.seed, progress)
-    from edge_build.detectors.cpr.learner import CprLearner  # scikit-learn, which takes a second: PatchCore needs none
+    # both need scikit-learn, which takes a second: PatchCore needs none
+    from edge_build.detectors.combined.learner import CombinedLearner
+    from edge_build.detectors.cpr.learner import CprLearner
     from edge_build.detectors.cpr.model import DIMENSIONS
 
+    if recipe.detector == "combined":
+        return CombinedLearner(
+            pictures,
+            recipe.combined,
+            recipe.cpr,
+            recipe.seed,
+            progress,
+            work=unfinished,
+            thorough=inputs.thorough,
+            defects=inputs.defects,
+            part=inputs.part,
+        )
     return CprLearner(
         pictures,
         recipe.cpr,

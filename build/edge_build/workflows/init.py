@@ -1,6 +1,6 @@
 """A first recipe for a folder of pictures: what was found there, and every key with its default and its meaning.
 
-print(recipe_for(Path("screw"), "patchcore"))
+print(recipe_for(Path("screw")))
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 import textwrap
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -20,7 +21,7 @@ from edge_build.data.splits import calibration_count
 from edge_build.progress import Progress, SilentProgress
 from edge_build.recipe.detector_settings import BankSettings
 from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP
-from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml, usual_method
+from edge_build.recipe.recipe import Recipe, recipe_from_yaml, usual_threshold
 from edge_build.recipe.view_settings import ViewSettings
 from edge_build.views.learn import Proposal, propose_view
 from edge_runtime.strict_yaml.problems import allowed, meaning
@@ -38,7 +39,7 @@ WIDEST = 118  # characters of a comment
 
 def recipe_for(
     root: Path,
-    detector: str = "patchcore",
+    detector: str = "combined",
     size: int | tuple[int, int] | None = None,
     progress: Progress | None = None,
     all_good: bool = False,
@@ -62,9 +63,9 @@ def recipe_for(
         detector=detector,  # checked at the end, with all else
         size=_one_side(proposed if size is None else size),
         view=proposal.settings,
-        threshold=ThresholdSettings(method=usual_method(detector)),
+        threshold=usual_threshold(detector),
     )
-    left_out = "cpr" if detector == "patchcore" else "patchcore"
+    left_out = {"combined": ("patchcore",), "patchcore": ("cpr", "combined")}.get(detector, ("patchcore", "combined"))
     comments = (f"# {line}".rstrip() for line in [*_found(dataset, model, proposal), "", *EDITOR])
     text = "\n".join([*comments, "", *_keys(model, 0, left_out), ""])
     recipe_from_yaml(text, Path("the new recipe"))
@@ -141,11 +142,11 @@ def _held_out(good: int, recipe: Recipe) -> int:
     return good - calibration_count(good, recipe.calibration.set_aside)
 
 
-def _keys(settings: BaseModel, depth: int, without: str | None = None) -> list[str]:
-    """The lines of all keys but one, each with its comment; keys of the other way to say the same are commented out."""
+def _keys(settings: BaseModel, depth: int, without: Collection[str] = ()) -> list[str]:
+    """The lines of all keys but some, with their comments; those of the other way to say the same are commented out."""
     lines = []
     for name, field in type(settings).model_fields.items():
-        if name == without:
+        if name in without:
             continue
         value = getattr(settings, name)
         comment = f"{meaning(field)} ({allowed(field)})" if settings_of(field) is None else meaning(field)

@@ -80,8 +80,8 @@ def test_precisions_are_beside_fp32(problems, precisions):
     assert all("allowed: fp32, and fp16 and int8 as wanted" in line for line in output)
 
 
-@pytest.mark.parametrize("detector", ["cpr-faster", "cpr-fast", "cpr"])
-def test_cpr_holds_pictures_out_for_its_threshold_unless_the_recipe_says_otherwise(recipe, detector):
+@pytest.mark.parametrize("detector", ["combined", "cpr-faster", "cpr-fast", "cpr"])
+def test_what_is_trained_holds_pictures_out_for_its_threshold_unless_the_recipe_says_otherwise(recipe, detector):
     usual = recipe(SHORT + f"detector: {detector}\nthreshold: {{share: 0.3}}")
     output = recipe(SHORT + f"detector: {detector}\nthreshold: {{method: cross-fitted}}")
     assert (usual.threshold.method, usual.threshold.share) == ("held-out", 0.3)
@@ -93,6 +93,11 @@ def test_the_backbone_is_that_of_the_detector(recipe):
     text = SHORT + "patchcore: {backbone: efficientnet-lite1}\ncpr: {backbone: efficientnet-lite2}\n"
     assert recipe(text).active.backbone == "efficientnet-lite1"
     assert recipe(text + "detector: cpr-faster").active.backbone == "efficientnet-lite2"
+    assert recipe(text + "detector: combined").active.backbone == "efficientnet-lite2"
+
+
+def test_a_recipe_of_before_that_names_no_detector_means_patchcore(recipe):
+    assert recipe(SHORT).detector == "patchcore"
 
 
 def test_paths_are_seen_from_the_recipes_folder(recipe, tmp_path):
@@ -160,7 +165,7 @@ patchcore:
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
         "line 6, backbone: unknown key here; it belongs under patchcore or under cpr",
         "line 7, flurb: unknown key; allowed: name, version, dataset, exclude, all_good, detector, size, view, seed, "
-        "threshold, calibration, precisions, patchcore, cpr, golden",
+        "threshold, calibration, precisions, patchcore, cpr, combined, golden",
         "line 8, golden: found 3; allowed: the keys pictures",
         "line 10, threshold.false_reject_rate: found 1; allowed: above 0, at most 0.5",
         "line 11, threshold.method: found 'no'; allowed: cross-fitted or held-out",
@@ -180,7 +185,7 @@ patchcore:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("detector: cpr-fastest", "'cpr-fastest'; allowed: patchcore, cpr-faster, cpr-fast, cpr"),
+        ("detector: cpr-fastest", "'cpr-fastest'; allowed: combined, patchcore, cpr-faster, cpr-fast, cpr"),
         ("cpr: {kind: part}", "'part'; allowed: auto, object, texture"),
         ("cpr: {width: 50}", "50; allowed: a multiple of 12 from 12 to 192"),
         ("cpr: {textures: []}", "[]; allowed: null or a path, a relative one as seen from the recipe's own folder"),

@@ -42,11 +42,11 @@ def in_full(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
-@pytest.mark.parametrize("detector", ["cpr-faster", "cpr-fast", "cpr"])
-def test_a_recipe_for_cpr_holds_pictures_out(tmp_path, detector):
+@pytest.mark.parametrize("detector", ["combined", "cpr-faster", "cpr-fast", "cpr"])
+def test_a_recipe_for_what_is_trained_holds_pictures_out(tmp_path, detector):
     write_good(tmp_path / "gear", height=400, width=400)
     recipe = read(recipe_for(tmp_path / "gear", detector))
-    held_out = ThresholdSettings(method="held-out")
+    held_out = ThresholdSettings(method="held-out", share=0.4 if detector == "combined" else 0.2)
     assert recipe == Recipe(
         name="gear",
         version="1",
@@ -58,15 +58,21 @@ def test_a_recipe_for_cpr_holds_pictures_out(tmp_path, detector):
 
 
 @pytest.mark.parametrize(
-    ("detector", "other"), [("patchcore", "cpr"), ("cpr-faster", "patchcore"), ("cpr", "patchcore")]
+    ("detector", "others"),
+    [
+        ("combined", ("patchcore",)),
+        ("patchcore", ("cpr", "combined")),
+        ("cpr-faster", ("patchcore", "combined")),
+        ("cpr", ("patchcore", "combined")),
+    ],
 )
-def test_every_key_but_those_of_the_other_detector_stands_there_with_a_comment(tmp_path, detector, other):
+def test_every_key_but_those_of_other_detectors_stands_there_with_a_comment(tmp_path, detector, others):
     write_good(tmp_path)
     text = recipe_for(tmp_path, detector)
 
     def keys(model):
         for name, field in model.model_fields.items():
-            if name == other:
+            if name in others:
                 continue
             yield name
             if hasattr(field.annotation, "model_fields"):
@@ -75,12 +81,18 @@ def test_every_key_but_those_of_the_other_detector_stands_there_with_a_comment(t
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     for key in keys(Recipe):
         assert any(line.lstrip(" #").startswith(f"{key}:") and line.count("# ") >= 1 for line in lines)
-    assert not any(line.startswith(f"{other}:") for line in lines)
+    assert not any(line.startswith(f"{other}:") for line in lines for other in others)
+
+
+def test_the_usual_detector_combines_both(tmp_path):
+    write_good(tmp_path)
+
+    assert read(recipe_for(tmp_path)).detector == "combined"
 
 
 def test_yes_and_no_are_written_as_yaml_and_its_comments_have_them(tmp_path):
     write_good(tmp_path)
-    text = recipe_for(tmp_path)
+    text = recipe_for(tmp_path, "patchcore")
     assert "  adapt: true " in text
     assert not re.search(r": (True|False|None)\b", text)
 
@@ -117,12 +129,13 @@ def test_the_false_reject_rate_that_so_few_pictures_allow_is_reported(tmp_path):
     assert (
         "# With 9 pictures for the threshold, a false reject rate of 10.0% is the lowest that can be\n"
         "# promised; for 1% there must be 109 good pictures or more.\n"
-    ) in recipe_for(tmp_path)
+    ) in recipe_for(tmp_path, "patchcore")
+    assert "# With 4 pictures for the threshold, " in recipe_for(tmp_path)  # combined learns from the others
 
 
 def test_with_enough_pictures_nothing_is_reported_of_the_false_reject_rate(tmp_path):
     write_good(tmp_path, count=109, height=8, width=8)
-    assert "promised" not in recipe_for(tmp_path)
+    assert "promised" not in recipe_for(tmp_path, "patchcore")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +169,7 @@ def test_a_detector_and_a_size_that_do_not_exist_are_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         recipe_for(tmp_path, "cpr-fastest", 250)
     assert "the new recipe does not describe a recipe:" in str(caught.value)
-    assert "detector: found 'cpr-fastest'; allowed: patchcore, cpr-faster, cpr-fast, cpr" in str(caught.value)
+    assert "detector: found 'cpr-fastest'; allowed: combined, patchcore, cpr-faster, cpr-fast, cpr" in str(caught.value)
     assert "size: found 250; allowed: one or two multiples of 32" in str(caught.value)
 
 

@@ -117,9 +117,13 @@ class CprLearner:
 
         Raises ConfigError when the recipe asks for a foreground that is not there.
         """
+        return self.comparing(chosen, [*chosen, *known])
+
+    def comparing(self, chosen: Sequence[int], rows: Sequence[int]) -> Cpr:
+        """The detector that learned from the chosen pictures, and compares with those of other rows alone."""
         if self._last is None or self._last[0] != tuple(chosen):
             self._last = (tuple(chosen), self._learned(tuple(chosen)))
-        return self._composed(self._last[1], [*chosen, *known])
+        return self._composed(self._last[1], rows)
 
     def _composed(self, learned: LearnedParts, rows: Sequence[int]) -> Cpr:
         maps, part = self._maps, learned.foreground

@@ -65,15 +65,18 @@ class Cpr(Detector):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in sums of scaled cosine distances."""
         maps = self.backbone(image)
-        nearest = self.retrieval(maps[0])
+        anomaly_map = self.map_of(maps, self.retrieval(maps[0]))
+        return score_of(anomaly_map), anomaly_map[None]
+
+    def map_of(self, maps: Sequence[Tensor], nearest: Tensor) -> Tensor:
+        """The map (H, W) of what the backbone sees, one (1, C, h, w) for each tap, beside references (rows (k,))."""
         cells = combined([match(m, nearest) for match, m in zip(self.matches, maps, strict=True)])
         if self.foreground is not None:
             share = self.foreground(maps[0])[0]
             if self.foreground_bank is not None:
                 share = torch.maximum(share, self.foreground_bank[nearest].float().amax(0))
             cells = cells * share
-        anomaly_map = self.map_judged(self.rows @ self.cells_judged(cells) @ self.columns)
-        return score_of(anomaly_map), anomaly_map[None]
+        return self.map_judged(self.rows @ self.cells_judged(cells) @ self.columns)
 
 
 def combined(distances: Sequence[Tensor]) -> Tensor:

@@ -31,11 +31,21 @@ class PatchcoreLearner:
 
     compares = False
 
-    def __init__(self, pictures: NDArray[np.uint8], settings: PatchcoreSettings, seed: int, progress: Progress) -> None:
-        """pictures: uint8 BGR (n, H, W, 3), prepared. The weights of the backbone are loaded here."""
+    def __init__(
+        self,
+        pictures: NDArray[np.uint8],
+        settings: PatchcoreSettings,
+        seed: int,
+        progress: Progress,
+        features: type[PatchFeatures] = PatchFeatures,
+    ) -> None:
+        """pictures: uint8 BGR (n, H, W, 3), prepared. The weights of the backbone are loaded here.
+
+        features: what makes patches of the backbone's two stages.
+        """
         self._settings, self._seed, self._progress = settings, seed, progress
         self._size = (int(pictures.shape[1]), int(pictures.shape[2]))
-        self._extractor = PatchFeatures(load_backbone(settings.backbone, settings.stages, settings.backbone_weights))
+        self._extractor = features(load_backbone(settings.backbone, settings.stages, settings.backbone_weights))
         self._features = self._extract(torch.from_numpy(pictures))
 
     def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> PatchCore:

@@ -46,13 +46,18 @@ class PatchFeatures(nn.Module):
             self.fine_channels = backbone(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))[0].shape[1]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Uint8 BGR (n, H, W, 3) -> (n, d, h, w) at the finer stage's resolution.
+        """Uint8 BGR (n, H, W, 3) -> (n, d, h, w)."""
+        fine, coarse = self.backbone(images)
+        return self.joined(fine, coarse)
+
+    def joined(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Two stages' maps as one, at the finer stage's resolution.
 
         Each map is averaged over 3x3 cells; the coarser one is resized bilinearly. Cells outside the picture count as
         zero: the backbone sees zeros there, too, and cells at the edge would otherwise be the farthest of all and fill
         the bank.
         """
-        fine, coarse = (F.avg_pool2d(m, 3, 1, 1) for m in self.backbone(images))
+        fine, coarse = (F.avg_pool2d(m, 3, 1, 1) for m in (fine, coarse))
         if coarse.shape != fine.shape:
             coarse = F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False)
         return torch.cat([fine, coarse], 1)
@@ -98,14 +103,29 @@ class PatchCore(Detector):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Uint8 BGR (1, H, W, 3) -> score (1,), anomaly map (1, H, W), both in units of feature distance."""
-        patches = self.projection(self.features(image)[0].flatten(1).T)
-        augmented = torch.cat([patches, patches.square().sum(1, keepdim=True), torch.ones_like(patches[:, :1])], 1)
-        nearest = torch.stack([(augmented @ part).amin(1) for part in self.parts]).amin(0)
-        distances = self.cells_judged(torch.sqrt(torch.clamp(nearest, min=0)).view(self.grid)).flatten()
-        anomaly_map = self.map_judged(self.rows @ distances.view(self.grid) @ self.columns.T)
+        augmented = self._augmented(self.features(image))
+        distances = self._distances(augmented)
+        anomaly_map = self._smooth(distances)
         largest = anomaly_map.amax().view(1) if self.score_from_map else distances.amax().view(1)
         score = largest if self.neighbors == 1 else largest * self._rarity(augmented, distances)
         return score, anomaly_map[None]
+
+    def map_of(self, features: Tensor) -> Tensor:
+        """The map (H, W) of features (1, d, h, w)."""
+        return self._smooth(self._distances(self._augmented(features)))
+
+    def _augmented(self, features: Tensor) -> Tensor:
+        """Features (1, d, h, w) -> rows of [p, |p|^2, 1], one for each cell."""
+        patches = self.projection(features[0].flatten(1).T)
+        return torch.cat([patches, patches.square().sum(1, keepdim=True), torch.ones_like(patches[:, :1])], 1)
+
+    def _distances(self, augmented: Tensor) -> Tensor:
+        """Of every cell to the nearest of the bank, (cells,)."""
+        nearest = torch.stack([(augmented @ part).amin(1) for part in self.parts]).amin(0)
+        return self.cells_judged(torch.sqrt(torch.clamp(nearest, min=0)).view(self.grid)).flatten()
+
+    def _smooth(self, distances: Tensor) -> Tensor:
+        return self.map_judged(self.rows @ distances.view(self.grid) @ self.columns.T)
 
     def _rarity(self, augmented: Tensor, distances: Tensor) -> Tensor:
         """The weight of equation 7 (section 3.3) for the farthest patch, (1,): less where the bank is dense."""
