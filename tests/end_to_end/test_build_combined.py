@@ -51,7 +51,7 @@ def test_nvidias_compiler_takes_every_precision(combined: Made) -> None:
 
 
 def test_its_bundle_is_recalibrated_and_gets_another_rate(combined: Made, tmp_path: Path) -> None:
-    good = write_dataset(tmp_path / "line", train=20, test=0, first=60)
+    good = write_dataset(tmp_path / "line", train=20, test=0, first=80)
     again = edge_build("calibrate", combined.bundle, good, "--version", "2", "--out", combined.bundle.parent)
     rate = edge_build(
         *("calibrate", combined.bundle, "--false-reject", "0.3", "--version", "3", "--out", combined.bundle.parent)
