@@ -132,7 +132,7 @@ class Dataset(Record):
 
 
 class Recalibration(Record):
-    """Thresholds were set anew by `edge-build calibrate`, on pictures from the line or for another false-reject rate.
+    """Thresholds were set again by `edge-build calibrate`, on pictures from the line or for another false-reject rate.
 
     bundle: the label of the one that it started from. manifest: the SHA-256 of that one's manifest. pictures: how many
     of the folder `dataset` there were. fingerprint: theirs, as in Dataset. None and 0 when only the rate is another, on

@@ -170,7 +170,7 @@ def _require_active(folder: Path) -> None:
             return
         what = f"leads to {folder.readlink()}, which is not there" if folder.is_symlink() else "is missing"
         installed = ", ".join(sorted(path.name for path in bundles.iterdir() if path.is_dir())) or "none"
-    except OSError:  # told when the manifest is read
+    except OSError:  # reported when the manifest is read
         return
     raise BundleError(
         f"{folder}, the link to the active bundle, {what}: `edge-deploy activate NAME-VERSION --store {store}` makes "

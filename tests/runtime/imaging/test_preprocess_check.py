@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import EngineError
-from edge_runtime.imaging import preprocess_check as prepare_proof
+from edge_runtime.imaging import preprocess_check
 from edge_runtime.imaging.preprocess import PREPROCESSING
 from edge_runtime.imaging.preprocess_check import CASES, DIGESTS, check_preprocessing, pattern, prepared_digests
 
@@ -26,6 +26,6 @@ def test_the_patterns_are_whole_numbers_and_no_two_cases_are_alike() -> None:
 
 def test_other_pixels_are_an_error_that_names_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     other = (*DIGESTS[PREPROCESSING][:-1], "0" * 16)
-    monkeypatch.setitem(prepare_proof.DIGESTS, PREPROCESSING, other)
+    monkeypatch.setitem(preprocess_check.DIGESTS, PREPROCESSING, other)
     with pytest.raises(EngineError, match=r"other pixels than the host's \(\(256, 256\) to \(256, 256\)\)"):
         check_preprocessing()
