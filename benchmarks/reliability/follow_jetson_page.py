@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -49,9 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with start_mosquitto(folder, PORT) as broker, Container(folder / "container", system) as container:
             try:
                 prepare(container, for_device)
-                container.show("su", "-", "engineer", "-c", typed([line for step in steps[1:] for line in step]))
-                print(container.run("systemctl", "is-active", "edge-daemon@press-1"))
-                print(container.run("journalctl", "-u", "edge-daemon@press-1", "--no-pager", "-o", "cat"))
+                commands = typed([line for step in steps[1:] for line in step])
+                (container.root / "home/engineer/commands").write_text(commands)
+                try:
+                    container.show("su", "-", "engineer", "-c", "bash commands")
+                finally:
+                    container.show("journalctl", "-u", "edge-daemon@press-1", "--no-pager")
                 state = ["mosquitto_sub", "-p", str(PORT), "-t", "ev1/press/1/counters", "-C", "1", "-W", "10"]
                 counters = subprocess.run(state, capture_output=True, text=True, check=True).stdout.strip()
             finally:
@@ -113,7 +117,7 @@ def prepare(container: Container, for_device: Path) -> None:
     (root / "etc/apt/apt.conf.d/yes").write_text('APT::Get::Assume-Yes "true";\n')
     shutil.copy(CAS, root / str(CAS).lstrip("/"))
     (root / "etc/pip.conf").write_text(f"[global]\ncert = {CAS}\ntimeout = 180\n")
-    (root / "etc/hosts").write_text("127.0.0.1 localhost plc-broker\n")
+    (root / "etc/hosts").write_text(f"127.0.0.1 localhost plc-broker {socket.gethostname()}\n")
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     (root / "var/lib/edge").mkdir(parents=True)
     write_pictures(root / "var/lib/edge/pictures", "onon")
