@@ -12,6 +12,7 @@
     python -m benchmarks.reliability.faults camera-triggers --count 10000
     python -m benchmarks.reliability.faults camera-kills --count 200
     python -m benchmarks.reliability.faults camera-packets --count 600       # seconds
+    python -m benchmarks.reliability.faults camera-datagrams --count 600     # seconds
     python -m benchmarks.reliability.faults rtsp-kills --count 50
     python -m benchmarks.reliability.faults ftp --count 10000                # as root; a kill every 20
     python -m benchmarks.reliability.faults share --count 60                 # seconds; as root
@@ -33,7 +34,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from tests.support.faults.broker_kills import kill_broker
-from tests.support.faults.cameras import kill_camera, lose_packets, trigger_camera
+from tests.support.faults.cameras import kill_camera, lose_datagrams, lose_packets, trigger_camera
 from tests.support.faults.clocks import step_clock
 from tests.support.faults.drain import drain_backlog
 from tests.support.faults.dropped_pictures import drop_by_ftp, stall_share
@@ -69,6 +70,7 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
     "camera-triggers": trigger_camera,
     "camera-kills": kill_camera,
     "camera-packets": lose_packets,
+    "camera-datagrams": lose_datagrams,
     "rtsp-kills": kill_rtsp_server,
     "ftp": drop_by_ftp,
     "share": stall_share,

@@ -42,7 +42,9 @@ def served_metrics(thermal: Path) -> dict[str, tuple[str, set[str]]]:
     counters = CounterValues(**dict.fromkeys(CounterValues.__dataclass_fields__, 0))
     refused = dict.fromkeys(set(Reply) - {Reply.ACCEPTED}, 0)
     metrics = Metrics("l", "c")
-    shown = Sample(counters, refused, State.READY, 0, "b-1", "fp32", 1.5, FrameLimits(), part_quality_low=0.6)
+    shown = Sample(
+        counters, refused, State.READY, 0, "b-1", "fp32", 1.5, FrameLimits(), part_quality_low=0.6, left_out={"late": 1}
+    )
     metrics.add_sample(lambda: shown, thermal)
     metrics.observe_verdict(seen_verdict())
     found = {}

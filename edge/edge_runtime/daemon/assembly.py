@@ -107,7 +107,7 @@ def open_station(
         source = stack.enter_context(GuardedSource(hardware.open_source(station)))
         storage = open_storage(station, stack)
         source.resume(JudgedFiles(storage.spool.judged(), storage.spool.forget_judged))
-        exchange = open_exchange(station, bundle, storage, events, source.simulated, stack)
+        exchange = open_exchange(station, bundle, storage, events, source, stack)
         stack.enter_context(announcing_offline(exchange.publisher))
         model = first_model(station, bundle, hardware, exchange.status)
         serving = stack.enter_context(closing(ServingModel(model)))
@@ -144,12 +144,9 @@ def open_storage(station: Station, stack: ExitStack) -> Storage:
 
 
 def open_exchange(
-    station: Station, bundle: Bundle, storage: Storage, events: EventQueue, simulated: bool, stack: ExitStack
+    station: Station, bundle: Bundle, storage: Storage, events: EventQueue, source: GuardedSource, stack: ExitStack
 ) -> Exchange:
-    """Answer what a crash left unanswered and connect to the broker; what is opened goes on the stack.
-
-    simulated: whether the source's frames are recordings.
-    """
+    """Answer what a crash left unanswered and connect to the broker; what is opened goes on the stack."""
     spool, counters, clock, metrics = storage.spool, Counters(), Clock(), Metrics(station.line, station.cell)
     issue_interrupted(spool, bundle, counters, clock)
     triggered = station.mode == "triggered"
@@ -172,7 +169,18 @@ def open_exchange(
     status = Status(show, trigger_gate, triggered)
     complete = trigger_gate.complete if triggered else lambda verdict: None
     issuer = VerdictIssuer(
-        *(station.recipe, bundle.manifest, spool, publisher, counters, status, complete, events.put, clock, simulated),
+        *(
+            station.recipe,
+            bundle.manifest,
+            spool,
+            publisher,
+            counters,
+            status,
+            complete,
+            events.put,
+            clock,
+            source.simulated,
+        ),
         on_committed=outputs.verdict,
     )
     metrics.add_sample(
@@ -180,6 +188,7 @@ def open_exchange(
             *(counters.sample(spool.waiting), counters.refused(), status.report.state, trigger_gate.in_hand),
             *(issuer.manifest.label, station.precision.value, status.part_offset),
             *(frame_limits(issuer.manifest, station), part_quality_low(issuer.manifest, station)),
+            left_out=source.left_out(),
         )
     )
     if station.metrics.port is not None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame, PictureFile
-from edge_runtime.sources.protocol import JudgedFiles, Source
+from edge_runtime.sources.protocol import Counting, JudgedFiles, Source
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,10 @@ class GuardedSource:
             level = logging.ERROR if self._throttle.is_due(text) else logging.DEBUG
             log.log(level, "the camera cannot be asked how it is", exc_info=error)
             return f"the camera cannot be asked how it is: {text}; see the log"
+
+    def left_out(self) -> Mapping[str, int]:
+        """See Counting; empty for a source that counts nothing."""
+        return self.source.left_out() if isinstance(self.source, Counting) else {}
 
     def __enter__(self) -> GuardedSource:
         self.source.__enter__()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Histogram, start_http_server
@@ -41,6 +41,7 @@ class Sample:
     part_offset: float | None = None  # pixels, of the parts' mean place from the good parts'
     limits: FrameLimits | None = None  # which frames are judged
     part_quality_low: float | None = None  # which parts are; None: no view looks for them
+    left_out: Mapping[str, int] = field(default_factory=dict)  # by the source, by reason
 
 
 class Metrics:
@@ -137,6 +138,11 @@ class _OnDemand(Collector):
         for reply, count in sample.refused.items():
             refused.add_metric((*self._values, reply.value), count)
         yield refused
+        text = "Frames and files that were not judged, by reason"
+        left_out = CounterMetricFamily("edge_source_left_out", text, labels=(*self._names, "why"))
+        for why, count in sorted(sample.left_out.items()):
+            left_out.add_metric((*self._values, why), count)
+        yield left_out
         yield self._gauge("edge_spooled_verdicts", "Verdicts that the broker has not confirmed", counters.spooled)
         yield self._gauge("edge_triggers_in_hand", "Triggers that wait for their verdicts", sample.in_hand)
         if sample.part_offset is not None:

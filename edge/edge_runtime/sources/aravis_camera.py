@@ -110,10 +110,9 @@ class AravisConnection:
         depth = 1 if mode == "free-running" or self._after_request else len(self._memory)
         self._grabber = FrameGrabber(self._pop, self._give_back, depth)
 
-    @property
-    def dropped(self) -> int:
-        """Frames that came while an earlier one was judged."""
-        return self._grabber.dropped
+    def left_out(self) -> dict[str, int]:
+        """See Counting."""
+        return {"dropped": self._grabber.dropped, "late": self.late, "incomplete": self.incomplete}
 
     def next_frame(self, wait_s: float) -> Frame | FailedFrame | NoFrame:
         """See Source."""

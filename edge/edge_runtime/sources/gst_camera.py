@@ -86,10 +86,9 @@ class GstConnection:
             raise
         self._grabber = FrameGrabber(self._pull, lambda frame: None, QUEUE if mode == "hardware" else 1)
 
-    @property
-    def dropped(self) -> int:
-        """Frames that came while an earlier one was judged."""
-        return self._grabber.dropped
+    def left_out(self) -> dict[str, int]:
+        """See Counting."""
+        return {"dropped": self._grabber.dropped}
 
     def next_frame(self, wait_s: float) -> Frame | FailedFrame | NoFrame:
         """See Source."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol
 
@@ -39,6 +40,9 @@ class Connection(Protocol):
     def look_after(self) -> None:
         """Called while there is nothing else to do."""
 
+    def left_out(self) -> Mapping[str, int]:
+        """See Counting; of this connection."""
+
     def describe(self) -> str:
         """Model, serial, size, format: for the log."""
 
@@ -64,6 +68,7 @@ class LiveCamera:
         self._why: str | None = "connecting"
         self._closing = False
         self.times_lost = 0
+        self._left_out = Counter[str]()  # by the connections before
         self._thread = threading.Thread(target=self._keep_connected, name="camera", daemon=True)
         self._thread.start()
         with self._changed:
@@ -106,6 +111,12 @@ class LiveCamera:
                 return str(error)  # also where it is connected again by now: a loss is noticed
         return self._why
 
+    def left_out(self) -> dict[str, int]:
+        """See Counting."""
+        connection = self._connection
+        now = {} if connection is None else connection.left_out()
+        return {why: self._left_out[why] + now.get(why, 0) for why in {**self._left_out, **now}}
+
     def __enter__(self) -> LiveCamera:
         return self
 
@@ -123,6 +134,7 @@ class LiveCamera:
                 return
             self._connection, self._why = None, str(error)
             self.times_lost += 1
+            self._left_out.update(connection.left_out())
             self._changed.notify_all()
         log.warning("%s: %s; it is tried again", self._name, error)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge_runtime.records import FailedFrame, Frame, NoFrame, PictureFile
 from edge_runtime.sources.settings import SourceSettings
@@ -55,6 +55,15 @@ class Source(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A source that leaves something out, and counts it. Any thread may ask."""
+
+    def left_out(self) -> Mapping[str, int]:
+        """By reason, since it was opened: `dropped` (a newer frame came first), `late` (of a trigger that had expired),
+        `incomplete` (packets missing), `passed_over` (files that are no pictures)."""
 
 
 def open_source(settings: SourceSettings, mode: str = "free-running") -> Source:

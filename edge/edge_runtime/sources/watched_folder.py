@@ -73,9 +73,9 @@ class WatchedFolder:
         """How many pictures are known to wait."""
         return self._follower.waiting + self._ready.qsize()
 
-    def passed_over(self) -> int:
-        """How many files were not taken for pictures: hidden, temporary, foreign, and no regular files."""
-        return self._follower.passed_over
+    def left_out(self) -> dict[str, int]:
+        """See Counting: hidden, temporary and foreign files, and what is no regular file."""
+        return {"passed_over": self._follower.passed_over}
 
     def __enter__(self) -> WatchedFolder:
         return self

@@ -111,3 +111,10 @@ def test_a_verdict_feeds_the_figures_of_pictures(metrics):
     metrics.observe_verdict(seen_verdict())
     assert value(metrics, "edge_score_count") == 1
     assert value(metrics, "edge_frame_brightness_count") == 1
+
+
+def test_what_the_source_left_out_is_counted_by_reason(metrics, tmp_path):
+    assert value(metrics, "edge_source_left_out_total", why="dropped") is None
+    camera = Metrics("press", "1")
+    camera.add_sample(lambda: replace(SAMPLE, left_out={"dropped": 12, "late": 1}), tmp_path)
+    assert [value(camera, "edge_source_left_out_total", why=why) for why in ("dropped", "late")] == [12, 1]

@@ -65,7 +65,7 @@ def test_the_newest_frame_wins_and_the_others_are_counted(open_camera):
     time.sleep(0.5)
     second = taken(source)
     assert time.monotonic_ns() - second.captured_ns < 250_000_000
-    assert second.sequence - first.sequence == source.connection.dropped + 1 > 5
+    assert second.sequence - first.sequence == source.connection.left_out()["dropped"] + 1 > 5
 
 
 def test_a_request_gets_a_frame_that_was_exposed_after_it(open_camera):

@@ -22,6 +22,7 @@ class Connection:
     def __init__(self):
         self.lost: Exception | None = None
         self.closed = threading.Event()
+        self.dropped = 2
 
     def next_frame(self, wait_s):
         if self.lost:
@@ -31,6 +32,9 @@ class Connection:
     def look_after(self):
         if self.lost:
             raise self.lost
+
+    def left_out(self):
+        return {"dropped": self.dropped, "late": 1}
 
     def describe(self):
         return "a camera"
@@ -132,3 +136,15 @@ def test_where_each_frame_counts_they_wait_in_order():
     with pytest.raises(StopIteration):
         grabber.check()
     grabber.close()
+
+
+def test_what_was_left_out_is_counted_on_over_connections_and_never_gets_less():
+    first, second = Connection(), Connection()
+    with opened(first, second) as camera:
+        camera.next_frame(WAIT_S)
+        assert camera.left_out() == {"dropped": 2, "late": 1}
+        first.lost = CameraLostError("gone")
+        camera.next_frame(WAIT_S)
+        second.dropped = 5
+        camera.next_frame(WAIT_S)
+        assert camera.left_out() == {"dropped": 7, "late": 2}

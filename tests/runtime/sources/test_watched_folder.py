@@ -184,7 +184,7 @@ def test_foreign_hidden_and_unfinished_files_are_passed_over_and_counted(tmp_pat
     (tmp_path / "folder.png").mkdir()
     source = watch()
     assert isinstance(source.next_frame(QUIET_S), NoFrame)
-    assert source.passed_over() == 5
+    assert source.left_out() == {"passed_over": 5}
 
 
 def test_pipes_devices_and_dead_links_are_never_opened(tmp_path, watch):

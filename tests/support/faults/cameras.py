@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.records import Flag, Outcome, Verdict
 from tests.support.faults.consumer import Consumer
+from tests.support.faults.gige_proxy import GigeProxy
 from tests.support.faults.ledger import Account
 from tests.support.faults.stand import Stand
 from tests.support.gige_camera import GigeCamera
@@ -85,11 +86,20 @@ def lose_packets(folder: Path, count: int, seed: int = 0) -> CameraRun:
         return _ended(stand, consumer, count)
 
 
-def _started(stand: Stand) -> Consumer:
+def lose_datagrams(folder: Path, count: int, seed: int = 0) -> CameraRun:
+    """For so many seconds a proxy between camera and station drops one datagram of the stream in a hundred."""
+    with Stand(folder) as stand, GigeCamera(), GigeProxy(0.01, seed) as proxy:
+        consumer = _started(stand, proxy.uri)
+        consumer.start_machine()
+        time.sleep(count)
+        return _ended(stand, consumer, proxy.dropped)
+
+
+def _started(stand: Stand, uri: str = GigeCamera.uri) -> Consumer:
     consumer = Consumer(stand.broker.port)
     stand.start(
         stand.write_station(
-            source={"uri": GigeCamera.uri, "camera": SETTINGS},
+            source={"uri": uri, "camera": SETTINGS},
             pictures={"max_mb": 2000, "every_ok": 1},
         )
     )
