@@ -37,6 +37,12 @@ class SourceError(EdgeError):
     """A camera, folder or video that does not deliver frames."""
 
 
+class SourceMissingError(SourceError):
+    """A recording that is not there, or is none. Restarting does not help: its path is misspelt, or it is empty."""
+
+    exit_code = EX_CONFIG
+
+
 class RecordError(EdgeError):
     """A received record (verdict, trigger, command) that is not whole or not by the contract."""
 

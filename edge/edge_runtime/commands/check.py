@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -28,10 +28,10 @@ from edge_runtime.mqtt.probe import probe_broker
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage import image_archive
-from edge_runtime.storage.database import is_spool_in_use, room_to_open
+from edge_runtime.storage.database import is_spool_in_use, probe_spool, room_to_open
 from edge_runtime.storage.retention import MB
 from edge_runtime.storage.served import FILE, read_served
-from edge_runtime.storage.state_dir import SYSTEMD_STATE, probe_state_folder
+from edge_runtime.storage.state_dir import SYSTEMD_STATE, make_state_folder, probe_state_folder
 from edge_runtime.storage.state_owner import check_owner
 
 ROUNDS = 5
@@ -159,7 +159,7 @@ def deadline_finding(deadline_ms: int, taken_ms: float, what: str) -> Finding:
 
 def check_source(station: Station, hardware: Hardware) -> Iterator[Finding]:
     """It opens, and its first frame may be judged. Raises SourceError."""
-    first, source = first_frame(station, hardware), f"source {station.source.uri}"
+    first, source = first_frame(station, hardware), f"source {station.source.label}"
     if first is None or isinstance(first, NoFrame):
         if station.source.is_watched and station.source.path.is_dir():
             yield check_watched(station.source)
@@ -185,11 +185,11 @@ def check_watched(source: SourceSettings) -> Finding:
     """A folder in which nothing waits: whether what will come can be read, and put away."""
     folder, after = source.path, source.watch.after
     if not os.access(folder, os.R_OK | os.X_OK):
-        return Finding(f"source {source.uri}: it cannot be read: check its rights", Rating.WRONG)
+        return Finding(f"source {source.label}: it cannot be read: check its rights", Rating.WRONG)
     if after != "leave" and not os.access(folder, os.W_OK):
-        text = f"source {source.uri}: watch.after is {after}, and pictures cannot leave it"
+        text = f"source {source.label}: watch.after is {after}, and pictures cannot leave it"
         return Finding(f"{text}: give the station's user the right to write there", Rating.WRONG)
-    return Finding(f"source {source.uri}: no picture waits there now")
+    return Finding(f"source {source.label}: no picture waits there now")
 
 
 def first_frame(station: Station, hardware: Hardware) -> Frame | FailedFrame | NoFrame | None:
@@ -205,13 +205,15 @@ def check_recording(station: Station) -> Iterator[Finding]:
             "its verdicts carry the flag `simulated`, and a PLC that follows docs/how-to/connect-a-plc.md releases no "
             "part by them"
         )
-        yield Finding(f"source {station.source.uri} is a recording: {text}", Rating.DOUBTFUL)
+        yield Finding(f"source {station.source.label} is a recording: {text}", Rating.DOUBTFUL)
 
 
 def check_settings(station: Station) -> Iterator[Finding]:
     """What can be followed, and is hardly meant."""
     if station.mode == "hardware" and station.source.is_recording:
-        text = f"source {station.source.uri} is a recording and waits for no signal: its pictures are judged one after "
+        text = (
+            f"source {station.source.label} is a recording and waits for no signal: its pictures are judged one after "
+        )
         yield Finding(f"mode hardware: {text}another, no part needed; free-running says so", Rating.DOUBTFUL)
     if off := station.health.switched_off:
         text = "such frames are judged, and may be OK; null takes the bundle's limits"
@@ -235,6 +237,12 @@ def check_state_dir(
     probe_state_folder(folder)
     check_owner(folder, station.name)
     in_use = is_spool_in_use(folder)  # by this very station, perhaps
+    if not in_use:
+        with existing(folder):
+            probe_spool(folder)
+    if folder.is_dir() and folder.stat().st_mode & 0o077:
+        text = f"others may look into it (mode {folder.stat().st_mode & 0o777:o}): chmod 700, verdicts and pictures are"
+        yield Finding(f"state_dir {folder}: {text} this station's", Rating.DOUBTFUL)
     if in_use:
         text = "a daemon uses it now; right if this station runs, but another needs a folder of its own"
         yield Finding(f"state_dir {folder}: {text}", Rating.DOUBTFUL)
@@ -242,6 +250,17 @@ def check_state_dir(
     room = room_finding(station, free, 0 if in_use else room_to_open(folder))
     if room.rating is not Rating.OK or not in_use:
         yield room
+
+
+@contextmanager
+def existing(folder: Path) -> Iterator[None]:
+    """The folder is there, and not any more if it was not before."""
+    is_new = make_state_folder(folder)
+    try:
+        yield
+    finally:
+        if is_new:
+            folder.rmdir()
 
 
 def room_finding(station: Station, free: int, opening: int) -> Finding:

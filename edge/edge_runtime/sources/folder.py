@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from edge_runtime.errors import PictureError, SourceError
+from edge_runtime.errors import PictureError, SourceMissingError
 from edge_runtime.imaging.reader import list_pictures, read_picture
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, PictureFile
 from edge_runtime.sources.protocol import JudgedFiles
@@ -15,7 +15,7 @@ from edge_runtime.sources.protocol import JudgedFiles
 class FolderSource:
     """Reads the pictures that the folder held when it was opened. One that cannot be read is a FailedFrame.
 
-    Raises SourceError when there is no such folder or no picture in it.
+    Raises SourceMissingError when there is no such folder or no picture in it.
     """
 
     simulated = True
@@ -24,9 +24,9 @@ class FolderSource:
         try:
             self._paths = list_pictures(folder, recursive=True)
         except PictureError as error:
-            raise SourceError(f"source folder://{folder}: {error}") from error
+            raise SourceMissingError(f"source folder://{folder}: {error}") from error
         if not self._paths:
-            raise SourceError(f"source folder://{folder}: there is no picture in it: check the path")
+            raise SourceMissingError(f"source folder://{folder}: there is no picture in it: check the path")
         self._folder, self._loop = folder, loop
         self._taken = 0
 

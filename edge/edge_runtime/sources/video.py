@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.errors import SourceError
+from edge_runtime.errors import SourceMissingError
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, PictureFile
 from edge_runtime.sources.protocol import JudgedFiles
 
@@ -20,14 +20,14 @@ COUNT_IS_ABOUT = 0.02  # containers state their length roughly; shorter by more 
 class VideoSource:
     """Reads frames through OpenCV. A file that ends long before its stated length gives one FailedFrame at its end.
 
-    Raises SourceError when the file is missing, is no video, or does not give a single frame.
+    Raises SourceMissingError when the file is missing, is no video, or does not give a single frame.
     """
 
     simulated = True
 
     def __init__(self, path: Path, loop: bool = False) -> None:
         if not path.is_file():
-            raise SourceError(f"source video://{path}: there is no such file: check the path")
+            raise SourceMissingError(f"source video://{path}: there is no such file: check the path")
         self._path, self._loop = path, loop
         self._sequence = 0
         self._capture, self._ahead = self._open()
@@ -85,7 +85,7 @@ class VideoSource:
         delivered, pixels = capture.read()
         if not delivered:
             capture.release()
-            raise SourceError(
+            raise SourceMissingError(
                 f"source video://{self._path}: no frame can be read from it: play it with ffplay, or convert it "
                 "(ffmpeg -i FILE -c:v mjpeg -q:v 2 OUT.avi)"
             )

@@ -6,7 +6,9 @@ Every method but `transaction` may be called from any thread that holds `lock`; 
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -70,6 +72,7 @@ class SpoolDatabase:
         self.lock = OrderedLock(LockOrder.SPOOL)
         make_state_folder(folder)
         try:
+            _make_private(self.path)
             self._connection = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             probe_state_folder(folder)  # raises where the folder is at fault
@@ -80,6 +83,8 @@ class SpoolDatabase:
             with self.translated():
                 # EXCLUSIVE: a second daemon with the same state_dir must fail here and not hand out the same numbers.
                 self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                # Not in a file: a device with a read-only root has no folder for temporary ones.
+                self._connection.execute("PRAGMA temp_store = MEMORY")
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 # In WAL, less would lose the last commits in a power cut.
                 self._connection.execute("PRAGMA synchronous = FULL")
@@ -169,5 +174,30 @@ class SpoolDatabase:
     def damaged(self, reason: str) -> SpoolDamagedError:
         """The error to raise; the next start will know, even if it would not come upon the same place."""
         with suppress(OSError):  # then the disk is gone, too: the next start sees for itself
-            (self.path.parent / DAMAGED).touch()
+            (self.path.parent / DAMAGED).touch(0o600)
         return SpoolDamagedError(f"{self.path} is damaged: {reason}; the next start sets it aside and begins a new one")
+
+
+def probe_spool(folder: Path) -> None:
+    """Do with a database of its own what a spool will do, and leave no trace: not every file system that takes a file
+    has the locks and the shared memory that SQLite needs. The folder must be there. Raises StorageError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as place:
+            database = SpoolDatabase(Path(place))
+            try:
+                with database.transaction() as connection:
+                    connection.execute("CREATE TABLE probe (number INTEGER PRIMARY KEY, text TEXT UNIQUE)")
+                    connection.executemany("INSERT INTO probe VALUES (?, ?)", [(n, str(n)) for n in range(10)])
+                database.execute("UPDATE probe SET text = text || text WHERE number > 3")
+            finally:
+                database.close()
+    except OSError as error:
+        raise StorageError(f"{folder} takes no new folder ({error.strerror}): be the station's user") from error
+
+
+def _make_private(path: Path) -> None:
+    """Make the file for this user alone, whatever the umask; SQLite gives the same rights to what it puts beside it."""
+    with suppress(FileExistsError):
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.fchmod(number, 0o600)
+        os.close(number)

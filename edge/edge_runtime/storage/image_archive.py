@@ -147,7 +147,7 @@ class ImageArchive:
         self._kept.setdefault(picture.name, 0)
         for suffix, coded in self._files(picture):
             path = self._folder / f"{picture.name}{suffix}"
-            write_file(path, coded.data, Durability.ATOMIC)  # not a copy, for which all other threads would wait
+            write_file(path, coded.data, Durability.ATOMIC, 0o600)  # not a copy, for which all other threads would wait
             self._kept[picture.name] += coded.size
             self._kept_bytes += coded.size
 

@@ -62,7 +62,7 @@ def _set_aside(folder: Path) -> Path:
     """Move the files of the spool into a new folder beside it. The oldest of such folders leave."""
     damaged = folder / f"{SET_ASIDE}{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.monotonic_ns() % 1000:03d}"
     try:
-        damaged.mkdir()
+        damaged.mkdir(0o700)
         # The database first: it must never stand without its log, for then it would look whole and be too old.
         for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
             if (folder / name).exists():

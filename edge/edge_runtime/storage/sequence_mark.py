@@ -63,7 +63,7 @@ class SeqMark:
     def _write(self, mark: Mark) -> None:
         line = f"{mark.seq} {mark.boot_id} {_check(mark.seq, mark.boot_id)}\n"
         try:
-            write_file(self._path, line.encode("ascii"), Durability.DURABLE)
+            write_file(self._path, line.encode("ascii"), Durability.DURABLE, 0o600)
         except OSError as error:
             raise StorageError(
                 f"{self._path} cannot be written: {error.strerror}; no verdict can be numbered: check that the disk is "

@@ -38,7 +38,7 @@ def claim_folder(folder: Path, name: str) -> None:
         return
     path = folder / FILE
     try:
-        write_file(path, f"{name}\n".encode("ascii"), Durability.DURABLE)
+        write_file(path, f"{name}\n".encode("ascii"), Durability.DURABLE, 0o600)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}; check that the disk is there, has room and can be written"
