@@ -15,6 +15,7 @@ from edge_deploy.store import Store
 from edge_runtime.bundle.trust import read_trust
 from edge_runtime.errors import BundleError, ConfigError, EdgeError
 from edge_runtime.program import VersionOption, report_crashes
+from edge_runtime.readable import readable_lines
 
 app = typer.Typer(
     help="Carry bundles to devices: sign, install, activate, roll back.",
@@ -120,5 +121,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=arguments, prog_name="edge-deploy")
     except EdgeError as error:
-        print(f"edge-deploy: {error}", file=sys.stderr)
+        print(f"edge-deploy: {readable_lines(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)

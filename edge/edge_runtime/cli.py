@@ -15,6 +15,7 @@ from edge_runtime.config.template import text_from_station
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.errors import EdgeError
 from edge_runtime.program import VersionOption, report_crashes
+from edge_runtime.readable import readable_lines
 from edge_runtime.records import Precision
 
 app = typer.Typer(
@@ -170,5 +171,5 @@ def main() -> None:
     try:
         app()
     except EdgeError as error:
-        print(f"edge-daemon: {error}", file=sys.stderr)
+        print(f"edge-daemon: {readable_lines(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)

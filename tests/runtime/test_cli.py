@@ -139,26 +139,26 @@ def test_run_with_a_damaged_bundle_ends_with_78_and_says_which_file(place):
     assert "Traceback" not in found.stderr
 
 
-def test_run_with_pictures_that_are_not_there_ends_with_1(place):
+def test_run_with_pictures_that_are_not_there_ends_with_78_for_no_restart_brings_them(place):
     (place / "station.yaml").write_text(init(place).stdout.replace("/pictures", "/nothing"))
     found = run("run", place / "station.yaml")
-    assert found.returncode == 1
+    assert found.returncode == 78
     assert found.stderr.splitlines()[-1].startswith(f"edge-daemon: source folder://{place}/nothing: ")
 
 
-def test_run_with_a_state_dir_that_cannot_be_made_ends_with_74(place):
+def test_run_with_a_state_dir_that_cannot_be_made_ends_with_78(place):
     (place / "file").write_text("")
     text = init(place).stdout.replace(f"{place}/state", f"{place}/file/state")
     (place / "station.yaml").write_text(text)
     found = run("run", place / "station.yaml")
-    assert found.returncode == 74
+    assert found.returncode == 78
     assert f"state_dir {place}/file/state cannot be used" in found.stderr
 
 
 def test_run_makes_only_the_last_folder_of_state_dir_for_the_path_may_be_misspelt(place):
     (place / "station.yaml").write_text(init(place).stdout.replace(f"{place}/state", f"{place}/sate/a/state"))
     found = run("run", place / "station.yaml")
-    assert found.returncode == 74
+    assert found.returncode == 78
     assert f"state_dir {place}/sate/a/state cannot be used: its parent {place}/sate/a is missing; make" in found.stderr
     assert not (place / "sate").exists()
 

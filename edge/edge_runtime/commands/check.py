@@ -25,6 +25,7 @@ from edge_runtime.inspection.frame_checks import frame_fault
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.monitoring.prometheus import probe_port
 from edge_runtime.mqtt.probe import probe_broker
+from edge_runtime.readable import readable
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage import image_archive
@@ -59,7 +60,7 @@ def check_lines(station_file: Path) -> Iterator[str]:
     wrong = 0
     for finding in findings(read_station(station_file)):
         wrong += finding.rating is Rating.WRONG
-        yield f"{finding.rating.value:<6} {finding.text}"
+        yield f"{finding.rating.value:<6} {readable(finding.text)}"
     if wrong:
         are = "is" if wrong == 1 else "are"
         raise ConfigError(f"{station_file}: {wrong} of the things checked {are} wrong, see above")

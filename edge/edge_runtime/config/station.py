@@ -38,6 +38,16 @@ def _name_schema(longest: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": rf"^[A-Za-z0-9_-]{{1,{longest}}}$"})
 
 
+def _host(host: str) -> str:
+    """What was found is not repeated: it may hold a password."""
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]+", host):
+        raise ValueError(
+            "must be a name or an address alone: the port belongs to `port`, a user to `user`, and a password into a "
+            "file that `password_file` names"
+        )
+    return host
+
+
 Name = Annotated[str, _name_check(20), _name_schema(20)]
 AnyPath = Annotated[Path, Field(strict=False)]  # YAML has strings
 
@@ -65,7 +75,7 @@ class TlsSettings(_Part):
 class MqttSettings(_Part):
     """The broker."""
 
-    host: Annotated[str, Field(min_length=1)] = Field(description="the broker's name or address")
+    host: Annotated[str, Field(min_length=1), AfterValidator(_host)] = Field(description="the broker's name or address")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(default=1883, description="1883, or 8883 with TLS")
     protocol: Literal["3.1.1", "5"] = Field(default="3.1.1", description='"3.1.1" or "5"')
     client_id: Annotated[str, _name_check(64), _name_schema(64)] | None = Field(
@@ -296,7 +306,7 @@ class Station(_Part):
     def _mode_of_a_watched_folder(self) -> Station:
         if self.source.is_watched and self.mode != "free-running":
             raise ValueError(
-                f"mode {self.mode} cannot be kept with {self.source.uri}: when a file arrives does not say which "
+                f"mode {self.mode} cannot be kept with {self.source.label}: when a file arrives does not say which "
                 "trigger it belongs to; each picture is judged once in mode free-running"
             )
         return self

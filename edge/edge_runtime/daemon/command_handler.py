@@ -13,6 +13,7 @@ from edge_runtime.daemon.self_test import SelfTest
 from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.verdict_issuer import VerdictIssuer
 from edge_runtime.errors import EdgeError
+from edge_runtime.readable import readable
 from edge_runtime.wire.commands import Command, without_folders
 from edge_runtime.wire.states import STATE_TEXT_LENGTH
 
@@ -95,4 +96,4 @@ class CommandHandler:
         self._reply(command, result)
 
     def _reply(self, command: Command, result: str) -> None:
-        self.reply(f"{command.value};{result}".encode("ascii", "replace")[:REPLY_LENGTH])
+        self.reply(f"{command.value};{readable(result)}".encode("ascii", "replace")[:REPLY_LENGTH])

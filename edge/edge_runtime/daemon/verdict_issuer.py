@@ -27,8 +27,9 @@ from edge_runtime.daemon.status import Status
 from edge_runtime.errors import RecordError, StorageError
 from edge_runtime.monitoring.clock import Clock
 from edge_runtime.monitoring.counters import Counters
-from edge_runtime.monitoring.log import LogThrottle, shown
+from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.mqtt.publisher import Publisher
+from edge_runtime.readable import escaped, readable
 from edge_runtime.records import Decision, ErrorCode, Flag, Outcome, PictureFile, Verdict
 from edge_runtime.storage.spool import Spool
 from edge_runtime.threads import LockOrder, OrderedLock
@@ -198,7 +199,7 @@ class VerdictIssuer:
             waited = f"{_ms(request, now_ns)} ms (deadline_ms {request.deadline_ms})"
             detail = f"{decision.outcome.name} came after {waited}: {FASTER}"
             decision = Decision(Outcome.ERROR, ErrorCode.DEADLINE_MISSED, timings=decision.timings, detail=detail)
-        decision = replace(decision, detail=shown(decision.detail))
+        decision = replace(decision, detail=readable(decision.detail))
         flags = self._simulated | (Flag.LATE if late else 0) | (0 if self._clock.is_synchronised() else Flag.UNSYNCED)
         return Verdict(
             seq=self._spool.next_seq,
@@ -212,7 +213,7 @@ class VerdictIssuer:
             recipe=self._recipe,
             part_id=trigger.part_id if trigger is not None else "",
             flags=flags,
-            source=shown(source),
+            source=escaped(source),
             picture=picture,
         )
 

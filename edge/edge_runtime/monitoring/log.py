@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import TextIO
 
+from edge_runtime.readable import readable, readable_lines, redacted
+
 REPEAT_S = 60.0
 PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
@@ -29,23 +31,13 @@ def set_up_log(verbose: bool, stream: TextIO = sys.stderr, environ: Mapping[str,
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
 
 
-def shown(text: str) -> str:
-    """The text with what no terminal or record should get as escapes: control characters, line ends, half characters.
-
-    A file's name may hold any bytes; those that are no UTF-8 come from the system as half characters (surrogates).
-    """
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 class TextFormatter(logging.Formatter):
     """`WARNING ...`: one line for people, and a traceback below it where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message's own line ends and control characters are escaped."""
-        line = f"{record.levelname} {shown(record.getMessage())}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        """Control characters and the message's own line ends are escaped, and passwords left out."""
+        line = f"{record.levelname} {readable(record.getMessage())}"
+        return f"{line}\n{readable_lines(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
 class JournalFormatter(logging.Formatter):
@@ -53,9 +45,9 @@ class JournalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, whatever the message holds."""
-        line = {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        line = {"level": record.levelname, "logger": record.name, "message": redacted(record.getMessage())}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = redacted(self.formatException(record.exc_info))
         priority = next((number for level, number in PRIORITIES if record.levelno >= level), 7)
         return f"<{priority}>{json.dumps(line, separators=(',', ':'))}"
 

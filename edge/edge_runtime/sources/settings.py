@@ -10,11 +10,12 @@ settings = SourceSettings(uri="folder:///data/parts?watch", watch=WatchSettings(
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edge_runtime.readable import redacted
 
 WATCH = "?watch"
 SCHEMES = ("folder://", "video://", "aravis://", "gst://", "rtsp://", "rtsps://", "csi://", "v4l2://")
@@ -145,7 +146,7 @@ class SourceSettings(_Part):
     @property
     def label(self) -> str:
         """The URI for people and logs: without a password."""
-        return re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", self.uri)
+        return redacted(self.uri)
 
     @property
     def location(self) -> str:

@@ -119,7 +119,7 @@ class ImageArchive:
     def _find_kept(self) -> None:
         """What an earlier run kept. Half-written files of a crash go."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(0o700, parents=True, exist_ok=True)
             remove_unfinished(self._folder)
             for path in sorted(p for p in self._folder.iterdir() if p.name.endswith((PICTURE, OVERLAY))):
                 name = path.name.partition(".")[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from edge_runtime.readable import redacted
 from edge_runtime.records import ErrorCode
 
 STATE_LENGTH = 80
@@ -68,7 +69,7 @@ class StateReport:
 
     def payload(self) -> bytes:
         """`state;error_code;text`, at most 80 ASCII bytes."""
-        text = "".join(c if " " <= c <= "~" and c != ";" else "_" for c in self.text)
+        text = "".join(c if " " <= c <= "~" and c != ";" else "_" for c in redacted(self.text))
         return f"{self.state.value};{self.error:03d};{text}".encode("ascii")[:STATE_LENGTH]
 
 

@@ -20,7 +20,7 @@ from edge_runtime.commands.check import (
 )
 from edge_runtime.config.station import PictureSettings
 from edge_runtime.daemon.disk_watch import FREE_BYTES, free_bytes_beside
-from edge_runtime.errors import StorageError
+from edge_runtime.errors import ConfigError, StorageError
 from edge_runtime.storage.database import room_to_open
 from edge_runtime.storage.spool import Spool
 
@@ -98,7 +98,7 @@ def test_a_full_disk_is_wrong_where_run_would_end_with_74_and_what_is_enough_for
 
 
 def refusal(folder, state_dir):
-    with pytest.raises(StorageError) as refused:
+    with pytest.raises((ConfigError, StorageError)) as refused:
         list(check_state_dir(station(folder, state_dir=state_dir)))
     return str(refused.value)
 

@@ -182,3 +182,15 @@ def test_the_files_of_trust_count_from_the_stations_folder(tmp_path):
 )
 def test_half_a_trust_is_none_and_says_so(tmp_path, trust, says):
     assert says in problems(tmp_path, SMALLEST + f"trust: {trust}\n")
+
+
+@pytest.mark.parametrize("host", ["u:hunter2@broker", "mqtt://broker", "broker/x", "broker;x", "bro ker"])
+def test_a_host_with_a_user_a_scheme_or_a_path_is_refused_and_not_repeated(tmp_path, host):
+    found = problems(tmp_path, SMALLEST.replace("broker.local", f"'{host}'"))
+    assert "line 6, mqtt.host: must be a name or an address alone" in found
+    assert host not in found
+
+
+@pytest.mark.parametrize("host", ["broker", "10.0.0.7", "::1", "fe80::1%eth0", "my_broker-1.plant.example"])
+def test_names_and_addresses_are_hosts(tmp_path, host):
+    assert read_station(written(tmp_path, SMALLEST.replace("broker.local", f"'{host}'"))).mqtt.host == host

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from edge_runtime.monitoring.log import JournalFormatter, LogThrottle, TextFormatter, _is_journal, shown
+from edge_runtime.monitoring.log import JournalFormatter, LogThrottle, TextFormatter, _is_journal
+from edge_runtime.readable import escaped
 
 
 def record(level, message, *arguments, error=None):
@@ -65,7 +66,7 @@ def test_each_thing_is_logged_when_it_begins_and_again_every_minute():
     ],
 )
 def test_what_a_name_may_hold_and_a_terminal_should_not_get_is_escaped(text, expected):
-    assert shown(text) == expected
+    assert escaped(text) == expected
     record = logging.makeLogRecord({"levelname": "INFO", "msg": "part %s", "args": (text,)})
     assert TextFormatter().format(record) == f"INFO part {expected}"
 
@@ -78,3 +79,16 @@ def test_a_traceback_keeps_its_lines():
     lines = TextFormatter().format(record).splitlines()
     assert lines[0] == "ERROR failed"
     assert lines[-1] == "ValueError: odd"
+
+
+def test_no_password_and_no_control_character_of_an_error_gets_into_either_log():
+    try:
+        raise ValueError("rtsp://u:hunter2@cam \x1b[2J")
+    except ValueError:
+        error = sys.exc_info()
+    record = logging.makeLogRecord({"levelname": "ERROR", "levelno": 40, "msg": "u:hunter2@cam", "exc_info": error})
+    for formatter in (TextFormatter(), JournalFormatter()):
+        line = formatter.format(record)
+        assert "hunter2" not in line
+        assert "\x1b" not in line
+        assert "u:***@cam" in line

@@ -14,7 +14,7 @@ import pytest
 from tests.support.kept_verdicts import ERROR, NOK, OK, PACKED
 from tests.support.sample_verdict import sample_verdict
 
-from edge_runtime.errors import RecordError, SpoolDamagedError, StorageError
+from edge_runtime.errors import ConfigError, RecordError, SpoolDamagedError, StorageError
 from edge_runtime.records import Outcome, PictureFile
 from edge_runtime.storage.database import FILE
 from edge_runtime.storage.moment import Moment
@@ -381,7 +381,7 @@ def test_a_spool_of_another_version_is_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"state_dir .*file/state cannot be used"):
+    with pytest.raises(ConfigError, match=r"state_dir .*file/state cannot be used"):
         Spool(tmp_path / "file" / "state")
 
 
