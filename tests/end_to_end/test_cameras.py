@@ -6,7 +6,7 @@ import os
 from importlib.util import find_spec
 
 import pytest
-from tests.support.faults.cameras import kill_camera, lose_packets, trigger_camera
+from tests.support.faults.cameras import kill_camera, lose_datagrams, lose_packets, trigger_camera
 from tests.support.faults.dropped_pictures import BINDFS, VSFTPD, drop_by_ftp, stall_share
 from tests.support.faults.streams import kill_rtsp_server
 from tests.support.gige_camera import NEEDS, has_aravis
@@ -44,6 +44,14 @@ def test_a_camera_that_is_killed_comes_back_and_no_part_gets_another_s_picture(t
 @aravis
 def test_lost_packets_are_errors_and_never_pictures_with_holes(tmp_path):
     found = lose_packets(tmp_path / "stand", 5)
+    assert found.is_clean, found
+    assert found.errors.get(106, 0) > 0
+    assert found.proven > 5
+
+
+@aravis
+def test_datagrams_that_a_network_drops_are_errors_and_never_pictures_with_holes(tmp_path):
+    found = lose_datagrams(tmp_path / "stand", 5)
     assert found.is_clean, found
     assert found.errors.get(106, 0) > 0
     assert found.proven > 5

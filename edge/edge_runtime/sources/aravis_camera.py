@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import SourceError
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
 from edge_runtime.sources.aravis_binding import load_aravis, open_camera, translated
+from edge_runtime.sources.aravis_chunks import ChunkReader
 from edge_runtime.sources.aravis_features import CameraState, write_features
 from edge_runtime.sources.frame_grabber import FrameGrabber, monotonic_from_unix_ns
 from edge_runtime.sources.frame_ids import Belongs, FrameNumbers, TriggerLedger
@@ -95,6 +96,7 @@ class AravisConnection:
         # Not a method: it would keep this object, and so the camera, for ever.
         camera.get_device().connect("control-lost", lambda *_: lost.set())
         self.state = write_features(camera, self._settings, fps if mode == "free-running" else None)
+        self._chunks = ChunkReader(camera, self._settings) if self._settings.chunks else None
         self._write_trigger(mode)
         with translated("the camera opens no stream"):
             payload = camera.get_payload()
@@ -231,6 +233,8 @@ class AravisConnection:
                 what = buffer.get_status().value_nick.replace("-", " ")
                 detail = f"the frame is not whole ({what}): check network, packet size and the receive buffer"
                 return FailedFrame(name, captured_ns, ErrorCode.FRAME_SHORT, detail, sequence)
+            if self._chunks is not None:
+                self._chunks.check(buffer, name)
             code = buffer.get_image_pixel_format()
             height, width = buffer.get_image_height(), buffer.get_image_width()
             image = bgr_from_raw(grabbed.raw, height, width, CODES.get(code, f"0x{code:08x}"), self._settings.shift)

@@ -20,7 +20,17 @@ from edge_runtime.readable import redacted
 WATCH = "?watch"
 SCHEMES = ("folder://", "video://", "aravis://", "gst://", "rtsp://", "rtsps://", "csi://", "v4l2://")
 RECORDINGS = ("folder://", "video://")  # unless watched: they have no camera's signals, and release no parts
-OF_ARAVIS = ("offset_x", "offset_y", "pixel_format", "shift", "exposure_us", "gain_db", "packet_size", "features")
+OF_ARAVIS = (
+    "offset_x",
+    "offset_y",
+    "pixel_format",
+    "shift",
+    "exposure_us",
+    "gain_db",
+    "chunks",
+    "packet_size",
+    "features",
+)
 FILES = ("folder://", "video://")  # what follows is a path
 
 
@@ -67,6 +77,11 @@ class CameraSettings(_Part):
         default=None,
         description="in mode hardware the input, for example Line1; in mode triggered null: Software, or none: the "
         "camera runs freely and the first frame that begins after the trigger is taken",
+    )
+    chunks: Annotated[tuple[Literal["ExposureTime", "Gain"], ...], Field(strict=False)] = Field(
+        default=(),
+        description="what the camera sends with each frame (chunk data), of ExposureTime and Gain; it is compared with "
+        "exposure_us and gain_db, and a difference is logged",
     )
     packet_size: Annotated[int, Field(ge=220, le=65_535)] | None = Field(
         default=None, description="GigE: bytes of a packet; null: the largest that gets through"

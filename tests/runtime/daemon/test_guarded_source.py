@@ -55,3 +55,12 @@ def test_a_camera_that_cannot_even_be_asked_has_a_problem() -> None:
 
     assert source.problem() == "the camera cannot be asked how it is: RuntimeError: driver is gone; see the log"
     assert source.problem() is None
+
+
+def test_what_a_source_left_out_is_passed_on_where_it_counts_anything() -> None:
+    class Camera(Raising):
+        def left_out(self) -> dict[str, int]:
+            return {"dropped": 3}
+
+    assert GuardedSource(Camera()).left_out() == {"dropped": 3}
+    assert GuardedSource(Raising()).left_out() == {}
