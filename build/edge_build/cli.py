@@ -21,7 +21,7 @@ from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.engines.tensorrt.implicit_int8 import Calibrator
 from edge_runtime.errors import EX_CONFIG, ConfigError, EdgeError
 from edge_runtime.files import Durability, storage_errors, write_file
-from edge_runtime.program import VersionOption, report_crashes
+from edge_runtime.program import VersionOption, open_standard_streams, report_crashes
 from edge_runtime.records import Precision
 
 HOST_PACKAGES = {"torch", "onnx", "sklearn", "scipy", "jinja2"}  # the extra `host`: a device has none of them
@@ -353,6 +353,7 @@ def repeat_option(option: str, arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """Run the command line; errors of the world outside become one message and an exit code."""
+    open_standard_streams()
     report_crashes()
     # Read when torch is imported: its threads wait asleep instead of spinning, seven times as fast on a busy host.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

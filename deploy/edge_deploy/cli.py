@@ -14,7 +14,7 @@ from edge_deploy.keys import PRIVATE, PUBLIC, generate_pair, load_signing_key
 from edge_deploy.store import Store
 from edge_runtime.bundle.trust import read_trust
 from edge_runtime.errors import BundleError, ConfigError, EdgeError
-from edge_runtime.program import VersionOption, report_crashes
+from edge_runtime.program import VersionOption, open_standard_streams, report_crashes
 from edge_runtime.readable import readable_lines
 
 app = typer.Typer(
@@ -117,6 +117,7 @@ def _store(folder: Path, trust: list[Path], revoked: Path | None) -> Store:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; the only place that turns an error into an exit code."""
+    open_standard_streams()
     report_crashes()
     try:
         app(args=arguments, prog_name="edge-deploy")

@@ -14,7 +14,7 @@ from edge_runtime.config.station import station_json_schema
 from edge_runtime.config.template import text_from_station
 from edge_runtime.engines.protocol import ENGINES, EngineKind
 from edge_runtime.errors import EdgeError
-from edge_runtime.program import VersionOption, report_crashes
+from edge_runtime.program import VersionOption, open_standard_streams, report_crashes
 from edge_runtime.readable import readable_lines
 from edge_runtime.records import Precision
 
@@ -167,6 +167,7 @@ def selftest(
 
 def main() -> None:
     """Run a command. An EdgeError becomes a message on standard error and its exit code."""
+    open_standard_streams()
     report_crashes()
     try:
         app()

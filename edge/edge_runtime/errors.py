@@ -53,5 +53,9 @@ class StorageError(EdgeError):
     exit_code = 74  # EX_IOERR
 
 
+class BrokerError(EdgeError):
+    """A broker that does not take what it is given, where somebody waits for that."""
+
+
 class SpoolDamagedError(StorageError):
     """A spool whose content is not what was written. The next start sets it aside and begins a new one."""

@@ -8,8 +8,10 @@ import faulthandler
 import importlib
 import importlib.util
 import io
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
@@ -28,6 +30,16 @@ def _print_version(context: typer.Context, wanted: bool) -> None:
 VersionOption = Annotated[
     bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
 ]
+
+
+def open_standard_streams() -> None:
+    """Give a program that was started with standard streams closed (`2>&-`) ones that lead nowhere.
+
+    Otherwise the next file that it opens, perhaps its spool, gets the number of one, and whatever prints writes there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # as long as the program runs
 
 
 def report_crashes() -> None:

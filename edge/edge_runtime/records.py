@@ -55,6 +55,7 @@ class ErrorCode(IntEnum):
     INTERRUPTED = 302
     STORAGE_FAILED = 303
     SPOOL_OVERFULL = 304
+    NOT_DELIVERED = 305
 
 
 class Precision(str, Enum):

@@ -60,6 +60,16 @@ class Broker:
         else:
             raise RuntimeError(f"mosquitto did not start with {self._config.read_text()}")
 
+    def configure(self, line, other):
+        """Replace a line of its configuration; in force with the next start."""
+        text = self._config.read_text()
+        assert line in text
+        self._config.write_text(text.replace(line, other))
+
+    def reread(self):
+        """Let it read its access list again."""
+        self._process.send_signal(signal.SIGHUP)
+
     def stop(self):
         if self._process is not None:
             with self._process:
@@ -194,6 +204,20 @@ def start_broker(tmp_path):
 @pytest.fixture
 def broker(start_broker):
     return start_broker()
+
+
+@pytest.fixture
+def make_listener():
+    """Listen to a broker that is not the usual one."""
+    made = []
+
+    def make(port):
+        made.append(Listener(port))
+        return made[-1]
+
+    yield make
+    for listener in made:
+        listener.close()
 
 
 @pytest.fixture

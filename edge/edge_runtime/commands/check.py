@@ -24,6 +24,7 @@ from edge_runtime.errors import BundleError, ConfigError, EdgeError, SourceError
 from edge_runtime.inspection.frame_checks import frame_fault
 from edge_runtime.inspection.judge import Judge
 from edge_runtime.monitoring.prometheus import probe_port
+from edge_runtime.mqtt.delivery_probe import DeliveryProbe
 from edge_runtime.mqtt.probe import probe_broker
 from edge_runtime.readable import readable
 from edge_runtime.records import ErrorCode, FailedFrame, Frame, NoFrame
@@ -68,7 +69,7 @@ def check_lines(station_file: Path) -> Iterator[str]:
 
 def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Finding]:
     """Check bundle, deadline, source, settings, state folder, metrics and broker; each whatever the others give."""
-    used = hardware or Hardware()
+    used, wrong = hardware or Hardware(), set[str]()
     for found in (
         check_bundle(station, used),
         check_trust(station),
@@ -78,11 +79,15 @@ def findings(station: Station, hardware: Hardware | None = None) -> Iterator[Fin
         check_settings(station),
         check_state_dir(station),
         check_metrics(station),
-        check_broker(station),
+        check_broker(station, lambda: not wrong),
     ):
         try:
-            yield from found
+            for finding in found:
+                if finding.rating is Rating.WRONG:
+                    wrong.add(finding.text)
+                yield finding
         except EdgeError as error:
+            wrong.add(str(error))
             yield Finding(str(error), Rating.WRONG)
 
 
@@ -293,12 +298,27 @@ def check_metrics(station: Station) -> Iterator[Finding]:
         yield Finding(f"metrics {host}:{port}")
 
 
-def check_broker(station: Station) -> Iterator[Finding]:
-    """It takes the connection. Raises ConfigError."""
+def check_broker(station: Station, is_right: Callable[[], bool] = lambda: True) -> Iterator[Finding]:
+    """It takes the connection, and delivers on each topic what `run` publishes there. is_right: whether all else is;
+    nothing is published in the name of a station that cannot run. Raises ConfigError."""
     broker = f"broker {station.mqtt.address}"
     if problem := probe_broker(station):
         raise ConfigError(f"{broker}: {problem}")
-    yield Finding(broker)
+    if not is_right():
+        yield Finding(f"{broker} takes the connection; what it delivers is tried when all else is right")
+        return
+    topics: dict[tuple[str, bool], list[str]] = {}
+    for found in DeliveryProbe(station).undelivered():
+        topics.setdefault((found.why, found.is_rare), []).append(found.topic)
+    for (why, is_rare), names in topics.items():
+        where = f"{', '.join(filter(None, names))}: " if any(names) else ""
+        if is_rare:
+            text = f"{broker}: {where}{why}; such records are held back, and the fixed ones go"
+            yield Finding(text, Rating.DOUBTFUL)
+        else:
+            yield Finding(f"{broker}: {where}{why}", Rating.WRONG)
+    if not topics:
+        yield Finding(f"{broker} delivers on every topic")
 
 
 def _answers_there(station: Station, port: int) -> bool:

@@ -22,7 +22,7 @@ from edge_runtime.records import Precision
 from edge_runtime.sources.settings import SourceSettings
 from edge_runtime.storage.retention import MB, Retention
 from edge_runtime.strict_yaml.model import model_from_yaml
-from edge_runtime.wire.topics import Topics
+from edge_runtime.wire.topics import CONTRACT, MAX_LENGTH, Topics
 
 
 def _name_check(longest: int) -> AfterValidator:
@@ -48,6 +48,20 @@ def _host(host: str) -> str:
     return host
 
 
+def _prefix_check() -> AfterValidator:
+    def check(prefix: str) -> str:
+        if not re.fullmatch(PREFIX, prefix):
+            raise ValueError(f"found {prefix!r}: must be levels of letters, digits, - or _ with a / between them")
+        return prefix
+
+    return AfterValidator(check)
+
+
+def _prefix_schema() -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{PREFIX}$"})
+
+
+PREFIX = "[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 Name = Annotated[str, _name_check(20), _name_schema(20)]
 AnyPath = Annotated[Path, Field(strict=False)]  # YAML has strings
 
@@ -277,6 +291,11 @@ class Station(_Part):
     self_test_hours: Annotated[float, Field(ge=0, le=1000)] = Field(
         default=24.0, description="the golden pictures are replayed so often, between parts; 0: only at the start"
     )
+    topic_prefix: Annotated[str, _prefix_check(), _prefix_schema()] = Field(
+        default=CONTRACT, description="what every topic begins with: topic_prefix/LINE/CELL/..., for example plant/ev1"
+    )
+    commands: bool = Field(default=True, description="false: /command is not listened to")
+    acknowledge: bool = Field(default=True, description="false: /verdict/ack is not listened to")
     state_dir: AnyPath = Field(description="where verdicts are kept; one station, one folder, on a disk that lasts")
     mqtt: MqttSettings = Field(description="the broker, and how the station speaks to it")
     health: HealthSettings = Field(default=HealthSettings(), description="which frames are judged")
@@ -286,6 +305,24 @@ class Station(_Part):
     outputs: Annotated[tuple[OutputSettings, ...], Field(strict=False)] = Field(
         default=(), description="lines near the camera, each {chip: /dev/gpiochip0, line: 7, pulse_ms: 100}"
     )
+
+    @model_validator(mode="after")
+    def _topics_that_plcs_take(self) -> Station:
+        if (found := self.topics.longest()) > MAX_LENGTH:
+            raise ValueError(
+                f"topic_prefix, line and cell make topics of {found} characters, {self.topics.verdict_json}: "
+                f"small PLCs take {MAX_LENGTH}; shorten them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_lets_verdicts_go(self) -> Station:
+        if not self.acknowledge and self.spool.keep_until == "acknowledged":
+            raise ValueError(
+                "acknowledge: false needs spool: {keep_until: confirmed}, for otherwise verdicts are kept until "
+                "somebody acknowledges them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fps_only_when_free_running(self) -> Station:
@@ -319,7 +356,15 @@ class Station(_Part):
     @property
     def topics(self) -> Topics:
         """The station's MQTT topics."""
-        return Topics(self.line, self.cell)
+        return Topics(self.line, self.cell, self.topic_prefix)
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The topics that the station listens to."""
+        topics = self.topics
+        commands = (topics.command,) if self.commands else ()
+        acknowledgements = (topics.verdict_ack,) if self.acknowledge else ()
+        return (topics.trigger, topics.replay, *commands, *acknowledgements)
 
     @property
     def client_id(self) -> str:

@@ -90,6 +90,7 @@ class Exchange:
     publisher: Publisher
     status: Status
     issuer: VerdictIssuer
+    link_lives: Callable[[], bool]  # whether the network thread does
 
 
 @contextmanager
@@ -114,7 +115,8 @@ def open_station(
         remember(station.state_dir, bundle)
         issuer = stack.enter_context(exchange.issuer)
         status = exchange.status
-        self_test = SelfTest(serving, status, watchdog, station.self_test_hours)
+        watchdog.require(exchange.link_lives)
+        self_test = SelfTest(serving, status, watchdog, station.self_test_hours, is_stopping=events.stopping.is_set)
         loader = Loader(partial(next_model, station, hardware))
         reply = partial(exchange.publisher.reply, station.topics.command_ack)
         commands = CommandHandler(serving, self_test, loader, issuer, events, status, reply, edits)
@@ -189,16 +191,24 @@ def open_exchange(
             *(issuer.manifest.label, station.precision.value, status.part_offset),
             *(frame_limits(issuer.manifest, station), part_quality_low(issuer.manifest, station)),
             left_out=source.left_out(),
+            held_back=publisher.held_back,
         )
     )
     if station.metrics.port is not None:
         stack.enter_context(serve_metrics(metrics, station.metrics.host, station.metrics.port))
-    router = MessageRouter(station.topics, trigger_gate, events, publisher, counters, station.deadline_ms, issuer)
+    router = MessageRouter(
+        *(station.topics, trigger_gate, events, publisher, counters, station.deadline_ms, issuer, station.subscriptions)
+    )
     client = stack.enter_context(MqttClient(station, publisher.on_connection_event, router.receive))
     publisher.publish_state(status.report)
     retention = station.spool.retention(station.pictures)
-    publisher.start(client, DiskWatch(station.state_dir, retention, spool, storage.archive, status).check)
-    return Exchange(counters, trigger_gate, publisher, status, issuer)
+    disk_watch = DiskWatch(station.state_dir, retention, spool, storage.archive, status)
+    publisher.start(
+        client,
+        disk_watch.check,
+        lambda problem: status.note(undelivered=problem.stops, held_back=problem.held),
+    )
+    return Exchange(counters, trigger_gate, publisher, status, issuer, lambda: client.lives)
 
 
 @contextmanager

@@ -52,6 +52,10 @@ class CommandHandler:
         elif not self.loader.start(self._loading_done, self._loading_failed):
             self._log_and_reply(command, "REFUSED;a model is being loaded already")
 
+    def refuse(self, command: Command, why: str) -> None:
+        """Do nothing, and say so."""
+        self._log_and_reply(command, f"REFUSED;{why}")
+
     def loaded(self, model: Model, edits: Edits) -> None:
         """RELOAD has another model, and it passed its self-test: from now on it judges, between two parts."""
         self.issuer.serve_with(model.bundle.manifest)

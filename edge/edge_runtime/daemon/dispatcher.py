@@ -54,6 +54,8 @@ class Dispatcher:
                     if self.issuer.is_open(request):  # otherwise it expired while it waited, and the part is gone
                         self.status.note(judging=True)
                         return request
+                case Command() as command if c.stopping:
+                    self.commands.refuse(command, "the station stops")
                 case Command() as command:
                     self.commands.execute(command)
                 case Loaded(model, edits):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 from edge_runtime.config.edits import Edits
@@ -26,6 +27,11 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class _Offered:
+    command: Command
+
+
+@dataclass(frozen=True)
 class NotLoaded:
     """RELOAD could not load another model, or it failed its self-test; `reason` is for people."""
 
@@ -34,18 +40,33 @@ class NotLoaded:
 
 
 Item = InspectionRequest | Command | Loaded | NotLoaded | Stop | Exception
+MOST_COMMANDS = 8  # that may wait
 
 
 class EventQueue:
     """A queue that any thread, and a signal handler, may put into. An Exception is another thread's end."""
 
     def __init__(self) -> None:
-        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[Item | _Offered] = queue.SimpleQueue()
+        self._commands: deque[Command] = deque()  # offered and not taken
         self.stopping = threading.Event()
 
     def put(self, item: Item) -> None:
         """Add something to do."""
         self._items.put(item)
+
+    def offer(self, command: Command) -> bool:
+        """Add a command from outside, if few wait. One that is just the last that waits is answered with it.
+
+        Only the network thread offers. False: too many wait.
+        """
+        if self._commands and self._commands[-1] is command:
+            return True
+        if len(self._commands) >= MOST_COMMANDS:
+            return False
+        self._commands.append(command)
+        self._items.put(_Offered(command))
+        return True
 
     def stop(self) -> None:
         """Ask for the end. Safe within a signal handler: SimpleQueue.put may interrupt itself."""
@@ -60,4 +81,4 @@ class EventQueue:
             return None
         if isinstance(item, Exception):
             raise item
-        return item
+        return self._commands.popleft() if isinstance(item, _Offered) else item

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 
 class SelfTest:
-    """See the module. Only the serving thread calls it. hours: from one on schedule to the next; 0: none."""
+    """See the module. Only the serving thread calls it. hours: from one on schedule to the next; 0: none.
+    is_stopping: whether the end was asked for, for which no self-test is waited for."""
 
     def __init__(
         self,
@@ -26,7 +27,9 @@ class SelfTest:
         watchdog: Watchdog,
         hours: float,
         clock: Callable[[], float] = time.monotonic,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_stopping = is_stopping
         self._serving, self._status, self._watchdog, self._hours, self._clock = serving, status, watchdog, hours, clock
         self._due: deque[Reference] = deque()
         self._next_s = clock() + hours * 3600
@@ -60,6 +63,8 @@ class SelfTest:
         self._status.note(testing=True)
         try:
             for reference in model.references:
+                if self._is_stopping():
+                    return "REFUSED;the station stops"
                 self._watchdog.feed()
                 worst = max(worst, deviation(model.engine, reference))
         except EdgeError as error:

@@ -91,9 +91,7 @@ class TriggerGate:
                     return Answer(Reply.DUPLICATE, known.verdict)
                 return Answer(Reply.BADREQUEST, why="its id was used for another part or recipe just now")
             if trigger.recipe != self._recipe:
-                return Answer(
-                    Reply.BADREQUEST, why=f"it names recipe {trigger.recipe}, this station has {self._recipe}"
-                )
+                return Answer(Reply.BADREQUEST, why=f"recipe {trigger.recipe} is not this station's")
             if not self._open:
                 return Answer(Reply.NOTREADY, why=self._why_closed)
             if len(self._in_hand) >= self._depth:

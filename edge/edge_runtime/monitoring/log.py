@@ -21,11 +21,17 @@ from typing import TextIO
 from edge_runtime.readable import readable, readable_lines, redacted
 
 REPEAT_S = 60.0
+KINDS = 64  # that are logged within that time: what a message says must not make lines without end
 PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
-def set_up_log(verbose: bool, stream: TextIO = sys.stderr, environ: Mapping[str, str] = os.environ) -> None:
-    """Write the log to `stream`; verbose: one line for each verdict, too."""
+def set_up_log(verbose: bool, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Write the log to `stream`, standard error unless one is given; verbose: one line for each verdict, too.
+
+    A stream that breaks (whoever read it has ended) loses lines and nothing else.
+    """
+    logging.raiseExceptions = False  # its report would go the same way
+    stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JournalFormatter() if _is_journal(stream, environ) else TextFormatter())
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
@@ -68,6 +74,10 @@ class LogThrottle:
         logged_s = self._logged_s.get(what)
         if logged_s is not None and now_s - logged_s < REPEAT_S:
             return False
+        if logged_s is None and len(self._logged_s) >= KINDS:
+            self._logged_s = {kind: at_s for kind, at_s in self._logged_s.items() if now_s - at_s < REPEAT_S}
+            if len(self._logged_s) >= KINDS:
+                return False
         self._logged_s[what] = now_s
         return True
 

@@ -42,6 +42,7 @@ class Sample:
     limits: FrameLimits | None = None  # which frames are judged
     part_quality_low: float | None = None  # which parts are; None: no view looks for them
     left_out: Mapping[str, int] = field(default_factory=dict)  # by the source, by reason
+    held_back: int = 0  # records that the broker did not take
 
 
 class Metrics:
@@ -130,6 +131,7 @@ class _OnDemand(Collector):
             ("edge_missed_triggers", "Triggers that were BUSY or NOTREADY, and ticks that passed", counters.missed),
             ("edge_late_verdicts", "Verdicts after their deadline", counters.late),
             ("edge_discarded_results", "Results that came after their ERROR", counters.discarded),
+            ("edge_held_back_records", "Records of verdicts that the broker did not take", sample.held_back),
         ):
             counter = CounterMetricFamily(name, text, labels=self._names)
             counter.add_metric(self._values, value)

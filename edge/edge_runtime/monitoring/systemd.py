@@ -1,7 +1,7 @@
 """What systemd hears: READY=1 after the self-test, WATCHDOG=1 on progress, STOPPING=1 at the end (sd_notify(3)).
 
-Only the serving thread feeds the watchdog, at each turn of its loop; whatever hangs there is ended and started again by
-systemd (WatchdogSec). Without systemd nothing is sent.
+Only the serving thread feeds the watchdog, at each turn of its loop, and only while the network thread lives; whatever
+hangs there is ended and started again by systemd (WatchdogSec). Without systemd nothing is sent.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ class Watchdog:
         self._every_s = None if period_s is None else period_s / 4
         self._notify, self._clock = notify, clock
         self._next_s = clock()
+        self._is_well: Callable[[], bool] = lambda: True
+
+    def require(self, is_well: Callable[[], bool]) -> None:
+        """From now on progress counts only while this holds, too: of a thread without which the daemon is deaf."""
+        self._is_well = is_well
 
     def ready(self) -> None:
         """The self-test passed: whoever waits for this unit may go on."""
@@ -54,7 +59,8 @@ class Watchdog:
         """There was progress."""
         if self._every_s is not None and (now := self._clock()) >= self._next_s:
             self._next_s = now + self._every_s
-            self._notify("WATCHDOG=1")
+            if self._is_well():
+                self._notify("WATCHDOG=1")
 
     def stopping(self) -> None:
         """The end was asked for."""

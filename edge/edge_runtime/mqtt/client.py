@@ -8,19 +8,24 @@ Callbacks run in the network thread and hold paho's locks: they must not block, 
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
 from edge_runtime.config.station import Station
 from edge_runtime.errors import ConfigError
 from edge_runtime.mqtt.client_id_conflict import ClientIdConflict
-from edge_runtime.mqtt.connection import ConnectionEvent, Down, Up
+from edge_runtime.mqtt.connection import ConnectionEvent, Down
 from edge_runtime.mqtt.paho_connection import PahoConnection, paho_client
+
+log = logging.getLogger(__name__)
 
 RECONNECT_S = (1.0, 5.0)  # the first pause, and the longest; each is shortened by up to a half at random
 STOP_S = 0.5
+STUCK_S = 20.0  # connected, and without a turn of the network loop: a callback or paho hangs
 
 
 class MqttClient:
@@ -66,6 +71,18 @@ class MqttClient:
         if (connection := self._up) is not None:
             connection.give_up("it does not answer")
 
+    def last_heard_s(self) -> float:
+        """See BrokerConnection."""
+        connection = self._up
+        return 0.0 if connection is None else connection.heard_s
+
+    @property
+    def lives(self) -> bool:
+        """Whether the network thread is connected or trying to be. Any thread may ask."""
+        connection = self._up
+        turns = connection is None or time.monotonic() - connection.turned_s < STUCK_S
+        return self._thread.is_alive() and turns
+
     def _run(self) -> None:
         number = failures = 0
         while not self._stopping.is_set():
@@ -75,6 +92,9 @@ class MqttClient:
                 reason = connection.run(self._stopping)
             except ConfigError as error:  # the password file or a certificate went away since the start
                 reason = str(error)
+            except Exception as error:  # this thread must not end: the station would be deaf for good
+                log.exception("the connection to the broker failed in an unexpected way")
+                reason = f"the connection failed: {type(error).__name__}: {error}"
             failures = 0 if self._up is not None else failures + 1
             self._up = None  # before Down: who has heard of it sends nothing until the next Up
             self._on_event(Down(self._id_conflict.ended(reason)))
@@ -83,7 +103,7 @@ class MqttClient:
     def _came_up(self, connection: PahoConnection) -> None:
         self._up = connection
         self._id_conflict.came_up()
-        self._on_event(Up())
+        self._on_event(connection.up)
 
 
 def pause_s(failures: int, chance: float) -> float:

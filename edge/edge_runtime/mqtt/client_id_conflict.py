@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 
 SOON_S = 5.0
-LOSSES = 3  # in a row; a broker that restarts makes one
+LOSSES = 5  # in a row; a broker that restarts makes one, and one that does not take a message makes four
 TAKEN_OVER = "Session taken over"  # MQTT 5, reason code 0x8E
+TOO_LARGE = "Packet too large"  # MQTT 5, reason code 0x95
 
 
 class ClientIdConflict:
@@ -29,9 +30,9 @@ class ClientIdConflict:
         """The connection ended, or did not come about. Returns the reason, with what it may mean."""
         soon = self._up_s is not None and self._clock() - self._up_s < SOON_S
         self._losses, self._up_s = self._losses + 1 if soon else 0, None
-        if self._losses < LOSSES and TAKEN_OVER not in reason:
+        if TOO_LARGE in reason or (self._losses < LOSSES and TAKEN_OVER not in reason):
             return reason
         return (
             f"{reason}; another client with the id {self._client_id} may be connected: each station needs its own "
-            "line and cell, or mqtt.client_id"
+            "line and cell, or mqtt.client_id; or the broker ends it for a message that it does not take"
         )

@@ -24,10 +24,19 @@ class BrokerConnection(Protocol):
     def drop(self) -> None:
         """Give this connection up, for the broker does not answer any more: Down follows, and then a new one."""
 
+    def last_heard_s(self) -> float:
+        """When a message from the broker came last (monotonic); 0 when none has."""
+
 
 @dataclass(frozen=True)
 class Up:
-    """Connected, and the subscriptions are in force."""
+    """Connected, and the subscriptions are in force.
+
+    packet_limit: the longest packet that the broker says it takes (MQTT 5). echoes: verdicts come back, see own_echo.
+    """
+
+    packet_limit: int | None = None
+    echoes: bool = False
 
 
 @dataclass(frozen=True)

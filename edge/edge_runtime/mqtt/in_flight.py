@@ -7,8 +7,27 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class _Message:
-    seq: int  # 0 for what is no verdict
+class Message:
+    """One that is to be handed over at QoS 1. seq: of the verdict whose record it is; 0: of none.
+
+    replayed: it answers `/replay`, and its confirmation delivers nothing.
+    """
+
+    topic: str
+    payload: bytes
+    seq: int = 0
+    retain: bool = False
+    replayed: bool = False
+
+    @property
+    def is_record(self) -> bool:
+        """Whether a verdict is delivered by it and the others of the same seq."""
+        return self.seq > 0 and not self.replayed
+
+
+@dataclass(frozen=True)
+class _Sent:
+    message: Message
     sent_s: float
 
 
@@ -19,8 +38,9 @@ class InFlight:
     """
 
     def __init__(self, last_seq: int) -> None:
-        self._messages: dict[int, _Message] = {}  # by message id, in the order of sending
-        self._records_out: Counter[int] = Counter()  # seq -> how many of its records are not confirmed
+        self._sent: dict[int, _Sent] = {}  # by message id, in the order of sending
+        self._records_out: Counter[int] = Counter()  # seq -> how many of its records are neither confirmed nor held
+        self._held: set[int] = set()  # of those that are out: one of their records was held back
         self._live: set[int] = set()  # those that went out without the replay flag and are not confirmed
         self._backlog_next, self._backlog_last = 1, last_seq
         self._newest = last_seq
@@ -28,7 +48,12 @@ class InFlight:
     @property
     def unconfirmed(self) -> int:
         """Messages handed over and not confirmed."""
-        return len(self._messages)
+        return len(self._sent)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Those, in the order of sending."""
+        return [sent.message for sent in self._sent.values()]
 
     @property
     def live(self) -> int:
@@ -41,54 +66,66 @@ class InFlight:
         return self._backlog_next, self._backlog_last
 
     @property
+    def everything(self) -> tuple[int, int]:
+        """The range of all seqs so far, both ends included."""
+        return 1, self._newest
+
+    @property
     def has_backlog(self) -> bool:
         """Whether that range has anything in it."""
         return self._backlog_next <= self._backlog_last
 
     @property
     def is_empty(self) -> bool:
-        """Whether every verdict was handed over and confirmed."""
+        """Whether every verdict was handed over and confirmed, or held back."""
         return not self._records_out and not self.has_backlog
 
     def waited_s(self, now_s: float) -> float:
         """How long the oldest message in flight has waited for its confirmation; 0 when there is none."""
-        return now_s - next(iter(self._messages.values())).sent_s if self._messages else 0.0
+        return now_s - next(iter(self._sent.values())).sent_s if self._sent else 0.0
 
-    def add(self, mid: int, now_s: float, seq: int = 0) -> None:
-        """A message was handed over; seq when it is a record of a verdict."""
-        self._messages[mid] = _Message(seq, now_s)
-        if seq:
-            self._records_out[seq] += 1
-            self._newest = max(self._newest, seq)
+    def begin(self, seq: int, records: int, is_live: bool = False) -> None:
+        """So many records of a verdict will be handed over, or held back."""
+        self._newest = max(self._newest, seq)
+        self._records_out[seq] += records
+        if is_live:
+            self._live.add(seq)
 
-    def add_live(self, seq: int) -> None:
-        """The records of this verdict, which are handed over now, are live ones."""
-        self._live.add(seq)
+    def hold(self, seq: int) -> None:
+        """One of its records is not handed over: it will not be delivered in full."""
+        self._held.add(seq)
+        self._record_done(seq)
 
-    def confirm(self, mid: int) -> int:
-        """The broker has a message. Returns the seq of the verdict that is thereby delivered in full, or 0."""
-        message = self._messages.pop(mid, None)
-        if message is None or not message.seq:
-            return 0
-        seq = message.seq
-        self._records_out[seq] -= 1
-        if self._records_out[seq]:
-            return 0
-        del self._records_out[seq]
-        self._live.discard(seq)
-        return seq
+    def add(self, mid: int, now_s: float, message: Message) -> None:
+        """A message was handed over."""
+        self._sent[mid] = _Sent(message, now_s)
 
-    def refuse(self, mid: int) -> None:
-        """The broker did not take a message. What it carries counts as out, and is backlog on the next connection."""
-        message = self._messages.pop(mid, None)
-        if message is not None:
-            self._live.discard(message.seq)
+    def confirm(self, mid: int) -> tuple[Message | None, bool]:
+        """The broker has a message: which one, and whether that completes the delivery of its verdict."""
+        sent = self._sent.pop(mid, None)
+        if sent is None:
+            return None, False
+        return sent.message, sent.message.is_record and self._record_done(sent.message.seq)
+
+    def refuse(self, mid: int) -> Message | None:
+        """The broker did not take a message: which one. Its verdict is not delivered."""
+        sent = self._sent.pop(mid, None)
+        if sent is None:
+            return None
+        if sent.message.is_record:
+            self.hold(sent.message.seq)
+        return sent.message
 
     def connection_lost(self) -> None:
         """The connection is gone, and everything in flight with it: all that is not delivered is backlog."""
-        self._messages.clear()
+        self._sent.clear()
         self._records_out.clear()
         self._live.clear()
+        self._held.clear()
+        self.start_over()
+
+    def start_over(self) -> None:
+        """All that is not delivered and not in flight is backlog."""
         self._backlog_next, self._backlog_last = 1, self._newest
 
     def is_out(self, seq: int) -> bool:
@@ -103,3 +140,14 @@ class InFlight:
     def backlog_done_to(self, seq: int) -> None:
         """The backlog was handed over up to a seq."""
         self._backlog_next = seq + 1
+
+    def _record_done(self, seq: int) -> bool:
+        """One record less of this verdict is out. Returns whether it is delivered in full."""
+        self._records_out[seq] -= 1
+        if self._records_out[seq] > 0:
+            return False
+        del self._records_out[seq]
+        self._live.discard(seq)
+        is_whole = seq not in self._held
+        self._held.discard(seq)
+        return is_whole

@@ -10,8 +10,10 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -21,13 +23,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_runtime.config.station import MqttSettings, Station
 from edge_runtime.errors import ConfigError
+from edge_runtime.mqtt.bounded_client import IN_FLIGHT, BoundedClient, connect_properties, lacks
 from edge_runtime.mqtt.connect_errors import connect_reason, end_reason, refusal_reason
-from edge_runtime.mqtt.connection import Confirmed, ConnectionEvent, Refused
+from edge_runtime.mqtt.connection import Confirmed, ConnectionEvent, Refused, Up
 from edge_runtime.mqtt.tls import tls_context
 from edge_runtime.wire.states import State, StateReport
 
 KEEPALIVE_S = 10
-IN_FLIGHT = 20  # messages sent and not confirmed; MQTT 5 brokers disconnect who sends more (mosquitto's default is 20)
 LOOP_S = 0.5  # how soon a dropped connection is noticed
 LAST_WILL = StateReport(State.OFFLINE, text="connection lost")
 
@@ -46,11 +48,15 @@ class PahoConnection:
     ) -> None:
         self._lost: str | None = None  # why it ended; ends it when set
         self._was_up, self._last_error = False, ""
+        self.up = Up()  # what is known of the broker since the connection came up
+        self.heard_s = self.turned_s = time.monotonic()  # the last message; the last turn of the network loop
         self._mqtt, self._topics, self._first_id = station.mqtt, station.topics, number << 16
+        self._needed = station.subscriptions
+        self._echo = (station.topics.verdict_json,) if station.mqtt.protocol == "3.1.1" else ()
         self._on_event, self._on_message, self._on_up = on_event, on_message, on_up
         self._client = paho_client(station.mqtt, station.client_id)
         self._client.will_set(self._topics.state, LAST_WILL.payload(), qos=1, retain=True)
-        self._client.max_inflight_messages_set(IN_FLIGHT)
+        self._client.max_inflight_messages = IN_FLIGHT
         self._client.on_connect = self._connected
         self._client.on_subscribe = self._subscribed
         self._client.on_disconnect = self._disconnected
@@ -64,15 +70,22 @@ class PahoConnection:
     def run(self, stopping: threading.Event) -> str:
         """Connect, and return when the connection has ended, with the reason."""
         try:
-            self._client.connect(self._mqtt.host, self._mqtt.port, KEEPALIVE_S)
+            return self._run(stopping)
+        finally:
+            self._client.close_sockets()
+
+    def _run(self, stopping: threading.Event) -> str:
+        try:
+            connect(self._client, self._mqtt)
         except (OSError, ValueError) as error:
             return connect_reason(error)
         try:
             while not self._lost and not (stopping.is_set() and not self._client.is_connected()):
+                self.turned_s = time.monotonic()
                 if self._client.loop(LOOP_S) is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                     break
-        except (OSError, ValueError) as error:
-            self._lost = self._lost or f"the connection was lost: {error}"
+        except Exception as error:  # a packet that paho cannot read: whatever it raises, the broker is to blame
+            self._lost = self._lost or f"the connection was lost: {type(error).__name__}: {error}"
         if (sock := self._client.socket()) is not None:
             throw_away(sock)
         tls_says = None if self._was_up else end_reason(self._last_error, self._mqtt.tls)
@@ -96,16 +109,24 @@ class PahoConnection:
         if reason.is_failure:
             self._lost = refusal_reason(reason)
             return
-        client.subscribe([(topic, 1) for topic in self._topics.subscriptions])
+        if (lacking := lacks(props)) is not None:
+            self._lost = lacking
+            return
+        self.up = Up(getattr(props, "MaximumPacketSize", None))
+        self._client.limit_in_flight(getattr(props, "ReceiveMaximum", IN_FLIGHT))
+        client.subscribe([(topic, 1) for topic in (*self._needed, *self._echo)])
 
     def _subscribed(
         self, client: paho.Client, userdata: Any, mid: int, reasons: list[ReasonCode], props: Properties | None
     ) -> None:
-        refused = [t for t, r in zip(self._topics.subscriptions, reasons, strict=False) if r.is_failure]
+        granted = [not reason.is_failure for reason in reasons]
+        granted += [False] * (len(self._needed) + len(self._echo) - len(granted))
+        refused = [topic for topic, is_granted in zip(self._needed, granted, strict=False) if not is_granted]
         if refused:
             self._lost = f"it refuses the subscription to {', '.join(refused)}: check its access list"
         else:
             self._was_up = True
+            self.up = replace(self.up, echoes=bool(self._echo) and granted[-1])
             self._on_up(self)
 
     def _logged(self, client: paho.Client, userdata: Any, level: int, text: str) -> None:
@@ -129,6 +150,7 @@ class PahoConnection:
         self._on_event(Refused(mid, str(reason)) if reason.is_failure else Confirmed(mid))
 
     def _received(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        self.heard_s = time.monotonic()
         self._on_message(message.topic, bytes(message.payload), message.retain)
 
 
@@ -144,9 +166,17 @@ def throw_away(sock: Any) -> None:
     sock.close()
 
 
-def paho_client(mqtt: MqttSettings, client_id: str) -> paho.Client:
+def connect(client: paho.Client, mqtt: MqttSettings) -> None:
+    """Connect, with the bounds that MQTT 5 has room for. Raises OSError and ValueError."""
+    if mqtt.protocol == "5":
+        client.connect(mqtt.host, mqtt.port, KEEPALIVE_S, properties=connect_properties())
+    else:
+        client.connect(mqtt.host, mqtt.port, KEEPALIVE_S)
+
+
+def paho_client(mqtt: MqttSettings, client_id: str) -> BoundedClient:
     """A client that is set up and not connected. Raises ConfigError for files that cannot be used."""
-    client = paho.Client(
+    client = BoundedClient(
         CallbackAPIVersion.VERSION2,
         client_id,
         # A clean session: a trigger of while the station was away is for a part that is gone.

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_runtime.monitoring.counters import Counters, CounterValues
+from edge_runtime.monitoring.log import LogThrottle
 from edge_runtime.mqtt.connection import BrokerConnection, Confirmed, ConnectionEvent, Down, Refused, Up
 from edge_runtime.mqtt.delivery import Delivery, Live
+from edge_runtime.mqtt.held_back import DeliveryProblem
 from edge_runtime.records import Verdict
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import SeqRange
@@ -44,6 +46,11 @@ class _Acknowledged:
 
 
 @dataclass(frozen=True)
+class _CameBack:
+    seq: int
+
+
+@dataclass(frozen=True)
 class _Drain:
     done: threading.Event
 
@@ -53,7 +60,7 @@ class _Close:
     report: StateReport
 
 
-_Event = ConnectionEvent | Live | _Again | _Reply | _Acknowledged | _Drain | _Close | SeqRange | StateReport
+_Event = ConnectionEvent | Live | _Again | _Reply | _Acknowledged | _CameBack | _Drain | _Close | SeqRange | StateReport
 
 
 class Publisher:
@@ -80,6 +87,7 @@ class Publisher:
         self._topics, self._spool, self._counters = topics, spool, counters
         self._heartbeat_s, self._on_failure, self._clock = heartbeat_s, on_failure, clock
         self._on_beat: Callable[[], None] = lambda: None
+        self._on_problem: Callable[[DeliveryProblem], None] = lambda problem: None
         self._on_verdict, self._keep_triggered_ms = on_verdict, round(keep_triggered_s * 1000)
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._delivery = Delivery(topics, spool, clock, on_live)
@@ -89,14 +97,27 @@ class Publisher:
         self._broker = broker
         self._beats, self._next_beat = 0, clock()
         self._drains: list[threading.Event] = []
-        self._refusal = ""  # the last one logged
+        self._acknowledged_seq = self._acknowledged_before = 0
+        self._problem = DeliveryProblem()
+        self._throttle = LogThrottle(clock)
         self._thread: threading.Thread | None = None
+
+    @property
+    def held_back(self) -> int:
+        """How many records the broker did not take, since the start. Any thread may ask."""
+        return self._delivery.sender.held_back
 
     # For other threads.
 
-    def start(self, connection: BrokerConnection, on_beat: Callable[[], None] = lambda: None) -> None:
-        """Begin to send over this connection. on_beat is called with each heartbeat, in the publisher's thread."""
-        self._on_beat = on_beat
+    def start(
+        self,
+        connection: BrokerConnection,
+        on_beat: Callable[[], None] = lambda: None,
+        on_problem: Callable[[DeliveryProblem], None] = lambda problem: None,
+    ) -> None:
+        """Begin to send over this connection. on_beat is called with each heartbeat, on_problem when what keeps
+        verdicts from their consumers is another; both in the publisher's thread."""
+        self._on_beat, self._on_problem = on_beat, on_problem
         self._thread = threading.Thread(target=self._run, args=(connection,), name="publisher", daemon=True)
         self._thread.start()
 
@@ -126,6 +147,10 @@ class Publisher:
         """A consumer has stored everything up to a seq. See Spool.acknowledge."""
         self._events.put(_Acknowledged(seq))
 
+    def came_back(self, seq: int) -> None:
+        """The broker passed this verdict's JSON line on to the station itself."""
+        self._events.put(_CameBack(seq))
+
     def replay(self, wanted: SeqRange) -> None:
         """A consumer wants verdicts again."""
         self._events.put(wanted)
@@ -152,6 +177,7 @@ class Publisher:
                         return
                     self._handle(connection, event)
                     event = self._next_event(wait=False)
+                self._write_acknowledged()
                 self._delivery.send_fresh()  # again, for their moment may have passed
                 self._delivery.send_older()
                 self._beat(connection)
@@ -174,19 +200,18 @@ class Publisher:
             case Confirmed(mid):
                 self._delivery.confirmed(mid)
             case Refused(mid, reason):
-                self._delivery.refused(mid)
-                self._report_refusal(reason)
+                self._delivery.sender.refused(mid, reason)
             case _Reply(topic, payload):
-                self._delivery.send(topic, payload)
+                self._delivery.sender.send(topic, payload)
             case _Again(verdict):
                 self._delivery.repeat(verdict)
             case StateReport():
                 self._report = event
                 self._send_state()
-            case Up():
+            case Up() as up:
                 log.info("broker %s is there; %d verdicts wait for it", self._broker, self._spool.waiting)
                 self._up, self._outage_logged = True, False
-                self._delivery.connected(connection)
+                self._delivery.connected(connection, up)
                 self._send_state()
                 self._sent_counters = None  # send them in any case
             case Down(reason):
@@ -195,7 +220,9 @@ class Publisher:
                 self._up, self._outage_logged = False, True
                 self._delivery.lost()
             case _Acknowledged(seq):
-                self._acknowledge(seq)
+                self._note_acknowledged(seq)
+            case _CameBack(seq):
+                self._delivery.sender.came_back(seq)
             case SeqRange():
                 self._delivery.replay(event)
             case _Drain(done):
@@ -203,18 +230,21 @@ class Publisher:
 
     def _send_state(self) -> None:
         if self._report is not None:
-            self._delivery.send(self._topics.state, self._report.payload(), retain=True)
+            self._delivery.sender.send(self._topics.state, self._report.payload(), retain=True)
 
-    def _report_refusal(self, reason: str) -> None:
-        if reason != self._refusal:
-            self._refusal = reason
-            log.error("broker %s refuses messages (%s): check its access list for this client", self._broker, reason)
+    def _note_acknowledged(self, seq: int) -> None:
+        if seq < self._spool.next_seq:
+            self._acknowledged_seq = max(self._acknowledged_seq, seq)
+        elif self._throttle.is_due("acknowledgement"):
+            last = self._spool.next_seq - 1
+            log.warning("acknowledgement refused: seq %d has not been given out yet: the last one is %d", seq, last)
 
-    def _acknowledge(self, seq: int) -> None:
-        try:
-            self._spool.acknowledge(seq, self._keep_triggered_ms)
-        except ValueError as error:
-            log.warning("acknowledgement refused: %s", error)
+    def _write_acknowledged(self) -> None:
+        """Once for all that came meanwhile."""
+        if self._acknowledged_seq > self._acknowledged_before:
+            self._acknowledged_before = self._acknowledged_seq
+            self._spool.acknowledge(self._acknowledged_seq, self._keep_triggered_ms)
+            self._delivery.sender.acknowledged(self._acknowledged_seq)
 
     def _beat(self, connection: BrokerConnection) -> None:
         now = self._clock()
@@ -223,12 +253,20 @@ class Publisher:
         self._next_beat = max(self._next_beat, now - self._heartbeat_s) + self._heartbeat_s
         self._tidy()
         self._on_beat()
+        self._delivery.sender.tick()
+        self._report_problem()
         if self._up and self._delivery.is_given_up:
             connection.drop()
         elif self._up:
             self._beats += 1
             connection.publish(self._topics.heartbeat, str(self._beats).encode("ascii"), 0, False)
             self._send_counters()
+
+    def _report_problem(self) -> None:
+        problem = self._delivery.sender.problem
+        if problem != self._problem:
+            self._problem = problem
+            self._on_problem(problem)
 
     def _tidy(self) -> None:
         if dropped := self._spool.tidy(self._keep_triggered_ms):
@@ -244,7 +282,7 @@ class Publisher:
         counters = self._counters.sample(self._spool.waiting)
         if counters != self._sent_counters:
             self._sent_counters = counters
-            self._delivery.send(self._topics.counters, counters.payload(), retain=True)
+            self._delivery.sender.send(self._topics.counters, counters.payload(), retain=True)
 
     def _report_drained(self) -> None:
         if self._drains and self._delivery.is_done:
@@ -259,11 +297,11 @@ class Publisher:
             self._send_counters()
             self._send_state()
         deadline = self._clock() + CLOSE_S
-        while self._up and self._delivery.unconfirmed and (left := deadline - self._clock()) > 0:
+        while self._up and self._delivery.expects_more and (left := deadline - self._clock()) > 0:
             try:
                 event = self._events.get(timeout=left)
             except queue.Empty:
                 break
-            if isinstance(event, Confirmed | Down):
+            if isinstance(event, Confirmed | Refused | Down | _CameBack):
                 self._handle(connection, event)
         self._spool.flush()

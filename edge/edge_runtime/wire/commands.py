@@ -16,6 +16,8 @@ U32 = (1 << 32) - 1
 
 _TRIGGER = re.compile(rb"(\d{1,10});(\d{1,5});([ -:<-~]{0,16})")
 _NUMBER = re.compile(rb"\d{1,10}")
+_ID = re.compile(rb"\d{1,10}(?!\d)")  # a longer number is none that a trigger has
+_LINE = re.compile(rb'\{"version":1,"seq":(\d{1,10}),')
 _FOLDERS = re.compile(r"(?<![^\s'\"(])/(?:\S*/)?(?=[^\s/])")  # of absolute paths; "and/or" is none
 _RANGE = re.compile(rb"(\d{1,10});(\d{1,10})")
 
@@ -69,8 +71,27 @@ def trigger_from_payload(payload: bytes) -> Trigger:
 
 def trigger_id_of(payload: bytes) -> int:
     """The id with which to answer a bad trigger: what it starts with if that is an id, otherwise 0."""
-    found = _NUMBER.match(payload)
+    found = _ID.match(payload)
     return int(found[0]) if found is not None and int(found[0]) <= U32 else 0
+
+
+def why_no_trigger(payload: bytes) -> str:
+    """What is wrong with a trigger that is none, in a few words without `;`."""
+    fields = payload.split(b";")
+    if len(fields) != 3:
+        return f"{len(fields)} fields, not trigger_id, recipe and part_id"
+    trigger_id, recipe, _ = fields
+    if not re.fullmatch(rb"\d{1,10}", trigger_id) or not 0 < int(trigger_id) <= U32:
+        return f"trigger_id is no number from 1 to {U32}"
+    if not re.fullmatch(rb"\d{1,5}", recipe):
+        return "recipe is no number of at most five digits"
+    return "part_id is not 16 printable ASCII characters at most"
+
+
+def seq_of_line(payload: bytes) -> int:
+    """The seq of a JSON line by its beginning, unchecked; 0 where it has none."""
+    found = _LINE.match(payload)
+    return int(found[1]) if found is not None else 0
 
 
 def without_folders(text: str) -> str:

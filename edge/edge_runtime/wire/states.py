@@ -48,6 +48,8 @@ class Conditions:
     judging: bool = False  # a request is in hand
     last_error: ErrorCode = ErrorCode.NONE  # of the last verdict
     storage_short: ErrorCode = ErrorCode.NONE  # 303: the disk is full; 304: verdicts had to leave that nobody may have
+    undelivered: str = ""  # why the broker lets no verdict through, for people
+    held_back: str = ""  # which records the broker does not take, for people
     missing: str = ""  # what no_engine means here, for people
     edits: str = ""  # what was changed in the station's file and needs a restart, for people
     moved: str = ""  # how the parts lie elsewhere than the good ones did, for people
@@ -100,6 +102,8 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.NOTREADY, ErrorCode.NONE, "self-test")
     if c.paused:
         return StateReport(State.NOTREADY, ErrorCode.NONE, "paused")
+    if c.undelivered:
+        return StateReport(State.NOTREADY, ErrorCode.NOT_DELIVERED, c.undelivered)
     if c.judging:
         return StateReport(State.BUSY, ErrorCode.NONE, _naming(c.bundle, "judging"))
     if c.exhausted:
@@ -108,6 +112,8 @@ def report_from(conditions: Conditions) -> StateReport:
         return StateReport(State.NOTREADY, ErrorCode.FRAME_MISSING, "the camera delivers nothing")
     if c.last_error is not ErrorCode.NONE:
         return StateReport(State.DEGRADED, c.last_error, _naming(c.bundle, "the last verdict was ERROR"))
+    if c.held_back:
+        return StateReport(State.DEGRADED, ErrorCode.NOT_DELIVERED, _naming(c.bundle, c.held_back))
     return StateReport(State.READY, ErrorCode.NONE, _naming(c.bundle, c.moved or c.edits))
 
 

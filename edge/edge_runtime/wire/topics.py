@@ -1,4 +1,7 @@
-"""The topics of a station: `ev1/<line>/<cell>/...`, version 1 of the MQTT contract (docs/reference/mqtt.md)."""
+"""The topics of a station: `ev1/<line>/<cell>/...`, version 1 of the MQTT contract (docs/reference/mqtt.md).
+
+A plant may put its own levels in place of `ev1`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,18 @@ class Topics:
 
     line: str
     cell: str
+    prefix: str = CONTRACT
 
     def _at(self, name: str) -> str:
-        return f"{CONTRACT}/{self.line}/{self.cell}/{name}"
+        return f"{self.prefix}/{self.line}/{self.cell}/{name}"
+
+    def name_of(self, topic: str) -> str:
+        """A topic without the station's part.
+
+        >>> Topics("press", "1").name_of("ev1/press/1/verdict/json")
+        'verdict/json'
+        """
+        return topic.removeprefix(self._at(""))
 
     @property
     def trigger(self) -> str:
@@ -83,7 +95,6 @@ class Topics:
         """What came of a command."""
         return self._at("command/ack")
 
-    @property
-    def subscriptions(self) -> tuple[str, ...]:
-        """What the station listens to."""
-        return (self.trigger, self.command, self.verdict_ack, self.replay)
+    def longest(self) -> int:
+        """How many characters the longest one has."""
+        return len(self.verdict_json)

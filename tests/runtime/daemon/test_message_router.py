@@ -5,14 +5,15 @@ import logging
 import pytest
 from tests.support.sample_verdict import sample_verdict
 
-from edge_runtime.daemon.events import EventQueue
-from edge_runtime.daemon.message_router import MessageRouter
+from edge_runtime.daemon.events import MOST_COMMANDS, EventQueue
+from edge_runtime.daemon.message_router import COMMANDS_PER_S, REFUSALS_PER_S, MessageRouter
 from edge_runtime.daemon.status import Status
 from edge_runtime.daemon.trigger_gate import TriggerGate
 from edge_runtime.errors import StorageError
 from edge_runtime.monitoring.counters import Counters
 from edge_runtime.wire.commands import Command, Reply, SeqRange, Trigger
 from edge_runtime.wire.topics import Topics
+from edge_runtime.wire.verdict_json import encode_json
 
 TOPICS = Topics("l", "c")
 
@@ -29,6 +30,9 @@ class RecordingPublisher:
 
     def acknowledged(self, seq):
         self.heard.append(("acknowledged", seq))
+
+    def came_back(self, seq):
+        self.heard.append(("came back", seq))
 
     def replay(self, wanted):
         self.heard.append(("replay", wanted))
@@ -50,7 +54,7 @@ class RecordingIssuer:
 
 
 class Stage:
-    def __init__(self):
+    def __init__(self, listens_to=(TOPICS.trigger, TOPICS.command, TOPICS.verdict_ack, TOPICS.replay)):
         self.publisher, self.events, self.counters = RecordingPublisher(), EventQueue(), Counters()
         self.issuer = RecordingIssuer(self.publisher)
         self.trigger_gate, self.now_ns = TriggerGate(12, 10, clock=lambda: 0.0), 5
@@ -62,6 +66,7 @@ class Stage:
             self.counters,
             200,
             self.issuer,
+            listens_to,
             clock_ns=lambda: self.now_ns,
         )
 
@@ -109,10 +114,23 @@ def test_a_trigger_that_is_turned_away_is_answered_and_counted_as_missed(stage):
 
 
 @pytest.mark.parametrize(
-    ("payload", "answer"), [(b"7;x", b"7;BADREQUEST"), (b"nonsense", b"0;BADREQUEST"), (b"7;13;p", b"7;BADREQUEST")]
+    ("payload", "answer"),
+    [
+        (b"7;x", b"7;BADREQUEST;2 fields, not trigger_id, recipe and part_id"),
+        (b"nonsense", b"0;BADREQUEST;1 fields, not trigger_id, recipe and part_id"),
+        (b"7;13;p", b"7;BADREQUEST;recipe 13 is not this station's"),
+        (b"0;12;p", b"0;BADREQUEST;trigger_id is no number from 1 to 4294967295"),
+        (b"1732673000123;12;p", b"0;BADREQUEST;trigger_id is no number from 1 to 4294967295"),
+        (b"7;123456;p", b"7;BADREQUEST;recipe is no number of at most five digits"),
+        (
+            b"4294967295;12;PART-000000000007",
+            b"4294967295;BADREQUEST;part_id is not 16 printable ASCII characters at most",
+        ),
+    ],
 )
 def test_a_bad_trigger_is_answered_too(stage, payload, answer):
     assert stage.receive(TOPICS.trigger, payload) == [("trigger/ack", answer)]
+    assert len(answer) <= 80
     assert stage.events.take(0) is None
     assert stage.counters.refused()[Reply.BADREQUEST] == 1
     assert stage.counters.sample(0).missed == 0  # the PLC's fault, not the station's lack of time
@@ -132,7 +150,7 @@ def test_why_triggers_are_refused_is_logged_when_it_begins_and_every_minute_and_
     assert [(record.levelname, record.getMessage().partition(" with a ")[0]) for record in caplog.records] == [
         ("WARNING", f"trigger 8 {busy}"),
         ("DEBUG", f"trigger 9 {busy}"),
-        ("WARNING", "trigger 10 is answered BADREQUEST: it names recipe 13, this station has 12"),
+        ("WARNING", "trigger 10 is answered BADREQUEST: recipe 13 is not this station's"),
         ("WARNING", "trigger 11 is answered BADREQUEST: b'11;x' is no trigger: `trigger_id;recipe;part_id`"),
         ("DEBUG", "trigger 12 is answered BADREQUEST: b'12;y' is no trigger: `trigger_id;recipe;part_id`"),
         ("WARNING", f"trigger 13 {busy}"),
@@ -198,3 +216,57 @@ def test_a_bug_in_here_reaches_the_serving_thread_instead_of_ending_the_network_
     stage.receive(TOPICS.replay, b"3;9")
     with pytest.raises(TypeError):
         stage.events.take(0)
+
+
+def test_a_flood_of_refused_triggers_gets_a_bounded_number_of_answers_and_log_lines_and_all_are_counted(stage, caplog):
+    answers = [len(stage.receive(TOPICS.trigger, f"{n + 1};{n % 60_000};p{n}".encode())) for n in range(5000)]
+    assert sum(answers) <= 2 * REFUSALS_PER_S + 1  # one has the station's recipe
+    assert stage.counters.refused()[Reply.BADREQUEST] == 4999
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 2
+    stage.now_ns += 1_000_000_000
+    assert stage.receive(TOPICS.trigger, b"9;13;p") == [
+        ("trigger/ack", b"9;BADREQUEST;recipe 13 is not this station's")
+    ]
+
+
+def test_a_flood_of_duplicates_does_not_send_the_verdict_without_end(stage):
+    stage.receive(TOPICS.trigger, b"7;12;PART-00000000007")
+    stage.trigger_gate.complete(sample_verdict())
+    sent = [stage.receive(TOPICS.trigger, b"7;12;PART-00000000007") for _ in range(2000)]
+    assert sum(("again", 41) in heard for heard in sent) == 2 * REFUSALS_PER_S
+
+
+@pytest.mark.parametrize("topic", [TOPICS.trigger, TOPICS.command, TOPICS.verdict_ack, TOPICS.replay])
+@pytest.mark.parametrize("retained", [False, True])
+def test_malformed_messages_make_one_log_line_a_minute_for_each_topic(stage, caplog, topic, retained):
+    for n in range(300):
+        stage.receive(topic, f"nonsense {n}".encode(), retained)
+    lines = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(lines) == 1
+    stage.now_ns += 60_000_000_000
+    stage.receive(topic, b"nonsense", retained)
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 2
+
+
+def test_commands_that_come_too_often_are_refused_and_the_same_ones_wait_once(stage, caplog):
+    assert [stage.receive(TOPICS.command, b"SELFTEST") for _ in range(4 * COMMANDS_PER_S)] == [[]] * 4 * COMMANDS_PER_S
+    assert stage.receive(TOPICS.command, b"SELFTEST") == [("command/ack", b"SELFTEST;REFUSED;too many commands")]
+    assert (stage.events.take(0), stage.events.take(0)) == (Command.SELFTEST, None)
+    assert "SELFTEST is left out: too many commands come" in caplog.text
+
+
+def test_only_so_many_different_commands_wait(stage):
+    heard = [stage.receive(TOPICS.command, word) for word in [b"PAUSE", b"RESUME"] * 5]
+    assert heard[:MOST_COMMANDS] == [[]] * MOST_COMMANDS
+    assert heard[MOST_COMMANDS] == [("command/ack", b"PAUSE;REFUSED;too many commands")]
+
+
+def test_what_the_station_does_not_listen_to_is_not_obeyed_even_if_it_comes():
+    stage = Stage(listens_to=(TOPICS.trigger, TOPICS.replay))
+    assert stage.receive(TOPICS.command, b"PAUSE") + stage.receive(TOPICS.verdict_ack, b"41") == []
+    assert stage.events.take(0) is None
+
+
+def test_the_stations_own_line_that_comes_back_is_known_by_its_seq(stage):
+    assert stage.receive(TOPICS.verdict_json, encode_json(sample_verdict())) == [("came back", 41)]
+    assert stage.receive(TOPICS.verdict_json, b"nonsense") == [("came back", 0)]

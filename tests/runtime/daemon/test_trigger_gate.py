@@ -60,7 +60,7 @@ def test_a_closed_desk_is_not_ready(trigger_gate):
 
 
 def test_another_recipe_is_a_bad_request_for_it_would_be_judged_by_the_wrong_model(trigger_gate):
-    why = "it names recipe 13, this station has 12"
+    why = "recipe 13 is not this station's"
     assert trigger_gate.offer(Trigger(7, 13, "p")) == Answer(Reply.BADREQUEST, why=why)
 
 

@@ -34,6 +34,7 @@ class ScriptedConnection:
 
     def __init__(self, publisher):
         self._publisher, self.holds, self.drops = publisher, False, 0
+        self.heard_s = 0.0
         self.sent: queue.Queue[tuple[str, bytes, int, bool]] = queue.Queue()
         self._mid = 0
 
@@ -52,6 +53,9 @@ class ScriptedConnection:
 
     def drop(self):
         self.drops += 1
+
+    def last_heard_s(self):
+        return self.heard_s
 
     def next_on(self, *topics):
         """The next message on one of these topics."""
@@ -353,7 +357,7 @@ def test_a_message_that_the_broker_refuses_is_logged_once_and_the_verdict_stays(
     for mid in (1, 2, 3):
         stage.publisher.on_connection_event(Refused(mid, "Not authorized"))
     assert not stage.publisher.drained().wait(0.2)
-    assert caplog.text.count("broker h:1883 refuses messages (Not authorized): check its access list") == 1
+    assert caplog.text.count("is held back: the broker refuses it (Not authorized): check its access list") == 3
     assert stage.spool.waiting == 1
 
 

@@ -29,6 +29,9 @@ SERVING = Conditions(started=True, self_test_passed=True)
         (replace(SERVING, camera_stuck=True, judging=True), State.FAULT, ErrorCode.FRAME_MISSING),
         (replace(SERVING, engine_stuck=True, judging=True), State.FAULT, ErrorCode.ENGINE_HUNG),
         (replace(SERVING, storage_failed=True), State.FAULT, ErrorCode.STORAGE_FAILED),
+        (replace(SERVING, undelivered="refused", judging=True), State.NOTREADY, ErrorCode.NOT_DELIVERED),
+        (replace(SERVING, held_back="too long"), State.DEGRADED, ErrorCode.NOT_DELIVERED),
+        (replace(SERVING, held_back="too long", judging=True), State.BUSY, ErrorCode.NONE),
         (replace(SERVING, stopped=True), State.OFFLINE, ErrorCode.NONE),
     ],
 )
@@ -37,22 +40,22 @@ def test_each_condition_gives_its_state(conditions, state, error):
     assert (report.state, report.error) == (state, error)
 
 
-NO_FLAGS = ("last_error", "missing", "moved", "edits", "bundle", "storage_short")
+NO_FLAGS = ("last_error", "missing", "moved", "edits", "bundle", "storage_short", "undelivered", "held_back")
 FLAGS = [field.name for field in fields(Conditions) if field.name not in NO_FLAGS]
 
 
 def all_conditions():
     errors = (ErrorCode.NONE, ErrorCode.FRAME_BLACK)
     shortages = (ErrorCode.NONE, ErrorCode.SPOOL_OVERFULL)
-    for *flags, error, short in product(*[(False, True)] * len(FLAGS), errors, shortages):
-        yield Conditions(*flags, last_error=error, storage_short=short)
+    for *flags, error, short, why in product(*[(False, True)] * len(FLAGS), errors, shortages, ("", "refused")):
+        yield Conditions(*flags, last_error=error, storage_short=short, undelivered=why)
 
 
 def test_triggers_are_taken_only_after_a_passed_self_test_with_nothing_in_the_way():
     for c in all_conditions():
         nothing_in_the_way = not (
             c.stopped or c.stopping or c.storage_failed or c.engine_stuck or c.camera_stuck or c.testing or c.paused
-            or c.no_engine or c.storage_short
+            or c.no_engine or c.storage_short or c.undelivered
             or ((c.exhausted or c.camera_lost) and not c.judging)
         )  # fmt: skip
         expected = c.started and c.self_test_passed and nothing_in_the_way
@@ -66,6 +69,7 @@ def changes_of(c):
         if not (name in one_way and getattr(c, name)):
             yield replace(c, **{name: not getattr(c, name)})
     yield replace(c, last_error=ErrorCode.NONE if c.last_error else ErrorCode.FRAME_BLACK)
+    yield replace(c, undelivered="" if c.undelivered else "refused")
     yield replace(c, storage_short=ErrorCode.NONE if c.storage_short else ErrorCode.SPOOL_OVERFULL)
 
 
