@@ -138,6 +138,9 @@ def build(
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Train up to six times as long, with fresh made-up pictures.")
     ] = False,
+    exclude_suspects: Annotated[
+        bool, typer.Option("--exclude-suspects", help="Leave out good pictures that do not look like the others.")
+    ] = False,
 ) -> None:
     """Learn from the recipe's pictures and write a bundle, with its report."""
     from edge_build.recipe.recipe import read_recipe
@@ -148,7 +151,9 @@ def build(
     from edge_build.workflows.build import build as build_bundle
 
     text, progress = recipe.read_text(encoding="utf-8"), progress_for_stderr()
-    built = build_bundle(followed, text, out, progress, resume=resume, thorough=thorough)
+    built = build_bundle(
+        followed, text, out, progress, resume=resume, thorough=thorough, exclude_suspects=exclude_suspects
+    )
     _write_json(json_file, built)
     if built.figures is not None:
         progress.say(outcome_text(built.figures, built.not_judged))

@@ -18,7 +18,7 @@ from tests.support.build_stage import (
     needs_compiler,
     write_recipe,
 )
-from tests.support.tiny_dataset import SIDE, write_dataset
+from tests.support.tiny_dataset import SIDE, part, write_dataset
 
 from edge_build.graphs.emulated_engine import emulated_engine
 from edge_calibration.int8_plan import Int8Plan
@@ -297,3 +297,26 @@ def test_good_pictures_alone_give_a_bundle_without_figures(made: Made, tmp_path:
     assert again.returncode == 0, again.stderr
     # without INT8 none is set aside
     assert open_bundle(tmp_path / "out/good-2").threshold(Precision.FP32).pictures == 6
+
+
+def test_bad_pictures_among_the_good_are_named_and_left_out_when_asked_for(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "parts", train=30, test=0)
+    for number in (5, 17):
+        cv2.imwrite(str(root / f"train/good/{number:03}.png"), part(number, scratched=True)[0])
+    recipe = write_recipe(root, ONLY_FP32, ("folds: 2", "folds: 4"))
+
+    kept = edge_build("build", recipe, "--out", tmp_path / "kept")
+    excluded = edge_build("build", recipe, "--out", tmp_path / "excluded", "--exclude-suspects")
+
+    assert (kept.returncode, excluded.returncode) == (0, 0), kept.stderr + excluded.stderr
+    assert "warning: 2 of 30 good pictures do not look like the others" in kept.stderr
+    assert "the threshold would be" in kept.stderr
+    assert "left out 2 of 30 good pictures" in excluded.stderr
+    for found in (kept, excluded):
+        assert all(f"good/{number:03}.png: " in found.stderr for number in (5, 17))
+    before, after = open_bundle(tmp_path / "kept/parts-1"), open_bundle(tmp_path / "excluded/parts-1")
+    assert (before.manifest.dataset.train, after.manifest.dataset.train) == (30, 28)
+    assert after.threshold(Precision.FP32).score < before.threshold(Precision.FP32).score
+    assert after.manifest.recipe.startswith("# built with --exclude-suspects\n")
+    for bundle in (before, after):
+        assert "Good pictures that do not look like the others" in (bundle.folder / "report.html").read_text()

@@ -23,6 +23,7 @@ from edge_build.evaluation.result import Evaluation
 from edge_build.graphs.parity import Parity
 from edge_build.graphs.precisions import PrecisionMaker
 from edge_build.report.page import REPORT, ReportData, write_report
+from edge_build.screening.suspects import Suspect
 from edge_runtime.bundle.manifest import Golden, GraphEntry, Manifest
 from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.imaging.view import view_from_files
@@ -53,6 +54,7 @@ class BundleContents:
     parity: Parity | None = None
     evaluations: Mapping[Precision, Evaluation] | None = None
     examples: tuple[Example, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     real_defects: int = 0
     before: Manifest | None = None
     view: Mapping[str, bytes] = field(default_factory=dict)
@@ -90,6 +92,7 @@ def _report_data(manifest: Manifest, c: BundleContents) -> ReportData:
         plan=c.maker.plan,
         highest=c.judgement.held_out[Precision.FP32].highest,
         examples=c.examples,
+        suspects=c.suspects,
         real_defects=c.real_defects,
         before=c.before,
         viewer=_viewer(manifest, c.view),

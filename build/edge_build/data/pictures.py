@@ -8,8 +8,9 @@ prepared.of(splits.folds[0])  # uint8 (n, 256, 256, 3)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -175,6 +176,13 @@ class PreparedPictures:
         """Read all of them once. Raises DatasetError when a file is no longer the one that was scanned."""
         self._images = load_prepared(pictures, viewer, progress)
         self._row = {picture: row for row, picture in enumerate(pictures)}
+
+    def without(self, pictures: Collection[Picture]) -> PreparedPictures:
+        """All but some of them."""
+        kept = [picture for picture in self._row if picture not in pictures]
+        fewer = copy(self)
+        fewer._images, fewer._row = self.of(kept), {picture: row for row, picture in enumerate(kept)}
+        return fewer
 
     def all(self) -> NDArray[np.uint8]:
         """Uint8 BGR (n, H, W, 3)."""

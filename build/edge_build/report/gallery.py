@@ -17,6 +17,7 @@ from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation, name_in
 from edge_build.report.jpeg import jpeg_from_picture
 from edge_build.report.seen import outlined
+from edge_build.screening.suspects import FAR, Suspect
 from edge_runtime.bundle.manifest import Threshold
 from edge_runtime.imaging.carry import frame_grid, map_in_frame
 from edge_runtime.imaging.overlay import draw_outline, fit, heat_overlay, scale_from_threshold
@@ -28,6 +29,7 @@ EXTREMES = 6  # how many of the worst on each side
 TYPICAL = 3  # how many of the usual on each side
 LONGEST = 340  # pixels of a shown picture's longer side
 LONGEST_EXAMPLE = 240  # likewise of one that was learned from
+MOST_SUSPECTS = 12
 MOST_BYTES = 36_000  # of one JPEG: 36 of them stay under 2 MB as text
 MOST_BYTES_EXAMPLE = 20_000
 MOST_BYTES_VIEW = 24_000
@@ -78,11 +80,12 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A titled group of tiles."""
+    """A titled group of tiles. unit: what their ratios are multiples of."""
 
     title: str
     text: str
     tiles: tuple[Tile, ...]
+    unit: str = "threshold"
 
 
 def galleries_of(evaluation: Evaluation, root: Path, viewer: FrameViewer | None = None) -> tuple[Gallery, ...]:
@@ -132,6 +135,26 @@ def highest_held_out(
         "take it away and make the bundle again."
     )
     return (Gallery("The good pictures that set the threshold", text, tuple(tiles)),) if tiles else ()
+
+
+def suspicious(suspects: Sequence[Suspect], root: Path) -> tuple[Gallery, ...]:
+    """One gallery of the good pictures that do not look like the others, as the model sees them; none without any."""
+    tiles = []
+    for suspect in suspects[:MOST_SUSPECTS]:
+        image = fit(suspect.seen, LONGEST)
+        overlay = heat_overlay(image, suspect.map, *scale_from_threshold(FAR))
+        verdict = "left out" if suspect.left_out else "learned as good"
+        name = name_in(root, suspect.picture)
+        height, width = image.shape[:2]
+        uris = (data_uri(image), data_uri(overlay))
+        tiles.append(Tile(name, GOOD, verdict, "wrong", suspect.deviation / FAR, False, width, height, *uris))
+    more = f" The first {MOST_SUSPECTS} of {len(suspects)}." if len(suspects) > MOST_SUSPECTS else ""
+    text = (
+        "Compared with memories of the other good pictures, before anything was learned, these stand out by far. One "
+        "that is no good part hides defects like its own and sets the threshold: take it away, or build with "
+        f"--exclude-suspects.{more}"
+    )
+    return (Gallery("Good pictures that do not look like the others", text, tuple(tiles), "limit"),) if tiles else ()
 
 
 def training_examples(examples: Sequence[Example]) -> tuple[TrainingExample, ...]:

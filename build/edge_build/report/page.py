@@ -20,11 +20,19 @@ from edge_build.evaluation.result import Evaluation
 from edge_build.evaluation.summary import share_interval, summarize
 from edge_build.graphs.parity import Parity
 from edge_build.graphs.precisions import GateResult
-from edge_build.report.gallery import Gallery, colour_scale, galleries_of, highest_held_out, training_examples
+from edge_build.report.gallery import (
+    Gallery,
+    colour_scale,
+    galleries_of,
+    highest_held_out,
+    suspicious,
+    training_examples,
+)
 from edge_build.report.histogram import Histogram, Series, histogram
 from edge_build.report.operating_points import operating_points
 from edge_build.report.origin import origin_of
 from edge_build.report.templates import page_from_template
+from edge_build.screening.suspects import Suspect
 from edge_calibration.int8_plan import Int8Plan
 from edge_calibration.tail import tail_text
 from edge_calibration.threshold import shortage
@@ -44,8 +52,9 @@ class ReportData:
     pictures that its threshold was set on. evaluations: on test pictures, for the precisions that were measured; empty
     when there are none. parity: None when nothing was exported. results: how precisions did at the gate. plan: what
     INT8 is made of. root: the dataset's folder. headline: the precision that is shown first. examples: of the made-up
-    defects that were learned from, if any. real_defects: how many pictures of real ones were. highest: the held-out
-    good pictures with the highest scores. before: the manifest of the bundle that this one was recalibrated from.
+    defects that were learned from, if any. suspects: the good pictures that do not look like the others. real_defects:
+    how many pictures of real ones were learned from. highest: the held-out good pictures with the highest scores.
+    before: the manifest of the bundle that this one was recalibrated from.
     viewer: what sees the frames, None for the whole of them.
     """
 
@@ -59,6 +68,7 @@ class ReportData:
     plan: Int8Plan | None = None
     headline: Precision = Precision.FP32
     examples: tuple[Example, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
     real_defects: int = 0
     highest: tuple[HighScore, ...] = ()
     before: Manifest | None = None
@@ -105,7 +115,11 @@ def report_html(data: ReportData) -> str:
 
 def _galleries(data: ReportData, threshold: Threshold, evaluation: Evaluation | None) -> tuple[Gallery, ...]:
     held_out = highest_held_out(data.highest, threshold, data.root, data.viewer)
-    return (*held_out, *(galleries_of(evaluation, data.root, data.viewer) if evaluation is not None else ()))
+    return (
+        *suspicious(data.suspects, data.root),
+        *held_out,
+        *(galleries_of(evaluation, data.root, data.viewer) if evaluation is not None else ()),
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
 from edge_build.views.learn import golden_frames
 from edge_build.workflows.build_inputs import BuildInputs, GoodPictures, find_inputs, read_good_pictures
+from edge_build.workflows.screening import threshold_without_suspects
 from edge_runtime.bundle.manifest import Dataset as DatasetRecord
 from edge_runtime.bundle.manifest import Figures, Golden, GraphEntry, Manifest, Record, Threshold
 from edge_runtime.imaging.preprocess import PREPROCESSING
@@ -74,23 +75,35 @@ class Measurements:
 
 
 def build(
-    recipe: Recipe, recipe_text: str, out: Path, progress: Progress, *, resume: bool = False, thorough: bool = False
+    recipe: Recipe,
+    recipe_text: str,
+    out: Path,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    thorough: bool = False,
+    exclude_suspects: bool = False,
 ) -> Built:
     """Learn, export, set the threshold, prove, measure and pack. Raises an EdgeError that says what to do.
 
     resume: go on with a build that was interrupted. thorough: take more time to learn, if the detector can use it.
+    exclude_suspects: learn nothing from good pictures that do not look like the others.
     The test pictures are measured last, and nothing is chosen on them.
     """
     started = time.monotonic()
-    inputs = find_inputs(recipe, recipe_text, out, thorough, progress)
+    inputs = find_inputs(recipe, recipe_text, out, thorough, progress, exclude_suspects)
     with open_unfinished(out / f"{recipe.label}.unfinished", inputs.provenance, resume, progress) as unfinished:
-        good = read_good_pictures(inputs, progress)
+        inputs, good = read_good_pictures(inputs, progress)
         learner = _learner(inputs, good, unfinished, progress)
         known = good.known(learner.compares)
         detector = _learned(inputs, learner, good.train_rows(), good.prepared.rows(known))
         graph = export_graph(detector, *inputs.viewer.size)
         maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, good.calibration, recipe.seed, progress)
         judgement = _judge(inputs, good, learner, graph, maker, progress)
+        without = threshold_without_suspects(judgement, good.splits, good.suspects)
+        if without is not None:
+            progress.say(without)
+            judgement = replace(judgement, notes=(*judgement.notes, without))
         graphs = judgement.accepted(maker.graphs(graph))
         measured = _measure(inputs, good, detector, graphs, judgement, progress)
         view, view_files = golden_frames(inputs.viewer, good.splits.calibration)
@@ -226,6 +239,7 @@ def _contents(
         parity=measured.parity,
         evaluations=measured.evaluations,
         examples=detector.examples,
+        suspects=good.suspects,
         real_defects=len(inputs.defects or ()),
         view=view_files,
     )

@@ -1,7 +1,7 @@
 """What a build starts from: found and checked before anything is learned, then read.
 
 inputs = find_inputs(recipe, recipe_text, out, thorough=False, progress=progress)
-good = read_good_pictures(inputs, progress)
+inputs, good = read_good_pictures(inputs, progress)
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from edge_build.detectors.backbones.weights import WeightsFile, find_weights
 from edge_build.detectors.defects.real import RealDefects, load_defects
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
+from edge_build.screening.suspects import Suspect
 from edge_build.views.learn import LearnedView, learn_view
 from edge_build.workflows.provenance import provenance_of
+from edge_build.workflows.screening import screened
 from edge_runtime import __version__
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.errors import ConfigError
@@ -37,7 +39,8 @@ LIBRARIES = ("torch", "onnx", "onnxruntime", "opencv-python-headless", "numpy")
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """recipe_text: for the manifest. thorough: as `--thorough`. builder: the versions and weights that build.
+    """recipe_text: for the manifest. thorough, exclude_suspects: as the options. builder: the versions
+    and weights that build.
 
     viewer: what the model sees of a frame, learned from the good pictures. defects: real ones to learn from, None
     without any. part: where the model's picture shows the part, 0 to 1, (H, W); None where the view does not know.
@@ -51,6 +54,7 @@ class BuildInputs:
     viewer: FrameViewer
     defects: RealDefects | None
     part: NDArray[np.float32] | None = None
+    exclude_suspects: bool = False
 
     @property
     def part_limits(self) -> PartLimits:
@@ -67,16 +71,21 @@ class BuildInputs:
     @property
     def provenance(self) -> list[Dependency]:
         """What a checkpoint of this build depends on."""
-        return provenance_of(self.recipe, self.thorough, self.dataset, self.builder)
+        found = provenance_of(self.recipe, self.thorough, self.dataset, self.builder)
+        return [*found, Dependency("--exclude-suspects", "true")] if self.exclude_suspects else found
 
 
 @dataclass(frozen=True)
 class GoodPictures:
-    """The good pictures at the model's size, what each of them is for, and the limits of frames that they set."""
+    """The good pictures at the model's size, what each of them is for, and the limits of frames that they set.
+
+    suspects: those that do not look like the others, the strangest first; only what is left out is not among the rest.
+    """
 
     splits: Splits
     prepared: PreparedPictures
     frames: FrameLimits
+    suspects: tuple[Suspect, ...] = ()
 
     def train_rows(self, *without_folds: int) -> list[int]:
         """Rows in `prepared` to learn from; without those of folds that a detector is to score."""
@@ -92,25 +101,34 @@ class GoodPictures:
         return self.prepared.of(self.splits.calibration)
 
 
-def find_inputs(recipe: Recipe, recipe_text: str, out: Path, thorough: bool, progress: Progress) -> BuildInputs:
+def find_inputs(
+    recipe: Recipe, recipe_text: str, out: Path, thorough: bool, progress: Progress, exclude_suspects: bool = False
+) -> BuildInputs:
     """Everything that can be refused before the long work is. Raises an EdgeError that says what to do."""
     if thorough:
         _refuse_thorough(recipe)
         recipe_text = f"# built with --thorough\n{recipe_text}"
+    if exclude_suspects:
+        recipe_text = f"# built with --exclude-suspects\n{recipe_text}"
     check_place(out, recipe.label, "raise `version` in the recipe")
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
     dataset = _dataset(recipe, progress)
     learned = learn_view(dataset.good, recipe.view, recipe.size, progress)
     dataset, viewer = _without_lost(dataset, learned, progress), FrameViewer(learned.view)
     defects = _real_defects(recipe, dataset, viewer, progress)
-    return BuildInputs(recipe, recipe_text, thorough, builder, dataset, viewer, defects, learned.part)
+    return BuildInputs(recipe, recipe_text, thorough, builder, dataset, viewer, defects, learned.part, exclude_suspects)
 
 
-def read_good_pictures(inputs: BuildInputs, progress: Progress) -> GoodPictures:
-    """Split the good pictures, read them at the model's size, and measure what frames may look like."""
-    good, recipe = inputs.dataset.good, inputs.recipe
+def read_good_pictures(inputs: BuildInputs, progress: Progress) -> tuple[BuildInputs, GoodPictures]:
+    """Read the good pictures at the model's size, find those that are suspicious, split the others, and measure what
+    frames may look like. The inputs come back with what was found in their notes, and without what is left out."""
+    recipe = inputs.recipe
+    prepared = PreparedPictures(inputs.dataset.good, inputs.viewer, progress)
+    dataset, suspects = screened(inputs.dataset, prepared.all(), inputs.exclude_suspects, recipe.seed, progress)
+    inputs, good = replace(inputs, dataset=dataset), dataset.good
     splits = split(good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
-    return GoodPictures(splits, PreparedPictures(good, inputs.viewer, progress), limits_of_good(good, progress))
+    prepared = prepared.without({suspect.picture for suspect in suspects if suspect.left_out})
+    return inputs, GoodPictures(splits, prepared, limits_of_good(good, progress), suspects)
 
 
 def _refuse_thorough(recipe: Recipe) -> None:

@@ -9,10 +9,12 @@ import pytest
 from tests.support.report_page import THRESHOLD, Page, data_of, evaluation_of, manifest, write_picture
 
 from edge_build.acceptance.held_out import HighScore
+from edge_build.data.pictures import Picture
 from edge_build.detectors.protocol import Example
 from edge_build.evaluation.result import Evaluation
-from edge_build.report.gallery import galleries_of, highest_held_out, training_examples
+from edge_build.report.gallery import galleries_of, highest_held_out, suspicious, training_examples
 from edge_build.report.page import report_html
+from edge_build.screening.suspects import Suspect
 from edge_runtime.errors import PictureError
 from edge_runtime.imaging.see import FrameViewer
 from edge_runtime.imaging.view import View, ViewRecord
@@ -147,3 +149,22 @@ def test_a_picture_that_is_gone_is_named(evaluation: Evaluation, tmp_path: Path)
 
     with pytest.raises(PictureError, match=r"3\.png"):
         report_html(data_of(evaluation, tmp_path))
+
+
+def test_the_report_shows_suspicious_good_pictures_as_the_model_sees_them(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    seen, strange = np.full((64, 96, 3), 90, np.uint8), np.full((8, 12), 6.0, np.float32)
+    picture = Picture(tmp_path / "train/good/17.png", "good", None, "a")
+    suspects = (Suspect(picture, seen, 6.0, strange, False), Suspect(picture, seen, 5.0, strange, True))
+
+    (gallery,) = suspicious(suspects, tmp_path)
+    page = Page(report_html(data_of(evaluation, tmp_path, suspects=suspects)))
+
+    assert [(tile.name, tile.verdict) for tile in gallery.tiles] == [
+        ("train/good/17.png", "learned as good"),
+        ("train/good/17.png", "left out"),
+    ]
+    assert gallery.title in page.headings
+    assert "1.50 × limit" in " ".join(page.words)
+    assert suspicious((), tmp_path) == ()
