@@ -65,7 +65,8 @@ def init(
     dataset: Annotated[Path, typer.Argument(help="A folder of good pictures, or one in MVTec's layout.")],
     detector: Annotated[DetectorName, typer.Option(help="What learns.")] = DetectorName.COMBINED,
     size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="The model's input, square or not; default: from the pictures.")
+        str | None,
+        typer.Option(metavar="N|HxW", help="The model's input, height x width; default: from the pictures."),
     ] = None,
     all_good: Annotated[
         bool, typer.Option("--all-good", help="Every picture shows a good part, whatever folders are called.")

@@ -13,6 +13,16 @@ def side_fits(side: int) -> bool:
     return SIDE_MIN <= side <= SIDE_MAX and side % SIDE_STEP == 0
 
 
+def side_that_fits(wanted: float) -> int:
+    """The nearest side that a model's input can have."""
+    return min(max(round(wanted / SIDE_STEP) * SIDE_STEP, SIDE_MIN), SIDE_MAX)
+
+
+def size_text(height: int, width: int) -> str:
+    """A size in words that nobody can take the wrong way round: `320 x 320`, or `160 high, 512 wide`."""
+    return f"{height} x {width}" if height == width else f"{height} high, {width} wide"
+
+
 @dataclass(frozen=True)
 class Size:
     """In pixels."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import jinja2
 
+from edge_build.recipe.input_size import size_text
+
 TEMPLATES = Path(__file__).parent
 
 
@@ -18,7 +20,7 @@ def page_from_template(template: str, /, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "share": share, "figure": figure, "points": points}
+    environment.filters |= {"percent": percent, "share": share, "figure": figure, "points": points, "size": size_text}
     return environment.get_template(template).render(**values)
 
 

@@ -16,6 +16,7 @@ from edge_build.data.dataset import scan_dataset
 from edge_build.data.pictures import Picture
 from edge_build.evaluation.result import name_in
 from edge_build.progress import Progress, SilentProgress
+from edge_build.recipe.input_size import size_text
 from edge_build.recipe.recipe import INIT, Recipe, read_recipe, seen_from
 from edge_build.recipe.view_edit import with_view
 from edge_build.recipe.view_settings import ViewSettings
@@ -169,7 +170,7 @@ class EditSession:
         better = list(size_for(width, height, viewer.width * viewer.height))
         if max(across / down, down / across) < SQUEEZED or better == list(viewer.size):
             return ""
-        return f"{viewer.width} x {viewer.height} squeezes what it shows: `size: {better}` keeps its shape"
+        return f"{size_text(viewer.height, viewer.width)} squeezes what it shows: `size: {better}` keeps its shape"
 
     def _shown_picture(self, picture: Picture) -> ShownPicture:
         height, width = read_picture(picture.path).shape[:2]

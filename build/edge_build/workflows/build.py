@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge_build.acceptance.held_out import Graphs
 from edge_build.acceptance.judgement import Judgement, judge_precisions
+from edge_build.acceptance.learning_curve import pairs_of
 from edge_build.bundling.pack import BundleContents, pack
 from edge_build.bundling.training_record import training_record_of, with_set_on
 from edge_build.bundling.writer import DEVICE_TOLERANCE
@@ -34,8 +35,10 @@ from edge_build.graphs.parity import Parity, golden_pictures, prove_parity
 from edge_build.graphs.precisions import GateResult, PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
+from edge_build.stages import Stages
 from edge_build.views.learn import golden_frames
 from edge_build.workflows.build_inputs import BuildInputs, GoodPictures, find_inputs, read_good_pictures
+from edge_build.workflows.build_stages import INT8, JUDGING, LEARNING, MEASURING, PACKING, PICTURES, stages_of
 from edge_build.workflows.screening import threshold_without_suspects
 from edge_runtime.bundle.manifest import Dataset as DatasetRecord
 from edge_runtime.bundle.manifest import Figures, Golden, GraphEntry, Manifest, Record, Threshold
@@ -91,21 +94,28 @@ def build(
     The test pictures are measured last, and nothing is chosen on them.
     """
     started = time.monotonic()
+    stages = Stages(stages_of(recipe), progress)
+    stages.begin(PICTURES)
     inputs = find_inputs(recipe, recipe_text, out, thorough, progress, exclude_suspects)
     with open_unfinished(out / f"{recipe.label}.unfinished", inputs.provenance, resume, progress) as unfinished:
         inputs, good = read_good_pictures(inputs, progress)
+        stages.begin(LEARNING)
         learner = _learner(inputs, good, unfinished, progress)
         known = good.known(learner.compares)
         detector = _learned(inputs, learner, good.train_rows(), good.prepared.rows(known))
         graph = export_graph(detector, *inputs.viewer.size)
+        if Precision.INT8.value in recipe.precisions:
+            stages.begin(INT8)
         maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, good.calibration, recipe.seed, progress)
-        judgement = _judge(inputs, good, learner, graph, maker, progress)
+        judgement = _judge(inputs, good, learner, graph, maker, stages, progress)
         without = threshold_without_suspects(judgement, good.splits, good.suspects)
         if without is not None:
             progress.say(without)
             judgement = replace(judgement, notes=(*judgement.notes, without))
         graphs = judgement.accepted(maker.graphs(graph))
+        stages.begin(MEASURING)
         measured = _measure(inputs, good, detector, graphs, judgement, progress)
+        stages.begin(PACKING)
         view, view_files = golden_frames(inputs.viewer, good.splits.calibration)
         contents = _contents(inputs, good, known, detector, graphs, maker, judgement, measured, view_files)
         describe = partial(_manifest, inputs, good, measured.evaluations, view)
@@ -162,16 +172,20 @@ def _judge(
     learner: Learner,
     graph: bytes,
     maker: PrecisionMaker,
+    stages: Stages,
     progress: Progress,
 ) -> Judgement:
     """Every precision on held-out pictures, which no graph that scores them has learned from."""
 
     def graph_without(*folds: int) -> bytes:
+        stages.next_part()
         known = good.prepared.rows(good.known(learner.compares, *folds))
         return export_graph(_learned(inputs, learner, good.train_rows(*folds), known), *inputs.viewer.size)
 
     settings = inputs.recipe.threshold
     fitted = learner.compares or settings.method == "cross-fitted"  # again for every fold
+    count = len(good.splits.folds)
+    stages.begin(JUDGING, parts=count + len(pairs_of(count)) if fitted else 1)
     # what compares with the held-out pictures knows more when it serves than when it judged them
     method = "cross-fitted" if learner.compares else settings.method
     judgement = judge_precisions(

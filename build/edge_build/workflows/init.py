@@ -5,7 +5,6 @@ print(recipe_for(Path("screw")))
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import textwrap
@@ -17,24 +16,19 @@ from pydantic import BaseModel
 
 from edge_build.data.dataset import Dataset, scan_dataset
 from edge_build.data.pictures import GOOD
-from edge_build.data.splits import calibration_count
 from edge_build.progress import Progress, SilentProgress
 from edge_build.recipe.detector_settings import BankSettings
-from edge_build.recipe.input_size import SIDE_MAX, SIDE_MIN, SIDE_STEP
 from edge_build.recipe.recipe import Recipe, recipe_from_yaml, usual_threshold
-from edge_build.recipe.view_settings import ViewSettings
 from edge_build.views.learn import Proposal, propose_view
+from edge_build.workflows.recommendation import USUAL_SIDE, WIDEST, recommendation_of, suggested_size
 from edge_runtime.strict_yaml.problems import allowed, meaning
 from edge_runtime.strict_yaml.unknown_key import settings_of
 
-USUAL_SIDE = 320
-ELONGATED = 1.5  # from this aspect ratio on, a square would squeeze what is small
 EDITOR = (
     "An editor checks it as you type once `edge-build schema > recipe.schema.json` has put its schema beside it.",
     "yaml-language-server: $schema=recipe.schema.json",
 )
 _COMMENTS_AT = 36
-WIDEST = 118  # characters of a comment
 
 
 def recipe_for(
@@ -54,7 +48,7 @@ def recipe_for(
         progress.say(problem)
     asked = USUAL_SIDE if size is None else _one_side(size)
     proposal = propose_view(dataset.good, asked, progress or SilentProgress())
-    proposed = proposal.size or _suggested_size(dataset)
+    proposed = proposal.size or suggested_size(dataset)
     model = Recipe.model_construct(
         name=_name(dataset.name),
         version="1",
@@ -96,8 +90,7 @@ def _found(dataset: Dataset, recipe: Recipe, proposal: Proposal) -> list[str]:
     if problem := _shapes(dataset):
         lines += ["", *problem.splitlines()]
     lines += ["", *textwrap.wrap(f"view: {proposal.why}", WIDEST)]
-    advice = _advice(dataset, recipe)
-    return [*lines, "", *advice] if advice else lines
+    return [*lines, "", *recommendation_of(dataset, recipe)]
 
 
 def _shapes(dataset: Dataset) -> str | None:
@@ -105,41 +98,6 @@ def _shapes(dataset: Dataset) -> str | None:
     if dataset.shapes is None:
         return None
     return f"{'`edge-build build` refuses this' if dataset.shapes.refuse else 'warning'}: {dataset.shapes.text}"
-
-
-def _advice(dataset: Dataset, recipe: Recipe) -> list[str]:
-    """What size was chosen and why, and what the number of pictures does not allow."""
-    native, lines = dataset.sizes[0], []
-    height, width = (recipe.size, recipe.size) if isinstance(recipe.size, int) else recipe.size
-    if recipe.view != ViewSettings():
-        lines.append(f"The detector sees {width} x {height} pixels of the part: `edge-build view RECIPE` shows them.")
-    elif height < native.height or width < native.width:
-        lines += [
-            f"Pictures are reduced from {native.width} x {native.height} to {width} x {height}. Defects should still",
-            "be a few pixels wide then; a larger size finds smaller ones, and takes time with its area.",
-        ]
-    if recipe.view != ViewSettings():
-        pass
-    elif height != width:
-        lines.append("The size is not square because the pictures are not.")
-    elif (suggested := _suggested_size(dataset))[0] != suggested[1]:
-        lines.append(f"A square squeezes these pictures; size: {list(suggested)} keeps their shape at a usual cost.")
-    held_out = _held_out(len(dataset.good), recipe)
-    best, rate = 1 / (held_out + 1), recipe.threshold.false_reject_rate
-    if best > rate:
-        enough = next(n for n in itertools.count(len(dataset.good)) if 1 / (_held_out(n, recipe) + 1) <= rate)
-        lines += [
-            f"With {held_out} pictures for the threshold, a false reject rate of {best:.1%} is the lowest that can be",
-            f"promised; for {rate:.0%} there must be {enough} good pictures or more.",
-        ]
-    return lines
-
-
-def _held_out(good: int, recipe: Recipe) -> int:
-    """How many of so many good pictures the threshold rests on."""
-    if recipe.threshold.method == "held-out":
-        return max(1, round(good * recipe.threshold.share))
-    return good - calibration_count(good, recipe.calibration.set_aside)
 
 
 def _keys(settings: BaseModel, depth: int, without: Collection[str] = ()) -> list[str]:
@@ -180,20 +138,3 @@ def _one_side(size: int | tuple[int, int]) -> int | tuple[int, int]:
 def _name(folder: str) -> str:
     """The folder's name with what a bundle's name may have."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", folder).strip("-_")[:40] or "inspection"
-
-
-def _suggested_size(dataset: Dataset) -> tuple[int, int]:
-    """Square and usual; for elongated pictures as many pixels in their own shape; never larger than they are."""
-    native = dataset.sizes[0]
-    aspect = native.height / native.width
-    if 1 / ELONGATED < aspect < ELONGATED:
-        side = _side(min(USUAL_SIDE, native.height, native.width))
-        return side, side
-    return (
-        _side(min(USUAL_SIDE * aspect**0.5, native.height)),
-        _side(min(USUAL_SIDE / aspect**0.5, native.width)),
-    )
-
-
-def _side(wanted: float) -> int:
-    return min(max(round(wanted / SIDE_STEP) * SIDE_STEP, SIDE_MIN), SIDE_MAX)

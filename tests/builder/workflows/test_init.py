@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from tests.support.mvtec_dataset import write_mask
 
-from edge_build.data.pictures import DatasetError
+from edge_build.data.dataset import Dataset, NativeSize
+from edge_build.data.pictures import DatasetError, Picture
 from edge_build.progress import PlainProgress
 from edge_build.recipe.recipe import Recipe, ThresholdSettings, read_recipe, recipe_from_yaml
+from edge_build.recipe.view_settings import ViewSettings
 from edge_build.workflows.init import recipe_for
+from edge_build.workflows.recommendation import recommendation_of
 from edge_runtime.errors import ConfigError
 
 
@@ -36,6 +39,54 @@ def test_the_recipe_has_all_defaults_and_is_accepted(tmp_path):
     write_good(tmp_path / "gear")
     recipe = read(recipe_for(tmp_path / "gear", "patchcore"))
     assert recipe == Recipe(name="gear", version="1", dataset=tmp_path / "gear")
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(text.replace("#", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("detector", "count", "why"),
+    [
+        (
+            "patchcore",
+            10,
+            "detector: patchcore, which learns in minutes, from few pictures, and needs no part that lies alike. 10 "
+            "good pictures are too few for cpr-faster, worth it from 60 on size: 288 x 288. The pictures (340 "
+            "high, 300 wide) are reduced to it, so a defect should be 4 of their pixels high or 3 wide; a larger size "
+            "finds smaller ones, and takes time with its area threshold: cross-fitted, so every good picture is "
+            "learned from and yet judged by a detector that has not seen it; 1% of good parts may be rejected, which "
+            "can be changed later without learning again",
+        ),
+        (
+            "cpr-faster",
+            10,
+            "With 10 good pictures patchcore is the safer choice: it holds none of them out size: 288 x 288.",
+        ),
+        (
+            "cpr-faster",
+            62,
+            "marks small ones more exactly than patchcore, where parts lie alike. Here they are taken as they lie: "
+            "compare it with patchcore",
+        ),
+        ("cpr-faster", 62, "threshold: 20% of the good pictures are held out for it, as a training for each fold"),
+        ("patchcore", 62, "cpr-faster gains most where parts lie alike or the view finds them, which is not so here"),
+    ],
+)
+def test_what_is_recommended_is_said_with_its_reason(tmp_path: Path, detector: str, count: int, why: str) -> None:
+    write_good(tmp_path, count, 340 if count == 10 else 32, 300 if count == 10 else 32)
+    assert why in in_one_line(recipe_for(tmp_path, detector))
+
+
+def test_parts_that_the_view_finds_are_worth_a_training(tmp_path: Path) -> None:
+    pictures = tuple(Picture(tmp_path / f"{n}.png", "good", None, "") for n in range(80))
+    dataset = Dataset("parts", tmp_path, pictures, (), (NativeSize(400, 640, 80),), True)
+    recipe = Recipe(name="a", version="1", dataset=tmp_path, size=(160, 512), view=ViewSettings(pose="axis"))
+
+    text = in_one_line("\n".join(recommendation_of(dataset, recipe)))
+
+    assert "The view brings these parts to one place, and there cpr-faster marks small defects more exactly" in text
+    assert "size: 160 high, 512 wide, in the part's shape." in text
 
 
 def in_full(size: int | tuple[int, int]) -> tuple[int, int]:
@@ -146,8 +197,8 @@ def test_a_size_is_suggested_for_the_pictures(tmp_path, height, width, size):
     write_good(tmp_path, 4, height, width)
     text = recipe_for(tmp_path)
     assert in_full(read(text).size) == size
-    assert ("not square because the pictures are not" in text) == (size[0] != size[1])
-    squeezed = recipe_for(tmp_path, size=64)
+    assert ("not square because the pictures are not" in in_one_line(text)) == (size[0] != size[1])
+    squeezed = in_one_line(recipe_for(tmp_path, size=64))
     assert (f"A square squeezes these pictures; size: {list(size)} keeps" in squeezed) == (size[0] != size[1])
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge_build.data.dataset import Dataset
 from edge_build.data.pictures import GOOD, Picture, problem_lines, read_facts, read_mask
 from edge_build.progress import Progress
+from edge_build.recipe.input_size import size_text
 from edge_runtime.errors import ConfigError
 from edge_runtime.imaging.carry import mask_in_view
 from edge_runtime.imaging.reader import PICTURE_SUFFIXES, list_pictures, read_picture
@@ -95,11 +96,11 @@ def load_defects(folder: Path, dataset: Dataset, viewer: FrameViewer, progress: 
     kept = [(picture, each) for picture, each in zip(pictures, seen, strict=True) if each[1].any()]
     if len(kept) < len(pictures):
         progress.say(
-            f"{len(pictures) - len(kept)} defects vanish at {width} x {height} pixels and are not learned from"
+            f"{len(pictures) - len(kept)} defects vanish at {size_text(height, width)} pixels and are not learned from"
         )
     if not kept:
         raise ConfigError(
-            f"cpr.defects: all defects in {folder} vanish at {width} x {height} pixels: take a larger size"
+            f"cpr.defects: all defects in {folder} vanish at {size_text(height, width)} pixels: take a larger size"
         )
     sources = tuple(picture for picture, _ in kept)
     return RealDefects(sources, np.stack([image for _, (image, _) in kept]), np.stack([mask for _, (_, mask) in kept]))
