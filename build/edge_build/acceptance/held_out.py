@@ -86,13 +86,14 @@ def score_held_out(
     seed: int,
     progress: Progress,
     what: str = "held-out scores",
+    judged: NDArray[np.bool_] | None = None,
 ) -> dict[Precision, HeldOut]:
     """Measure every fold with the graphs that learned without it, the same precisions for every fold.
 
     graphs_without: the serialised graphs for a fold. prepared: pictures at the model's size, uint8 (n, H, W, 3). what:
-    is done, for the progress.
+    is done, for the progress. judged: where defects may be made up, (H, W); None for anywhere.
     """
-    comparison = Comparison(sum(len(fold) for fold in splits.folds), seed)
+    comparison = Comparison(sum(len(fold) for fold in splits.folds), seed, judged)
     found: dict[Precision, _Collected] = {}
     for number, fold in enumerate(splits.folds):
         graphs = graphs_without(number)
@@ -110,7 +111,9 @@ def score_held_out(
 class Comparison:
     """Which of so many good pictures precisions are compared on, and with what defects. One precision: none."""
 
-    def __init__(self, good: int, seed: int) -> None:
+    def __init__(self, good: int, seed: int, judged: NDArray[np.bool_] | None = None) -> None:
+        """judged: where defects may be, (H, W); None for anywhere."""
+        self._judged = judged
         self._compared = set(np.unique(np.linspace(0, good - 1, min(good, GATE_GOOD)).round().astype(int)).tolist())
         self._copies = min(MOST_DEFECTS, -(-GATE_DEFECT // len(self._compared)))
         self._random = np.random.default_rng(seed)
@@ -138,7 +141,7 @@ class Comparison:
 
     def _defects(self, picture: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
         for _ in range(self._copies):
-            image, mask = with_defect(picture, None, (), self._random)
+            image, mask = with_defect(picture, self._judged, (), self._random)
             if mask[::GATE_STEP, ::GATE_STEP].any():
                 yield image, mask
 

@@ -61,12 +61,14 @@ def judge_precisions(
     seed: int,
     progress: Progress,
     graph_without: Callable[..., bytes] | None = None,
+    judged: NDArray[np.bool_] | None = None,
 ) -> Judgement:
     """Score the folds and draw the conclusions. While the gate refuses INT8, less and less is left in INT8.
 
     graphs_without: the graphs that did not learn from a fold. rate, method: see `threshold_from_good`.
     graph_without: FP32's without several folds, by which scores become those of the detector that serves; None when
     the detectors that judge know what that one knows.
+    judged: where the gate makes up defects, (H, W); None for anywhere.
     """
     fp32: dict[int, bytes] = {}  # of every fold, for INT8's next tries
 
@@ -76,7 +78,7 @@ def judge_precisions(
             fp32[fold] = graphs[Precision.FP32]
         return graphs
 
-    measured = score_held_out(splits, remembered, prepared.of, seed, progress)
+    measured = score_held_out(splits, remembered, prepared.of, seed, progress, judged=judged)
     correction, why = correction_when_serving(splits, measured[Precision.FP32], graph_without, prepared, seed, progress)
     held_out = {precision: found.corrected(correction) for precision, found in measured.items()}
     while True:
@@ -91,7 +93,7 @@ def judge_precisions(
             graphs = maker.graphs(fp32[fold])
             return {Precision.FP32: graphs[Precision.FP32], Precision.INT8: graphs[Precision.INT8]}
 
-        tried = score_held_out(splits, again, prepared.of, seed, progress)
+        tried = score_held_out(splits, again, prepared.of, seed, progress, judged=judged)
         held_out = {**held_out, Precision.INT8: tried[Precision.INT8].corrected(correction)}
     return Judgement(held_out, thresholds, results, (*why, *_notes(thresholds[Precision.FP32], results)))
 

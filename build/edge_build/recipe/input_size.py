@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-SIDE_STEP, SIDE_MIN, SIDE_MAX = 32, 64, 1024
+SIDE_STEP, SIDE_MIN, SIDE_MAX = 32, 64, 2048
 
 
 def side_fits(side: int) -> bool:

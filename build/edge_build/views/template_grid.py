@@ -59,9 +59,7 @@ class TemplateGrid:
         weights = 255 * np.clip(sure, LEAST_WEIGHT, 1)
         if what is not None:
             near = (self.mask(samples, placements, what) > 0).astype(np.uint8)
-            reach = max(3, max(self.height, self.width) // 12) | 1
-            around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-            weights = weights * np.asarray(cv2.dilate(near, around))
+            weights = weights * np.asarray(cv2.dilate(near, around_part(self.height, self.width)))
         mean = level.mean(0) + stack.mean()
         return Template(np.clip(np.rint(mean), 0, 255).astype(np.uint8), np.rint(weights).astype(np.uint8), self.scale)
 
@@ -77,3 +75,9 @@ class TemplateGrid:
                 total += sampled(masks[id(sample)], matrix, self.height, self.width).astype(np.float32) / 255
                 count += 1
         return np.asarray(total / max(count, 1), np.float32)
+
+
+def around_part(height: int, width: int) -> NDArray[np.uint8]:
+    """How far a template of that size counts around the part, as an element of mathematical morphology."""
+    reach = max(3, max(height, width) // 12) | 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)), np.uint8)

@@ -37,6 +37,7 @@ from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe
 from edge_build.stages import Stages
 from edge_build.views.learn import golden_frames
+from edge_build.views.where import where_judged
 from edge_build.workflows.build_inputs import BuildInputs, GoodPictures, find_inputs, read_good_pictures
 from edge_build.workflows.build_stages import INT8, JUDGING, LEARNING, MEASURING, PACKING, PICTURES, stages_of
 from edge_build.workflows.screening import threshold_without_suspects
@@ -198,6 +199,7 @@ def _judge(
         inputs.recipe.seed,
         progress,
         graph_without if fitted else None,
+        where_judged(inputs.viewer.view),
     )
     judgement.report_to(progress)
     return judgement

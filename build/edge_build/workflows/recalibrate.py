@@ -30,6 +30,7 @@ from edge_build.graphs.precisions import PrecisionMaker
 from edge_build.progress import Progress
 from edge_build.recipe.recipe import Recipe, ThresholdSettings, recipe_from_yaml
 from edge_build.views.learn import limits_on_line
+from edge_build.views.where import where_judged
 from edge_build.workflows.derived import Recalibrated, change_text, derived_manifest, open_parent, passed_negative
 from edge_runtime.bundle.reader import Bundle
 from edge_runtime.records import Inspection, Precision
@@ -58,8 +59,9 @@ def recalibrate(
 
     candidates, wanted = prepared.of(splits.train), rate or bundle.threshold(Precision.FP32).false_reject_rate
     maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, candidates, recipe.seed, progress)
+    judged = where_judged(bundle.viewer().view)
     judgement = judge_precisions(
-        splits, lambda _: maker.graphs(graph), prepared, maker, wanted, "held-out", recipe.seed, progress
+        splits, lambda _: maker.graphs(graph), prepared, maker, wanted, "held-out", recipe.seed, progress, judged
     )
     compared = _compared(bundle, judgement)
     judgement.report_to(progress)

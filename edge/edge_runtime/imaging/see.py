@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.imaging.geometry import Matrix, Placement, joined, scaled
+from edge_runtime.imaging.geometry import Matrix, Placement, joined, points_in, scaled
 from edge_runtime.imaging.pose.locate import PartFinder, outside
 from edge_runtime.imaging.pose.ring import Strip, unwrapped
 from edge_runtime.imaging.preprocess import preprocess
@@ -107,6 +107,22 @@ class FrameViewer:
         """From the model's pixels to the part's coordinates."""
         across, down = box.width / self.width, box.height / self.height
         return np.array([[across, 0.0, box.x + across / 2], [0.0, down, box.y + down / 2]])
+
+    def part_points(self) -> NDArray[np.float64]:
+        """Where every pixel of the model's picture lies on the part: x, y in its coordinates (H, W, 2).
+
+        Raises ValueError for a view that looks for no part.
+        """
+        record = self._view.record
+        if record is None or record.box is None:
+            raise ValueError("a view that looks for no part knows no places on it")
+        columns, rows = np.meshgrid(np.arange(self.width), np.arange(self.height))
+        pixels = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(np.float64)
+        if record.ring is not None:
+            on_part = Strip.of(record.ring, self.height, self.width).on_part(pixels)
+        else:
+            on_part = points_in(self.box_matrix(record.box), pixels)
+        return on_part.reshape(self.height, self.width, 2)
 
     def _region_of(self, image: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
         """Left, top and pixels of the region; in a frame of another size, of the same share of it."""

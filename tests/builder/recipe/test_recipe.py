@@ -161,7 +161,7 @@ patchcore:
         "line 1, name: found 'a b'; allowed: 1 to 40 letters, digits, _ and -, starting with a letter or digit",
         "line 2, dataset: found nothing; allowed: a path, a relative one as seen from the recipe's own folder",
         "line 3, dettector: unknown key; did you mean detector?",
-        "line 4, size: found 250; allowed: one or two multiples of 32 from 64 to 1024",
+        "line 4, size: found 250; allowed: one or two multiples of 32 from 64 to 2048",
         "line 5, seed: found -1; allowed: a whole number, 0 or more",
         "line 6, backbone: unknown key here; it belongs under patchcore or under cpr",
         "line 7, flurb: unknown key; allowed: name, version, dataset, exclude, all_good, detector, size, view, seed, "
@@ -191,7 +191,7 @@ patchcore:
         ("cpr: {textures: []}", "[]; allowed: null or a path, a relative one as seen from the recipe's own folder"),
         ("size: [64, 70]", "[64, 70]; allowed: one or two multiples of 32"),
         ("size: [64, 64, 64]", "[64, 64, 64]; allowed: one or two multiples of 32"),
-        ("size: 2048", "2048; allowed: one or two multiples of 32 from 64 to 1024"),
+        ("size: 4096", "4096; allowed: one or two multiples of 32 from 64 to 2048"),
         ("size: large", "'large'; allowed: one or two"),
         ("seed: .nan", "nan; allowed: a whole number, 0 or more"),
         ("patchcore: {stages: [1, 9]}", "9; allowed: two of 1 to 7, ascending"),

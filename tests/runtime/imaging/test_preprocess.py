@@ -39,7 +39,7 @@ def test_a_large_picture_is_averaged_whether_it_can_be_halved_or_not(odd):
     np.testing.assert_allclose(prepared, exact, atol=1.8)  # three roundings on the way
 
 
-@pytest.mark.parametrize(("height", "width"), [(1024, 1024), (1024, 64), (1024, 256)])
+@pytest.mark.parametrize(("height", "width"), [(1024, 1024), (1024, 64), (1024, 256), (2048, 2048), (2048, 64)])
 def test_an_axis_that_shrinks_is_averaged_whatever_the_other_does(height, width):
     striped = np.zeros((height, width, 3), np.uint8)
     striped[::2] = 255  # rows in turns: sampling would show one of them
