@@ -199,7 +199,7 @@ def _judge(
         inputs.recipe.seed,
         progress,
         graph_without if fitted else None,
-        where_judged(inputs.viewer.view),
+        judged=where_judged(inputs.viewer.view),
     )
     judgement.report_to(progress)
     return judgement

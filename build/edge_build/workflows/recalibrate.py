@@ -61,7 +61,7 @@ def recalibrate(
     maker = PrecisionMaker(recipe.precisions, recipe.calibration, graph, candidates, recipe.seed, progress)
     judged = where_judged(bundle.viewer().view)
     judgement = judge_precisions(
-        splits, lambda _: maker.graphs(graph), prepared, maker, wanted, "held-out", recipe.seed, progress, judged
+        splits, lambda _: maker.graphs(graph), prepared, maker, wanted, "held-out", recipe.seed, progress, judged=judged
     )
     compared = _compared(bundle, judgement)
     judgement.report_to(progress)
