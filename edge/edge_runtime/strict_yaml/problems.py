@@ -70,6 +70,8 @@ def _what(place: Place, details: Sequence[ErrorDetails], model: type[BaseModel])
     first = details[0]
     if first["type"] == "extra_forbidden":
         return unknown_key(place, model)
+    if any("password" in str(key) for key in place) and first["type"] != "missing":
+        return "must be the path of a file; what was found is not repeated, it may be the password itself"
     field = _field(place, model)
     takes = f"allowed: {allowed(field)}" if field is not None and allowed(field) else None
     if first["type"] == "missing":

@@ -194,3 +194,10 @@ def test_a_host_with_a_user_a_scheme_or_a_path_is_refused_and_not_repeated(tmp_p
 @pytest.mark.parametrize("host", ["broker", "10.0.0.7", "::1", "fe80::1%eth0", "my_broker-1.plant.example"])
 def test_names_and_addresses_are_hosts(tmp_path, host):
     assert read_station(written(tmp_path, SMALLEST.replace("broker.local", f"'{host}'"))).mqtt.host == host
+
+
+@pytest.mark.parametrize("value", ["[hunter2]", "{a: hunter2}", "{hunter2: a}"])
+def test_what_stands_where_a_password_file_should_is_not_repeated(tmp_path, value):
+    found = problems(tmp_path, SMALLEST.replace("broker.local", f"b, user: u, password_file: {value}"))
+    assert "mqtt.password_file: must be the path of a file; what was found is not repeated" in found
+    assert "hunter2" not in found
