@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_build.data.damage import lost_ones
 from edge_build.data.pictures import DatasetError, Picture, PictureFacts, problem_lines
-from edge_build.data.suspects import lost_ones
 
 FACTOR = 1.25  # cut-outs of one product stay within 1.03 of their median; a turned picture of a square part is no harm
 

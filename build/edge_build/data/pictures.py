@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_build.data.damage import damage_of, is_black, looks_like_mask, lost_share
 from edge_build.data.masks import MaskError, MaskReading, read_mask_file
-from edge_build.data.suspects import damage_of, is_black, looks_like_mask, lost_share
 from edge_build.progress import Progress
 from edge_runtime.errors import EdgeError, PictureError
 from edge_runtime.imaging.reader import picture_from_bytes, read_bytes

@@ -8,8 +8,8 @@ import pytest
 from tests.support.mvtec_dataset import refusal, write
 from tests.support.tiny_dataset import part
 
+from edge_build.data.damage import damage_of, looks_like_mask, lost_ones, lost_share
 from edge_build.data.dataset import scan_dataset
-from edge_build.data.suspects import damage_of, looks_like_mask, lost_ones, lost_share
 
 
 def scene(seed: int) -> np.ndarray:
