@@ -3,7 +3,8 @@
 Rules:
 - `0000000041-NOK.png` is the frame as it was judged, without loss; `0000000041-NOK.map.png` its anomaly map, 16 bits,
   scaled like the score: 32768 is the threshold. The verdict carries the SHA-256 of the frame's pixels.
-- `0000000041-NOK.overlay.jpg` shows a person both at once; when the thread is behind, it is the first to be left out.
+- `0000000041-NOK.overlay.jpg`, of a NOK alone, shows a person both at once; when the thread is behind, it is the first
+  to be left out.
 - A verdict never waits for a picture: they are written by a thread of their own, and when it cannot keep up, or the
   disk has little room, or the pictures' room is needed for verdicts, they are left out and counted.
 - When the quota is used up the oldest go.
@@ -157,8 +158,8 @@ class ImageArchive:
         if anomaly_map is not None:
             yield MAP, png(scaled_map(anomaly_map))
         yield PICTURE, png(picture.image)
-        judged = picture.verdict.decision.outcome in (Outcome.OK, Outcome.NOK)
-        if anomaly_map is not None and judged and self._waiting.qsize() <= OVERLAY_WAITING:
+        is_nok = picture.verdict.decision.outcome is Outcome.NOK
+        if anomaly_map is not None and is_nok and self._waiting.qsize() <= OVERLAY_WAITING:
             yield OVERLAY, overlay_jpeg(picture.verdict, picture.image, anomaly_map)
 
     def _log(self, what: str, bug: Exception | None = None) -> None:

@@ -112,13 +112,19 @@ def test_the_files_of_pictures_from_before_there_were_overlays_leave_like_all_ot
     assert {name[:10] for name in names(tmp_path)} == {"0000000002"}
 
 
-def test_an_error_without_a_map_and_one_with_a_map_of_nothing_measured_have_no_overlay(tmp_path):
-    with ImageArchive(tmp_path, 1_000_000, 0, free_bytes=0) as archive:
+def test_only_a_nok_has_an_overlay(tmp_path):
+    with ImageArchive(tmp_path, 1_000_000, 1, free_bytes=0) as archive:
         keep(archive, 1, Outcome.ERROR)
         taken = frame()
         digest = archive.digest(Outcome.ERROR, taken)
         archive.keep(replace(sample_verdict(seq=2, outcome=Outcome.ERROR), picture=digest), taken, None)
-    assert names(tmp_path) == ["0000000001-ERROR.map.png", "0000000001-ERROR.png", "0000000002-ERROR.png"]
+        keep(archive, 3, Outcome.OK)
+    assert [name for name in names(tmp_path) if name < "0000000003"] == [
+        "0000000001-ERROR.map.png",
+        "0000000001-ERROR.png",
+        "0000000002-ERROR.png",
+    ]
+    assert [name for name in names(tmp_path) if name > "0000000003"] == ["0000000003-OK.map.png", "0000000003-OK.png"]
 
 
 def test_when_pictures_wait_to_be_written_overlays_are_left_out_before_any_picture(tmp_path):
