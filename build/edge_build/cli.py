@@ -234,6 +234,34 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="The bundles' folders, two or more.")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset with test pictures, good ones and defects.")],
+    rate: Annotated[
+        float, typer.Option("--false-reject", min=0, max=0.5, help="Share of good pictures that each may reject.")
+    ] = 0.05,
+    engine: Annotated[EngineKind, typer.Option(help="What measures; auto: TensorRT where it works.")] = (
+        EngineKind.ONNXRUNTIME
+    ),
+    engines: EnginesFolder = ENGINES,
+    precision: Annotated[Precision, typer.Option(help="Which graph of the bundles.")] = Precision.FP32,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of the engine; 0: one per core.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws that intervals come from.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the comparison to this file.")] = None,
+    page: PageOption = None,
+) -> None:
+    """Measure bundles side by side: paired intervals, kinds of defects, at equal false rejects."""
+    from edge_build.evaluation.comparison_text import comparison_text
+    from edge_build.workflows.compare import compare_bundles
+    from edge_build.workflows.evaluate import WantedEngine
+
+    wanted = WantedEngine(engine, precision, engines, threads)
+    comparison = compare_bundles(bundles, dataset, wanted, rate, seed, progress_for_stderr(), page)
+    _write_json(json_file, comparison)
+    print(comparison_text(comparison))
+
+
+@app.command()
 def judge(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],

@@ -91,7 +91,7 @@ def measure_bundle(
     """`evaluate_bundle` with any engine. open_engine: loads the bundle's graph. notes: first in the summary."""
     bundle = open_bundle(folder)
     dataset = scan_test(pictures, progress) if isinstance(pictures, Path) else scan_named(pictures, progress)
-    notes = (*notes, *(() if dataset.test else (LEARNED_FROM,)), *_seen(bundle, dataset), *dataset.notes)
+    notes = (*notes, *(() if dataset.test else (LEARNED_FROM,)), *seen_note(bundle, dataset), *dataset.notes)
     bundle.graph(precision)  # raises before anything is loaded
     with open_engine(bundle) as engine:
         judge = judge_of(bundle, engine, precision)
@@ -104,7 +104,7 @@ def measure_bundle(
     return summary
 
 
-def _seen(bundle: Bundle, dataset: Dataset) -> tuple[str, ...]:
+def seen_note(bundle: Bundle, dataset: Dataset) -> tuple[str, ...]:
     """That the bundle knows some of the pictures, if it does: figures with them are too good."""
     seen = seen_before(bundle, dataset.test)
     if not seen:
