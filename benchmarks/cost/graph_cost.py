@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.shared.turns import any_picture, time_graphs
 from edge_build.detectors.backbones.backbone import Backbone, load_backbone, stage_at
+from edge_build.detectors.combined.learner import memory_stages
 from edge_build.detectors.cpr.learner import taps_of
 from edge_build.detectors.cpr.model import STRIDES
 from edge_build.recipe.recipe import recipe_from_yaml
@@ -71,7 +72,10 @@ def command_line() -> argparse.ArgumentParser:
 def taps_looked_at(manifest: Manifest) -> tuple[int, ...]:
     """The stages that a bundle's detector takes maps from."""
     recipe = recipe_from_yaml(manifest.recipe, Path("the bundle's recipe"))
-    return recipe.patchcore.stages if manifest.detector == "patchcore" else taps_of(recipe.cpr)
+    if manifest.detector == "patchcore":
+        return recipe.patchcore.stages
+    memory = memory_stages(manifest.backbone) if manifest.detector == "combined" else ()
+    return tuple(sorted({*taps_of(recipe.cpr), *memory}))
 
 
 def floor_graph(variant: str, taps: tuple[int, ...], height: int, width: int) -> bytes:

@@ -167,5 +167,5 @@ class CombinedSettings(Settings):
     entries: int = Field(
         default=3000,
         ge=1,
-        description="patches that the memory holds; allowed: a whole number, 1 or more",
+        description="patches that the memory holds, a tenth of all at most; allowed: a whole number, 1 or more",
     )

@@ -1,8 +1,9 @@
 """Learning the combined detector: the cascade and the memory each, then how much good pictures say of them.
 
-What weighs the two and scales the score is measured on good pictures that nothing was learned from (those that only
-judge the training, and those known besides), by detectors that do not have them: the pictures are dealt to two folds,
-and each fold is seen without it among the references and in the memory.
+What weighs the two and scales the score is measured on good pictures that nothing was learned from, by detectors that
+do not have them: the pictures are dealt to two folds, and each fold is seen without it among the references and in the
+memory. It depends on what was learned from alone, not on what is known besides: detectors that differ in that alone
+have one scale, and their scores can be compared.
 
     learner = CombinedLearner(pictures, settings, cpr_settings, seed, progress)
     detector = learner.learn(range(len(pictures)))
@@ -31,6 +32,7 @@ from edge_build.progress import Progress
 from edge_build.recipe.detector_settings import BankSettings, CombinedSettings, CprSettings, PatchcoreSettings
 
 MEMORY_STRIDES = (8, 16)
+MOST_REMEMBERED = 0.1  # of all patches: with more, what is rare in good pictures is remembered one by one
 FOLDS = 2
 FEWEST_WEIGHED, MOST_WEIGHED = 8, 80  # good pictures that weights and score are fitted to
 LEAST_SPREAD = 0.01  # of the scores of good pictures, as a share of their mean: with less, they are copies
@@ -70,16 +72,17 @@ class CombinedLearner:
             defects=defects,
             part=part,
         )
-        fine, coarse = (stage_at(cpr.backbone, stride) for stride in MEMORY_STRIDES)
+        patches = len(pictures) * pictures.shape[1] * pictures.shape[2] // MEMORY_STRIDES[1] ** 2
         memory = PatchcoreSettings(
             backbone=cpr.backbone,
             backbone_weights=cpr.backbone_weights,
-            stages=(fine, coarse),
-            bank=BankSettings(entries=settings.entries),
+            stages=memory_stages(cpr.backbone),
+            bank=BankSettings(entries=min(settings.entries, max(1, round(MOST_REMEMBERED * patches)))),
             neighbors=1,
         )
         self._memory = PatchcoreLearner(pictures, memory, seed, progress, PooledFeatures)
         self._settings = cpr
+        self._last: tuple[tuple[tuple[int, ...], bool], tuple[tuple[float, float], AreaScore]] | None = None
 
     def learn(self, chosen: Sequence[int], known: Sequence[int] = ()) -> Combined:
         """The detector that learned from the chosen pictures, and compares with these and those known.
@@ -88,20 +91,24 @@ class CombinedLearner:
         """
         rows = [*chosen, *known]
         cascade, memory = self._cascade.comparing(chosen, rows), self._memory.learn(rows)
-        return self._composed(cascade, memory, *self._weighed(chosen, known))
+        weighed_by = tuple(chosen), len(known) > 0
+        if self._last is None or self._last[0] != weighed_by:
+            self._last = weighed_by, self._weighed(chosen, len(known) > 0)
+        return self._composed(cascade, memory, *self._last[1])
 
     def _composed(self, cascade: Cpr, memory: PatchCore, weights: tuple[float, float], score: AreaScore) -> Combined:
         taps = tuple(sorted({*cascade.backbone.taps, *memory.features.backbone.taps}))
         backbone = load_backbone(self._settings.backbone, taps, self._settings.backbone_weights)
         return Combined(backbone, cascade, memory, weights, score)
 
-    def _weighed(self, chosen: Sequence[int], known: Sequence[int]) -> tuple[tuple[float, float], AreaScore]:
-        """The weights of both maps, and the score of their sum."""
-        rows, some = [*chosen, *known], rows_to_weigh_with(chosen, known)
+    def _weighed(self, chosen: Sequence[int], with_others: bool) -> tuple[tuple[float, float], AreaScore]:
+        """The weights of both maps, and the score of their sum. with_others: by pictures that were not chosen, too."""
+        others = [row for row in range(len(self._pictures)) if row not in chosen] if with_others else []
+        rows, some = [*chosen, *others], rows_to_weigh_with(chosen, others)
         of_cascade, of_memory = [], []
         for fold in (some[number::FOLDS] for number in range(FOLDS)):
-            others = [row for row in rows if row not in fold]
-            cascade, memory = self._cascade.comparing(chosen, others), self._memory.learn(others)
+            without = [row for row in rows if row not in fold]
+            cascade, memory = self._cascade.comparing(chosen, without), self._memory.learn(without)
             for row in self._progress.track("weights", fold):
                 image = torch.from_numpy(self._pictures[row][None])
                 with torch.inference_mode():
@@ -113,14 +120,20 @@ class CombinedLearner:
         return weights, fit_area_score(summed)
 
 
-def rows_to_weigh_with(chosen: Sequence[int], known: Sequence[int]) -> list[int]:
+def memory_stages(backbone: str) -> tuple[int, int]:
+    """The stages of a backbone that the memory compares, fine and coarse."""
+    fine, coarse = (stage_at(backbone, stride) for stride in MEMORY_STRIDES)
+    return fine, coarse
+
+
+def rows_to_weigh_with(chosen: Sequence[int], others: Sequence[int]) -> list[int]:
     """Good pictures that the cascade has not learned from, spread over all; where they are few, any.
 
-    chosen: learned from, all but those that judge the training. known: compared with besides.
+    chosen: learned from, all but those that judge the training. others: good pictures besides.
     """
-    some = sorted([*known, *(chosen[place] for place in pick_validation_rows(len(chosen)))])
+    some = sorted([*others, *(chosen[place] for place in pick_validation_rows(len(chosen)))])
     if len(some) < FEWEST_WEIGHED:
-        some = sorted([*chosen, *known])
+        some = sorted([*chosen, *others])
     return [some[place] for place in np.unique(np.linspace(0, len(some) - 1, MOST_WEIGHED).round().astype(int))]
 
 

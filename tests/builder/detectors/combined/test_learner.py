@@ -37,7 +37,16 @@ def test_what_is_known_is_compared_with(learner: CombinedLearner) -> None:
     without, with_known = learner.learn(range(8)), learner.learn(range(8), [8, 9])
 
     assert (without.cascade.entries, with_known.cascade.entries) == (8, 10)
-    assert without.memory.entries == with_known.memory.entries == 40
+    cells = with_known.memory.grid[0] * with_known.memory.grid[1]
+    assert without.memory.entries == with_known.memory.entries == min(40, 10 * cells // 10)  # a tenth at most
+    assert without.weights != with_known.weights  # what is held out weighs, too
+
+
+def test_detectors_that_know_different_pictures_have_one_scale(learner: CombinedLearner) -> None:
+    whole, less = learner.learn(range(6), [6, 7, 8, 9]), learner.learn(range(6), [6, 7])
+
+    assert whole.weights == less.weights
+    assert whole.score.usual.tolist() == less.score.usual.tolist()
 
 
 @pytest.mark.parametrize(("chosen", "known"), [(30, 20), (300, 100), (10, 0), (3, 1)])
