@@ -56,11 +56,15 @@ class CombinedLearner:
         defects: RealDefects | None = None,
         part: NDArray[np.float32] | None = None,
     ) -> None:
-        """pictures: uint8 BGR (n, H, W, 3), prepared. cpr: of the cascade, and the backbone of both.
+        """pictures: uint8 BGR (n, H, W, 3), prepared. cpr: of the cascade, and the backbone of both. Where its kind is
+        auto, a background is looked for only if the view knows where the part is.
 
         The others as `CprLearner` takes them. Raises ConfigError for weights or textures that cannot be read.
         """
         self._pictures, self._progress = pictures, progress
+        if cpr.kind == "auto" and part is None:
+            # what it took for background has cost more than it brought (docs/decisions/0045)
+            cpr = cpr.model_copy(update={"kind": "texture"})
         self._cascade = CprLearner(
             pictures,
             cpr,

@@ -87,7 +87,7 @@ def find_foreground(
     Raises ConfigError for `object` when middle and border of the pictures look alike.
     """
     if kind == "texture":
-        return None, "kind: texture, as the recipe says: no foreground is separated"
+        return None, "kind: texture: no foreground is separated"
     whole = _fitted(maps, seed)
     if kind == "object":
         if whole is None:

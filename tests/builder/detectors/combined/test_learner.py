@@ -98,3 +98,13 @@ def test_maps_of_nothing_leave_both_as_they_are() -> None:
     nothing = torch.zeros(3, 16, 16)
 
     assert weights_of(nothing, nothing) == (1.0, 1.0)
+
+
+def test_no_background_is_looked_for_unless_the_view_knows_the_part_or_the_recipe_asks() -> None:
+    def note(kind: str, part: np.ndarray | None = None) -> str:
+        cpr = QUICK.model_copy(update={"kind": kind})
+        return CombinedLearner(parts(4), FEW, cpr, 3, SilentProgress(), part=part).learn(range(4)).notes[0]
+
+    assert note("auto") == "kind: texture: no foreground is separated"
+    assert note("auto", np.ones((64, 64), np.float32)) != note("auto")
+    assert note("object").startswith("kind: object, as the recipe says")

@@ -104,7 +104,7 @@ def test_a_view_that_knows_the_part_is_its_foreground_in_every_picture() -> None
 def test_the_recipe_may_say_that_a_part_is_a_texture() -> None:
     assert find_foreground(part_maps()[0], "texture", 0) == (
         None,
-        "kind: texture, as the recipe says: no foreground is separated",
+        "kind: texture: no foreground is separated",
     )
 
 
