@@ -78,13 +78,15 @@ class Broker:
 
 
 class Listener:
-    """Subscribes to everything and keeps it in the order of arrival."""
+    """Subscribes to everything and keeps it in the order of arrival. user: its name, and its password."""
 
-    def __init__(self, port):
+    def __init__(self, port, user=None):
         self.messages: queue.Queue[tuple[str, bytes, bool]] = queue.Queue()
         self.seen: list[tuple[str, bytes, bool]] = []
         self._subscribed: queue.Queue[bool] = queue.Queue()
-        self.client = paho.Client(CallbackAPIVersion.VERSION2, "listener", clean_session=True)
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, user or "listener", clean_session=True)
+        if user is not None:
+            self.client.username_pw_set(user, user)
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = lambda client, *_: client.subscribe("ev1/#", 1)
         self.client.on_subscribe = lambda *_: self._subscribed.put(True)
@@ -211,8 +213,8 @@ def make_listener():
     """Listen to a broker that is not the usual one."""
     made = []
 
-    def make(port):
-        made.append(Listener(port))
+    def make(port, user=None):
+        made.append(Listener(port, user))
         return made[-1]
 
     yield make

@@ -83,6 +83,10 @@ def test_the_unit_is_in_step_with_the_program():
         "StateDirectory=edge-daemon/%i",
         "DynamicUser=yes",
         "LimitCORE=0",
+        "MemoryMax=75%",
+        "TasksMax=256",
+        "LimitNOFILE=4096",
+        "ExecReload=kill -HUP $MAINPID",
     ):
         assert expected in lines
     values = dict(line.split("=", 1) for line in lines if "=" in line)

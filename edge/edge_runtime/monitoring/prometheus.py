@@ -6,17 +6,21 @@ are fed while parts are judged.
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from wsgiref.simple_server import WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.errors import ConfigError
+from edge_runtime.monitoring.bounded_http import BoundedHandler, BoundedServer
 from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.picture_figures import PictureFigures
 from edge_runtime.records import Timings, Verdict
@@ -103,15 +107,25 @@ def probe_port(host: str, port: int) -> None:
 @contextmanager
 def _serve(registry: CollectorRegistry, host: str, port: int) -> Iterator[int]:
     try:
-        server, thread = start_http_server(port, host, registry)
+        family, address = address_of(host, port)
+        server_class = type("Server", (BoundedServer,), {"address_family": family})
+        server: WSGIServer = make_server(address, port, make_wsgi_app(registry), server_class, BoundedHandler)
     except OSError as error:
         raise ConfigError(f"metrics.port {port} of {host} cannot be used: {error.strerror}; choose another") from error
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
         yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def address_of(host: str, port: int) -> tuple[int, str]:
+    """The family and the address to listen on: IPv4 or IPv6, as the host is. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return family, str(address[0])
 
 
 class _OnDemand(Collector):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -9,6 +12,7 @@ from tests.support.sample_verdict import sample_verdict, seen_verdict
 
 from edge_runtime.bundle.manifest import FrameLimits
 from edge_runtime.errors import ConfigError
+from edge_runtime.monitoring.bounded_http import MOST
 from edge_runtime.monitoring.counters import CounterValues
 from edge_runtime.monitoring.prometheus import STAGES, Metrics, Sample, serve_metrics, temperatures
 from edge_runtime.records import Outcome, Timings
@@ -118,3 +122,17 @@ def test_what_the_source_left_out_is_counted_by_reason(metrics, tmp_path):
     camera = Metrics("press", "1")
     camera.add_sample(lambda: replace(SAMPLE, left_out={"dropped": 12, "late": 1}), tmp_path)
     assert [value(camera, "edge_source_left_out_total", why=why) for why in ("dropped", "late")] == [12, 1]
+
+
+def test_idle_connections_take_a_bounded_number_of_threads_and_a_scraper_gets_through(metrics):
+    with serve_metrics(metrics, "127.0.0.1", 0) as port, ExitStack() as stack:
+        before = threading.active_count()
+        for _ in range(100):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            idle.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        body = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=15).read().decode()
+        assert "edge_verdicts_total" in body
+        deadline = time.monotonic() + 5
+        while threading.active_count() > before + MOST + 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert threading.active_count() <= before + MOST + 1
