@@ -60,10 +60,10 @@ def certificates(tmp_path):
 
 @pytest.mark.usefixtures("pictures")
 def test_a_station_that_is_right_checks_out(bench, broker):
-    found = check(bench.station(broker.port))
+    found = check(bench.station(broker.port, product="tiny"))
     assert (found.returncode, found.stderr) == (0, "")
     assert [line.split()[:2] for line in found.stdout.splitlines()] == [
-        *(["ok", what] for what in ("bundle", "deadline_ms", "source")),
+        *(["ok", what] for what in ("bundle", "deadline_ms", "trust:", "source")),
         ["WARN", "source"],  # it is a recording
         *(["ok", what] for what in ("state_dir", "broker")),
     ]

@@ -198,9 +198,7 @@ def read_password(mqtt: MqttSettings) -> str | None:
         password = mqtt.password_file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        # What is not there has a name that may be the password itself.
-        named = str(mqtt.password_file) if mqtt.password_file.exists() else "(a file that is not there)"
-        raise ConfigError(f"mqtt.password_file {named} cannot be read: {reason}") from None
+        raise ConfigError(f"mqtt.password_file {mqtt.password_file} cannot be read: {reason}") from None
     if not password:
         raise ConfigError(f"mqtt.password_file {mqtt.password_file} is empty: write the password into it")
     return password
