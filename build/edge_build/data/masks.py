@@ -100,6 +100,19 @@ def mask_of(stem: str, names: dict[str, Path]) -> Path | None:
     return next((names[key] for end in endings if (key := f"{stem}{end}".casefold()) in names), None)
 
 
+class MaskFinder:
+    """Finds masks by their pictures' names; each folder is listed once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, Path]] = {}
+
+    def find(self, folder: Path, stem: str) -> Path | None:
+        """The mask in `folder` of a picture called `stem`; None where there is none, or no such folder."""
+        if folder not in self._names:
+            self._names[folder] = mask_names(folder)
+        return mask_of(stem, self._names[folder])
+
+
 def mask_notes(masks: Sequence[MaskReading]) -> Iterator[str]:
     """What a person should know of how masks were read."""
     if soft := sum(mask.soft for mask in masks):

@@ -18,7 +18,7 @@ from pathlib import Path
 from edge_build.data.folder_names import Sound, sound_of, sound_of_path
 from edge_build.data.layouts.found import Found, child, good_picture, subfolders
 from edge_build.data.layouts.masks_beside import masks_among
-from edge_build.data.masks import mask_names, mask_of
+from edge_build.data.masks import MaskFinder, mask_of
 from edge_build.data.pictures import GOOD, DatasetError, Picture, problem_lines
 from edge_runtime.imaging.reader import list_pictures
 
@@ -121,14 +121,13 @@ def _labelled(at: Path, label: str, masks: Path | None) -> Iterator[Picture]:
         for path in list_pictures(at, recursive=True)
         if not any(sound_of(part) is Sound.MASKS for part in path.relative_to(at).parts[:-1])
     ]
-    beside = set(masks_among(listed))
+    beside, finder = set(masks_among(listed)), MaskFinder()
     for path in listed:
         if path in beside:
             continue
         mask = None
         if label != GOOD and masks is not None:
-            folder = masks / path.relative_to(at).parent
-            mask = mask_of(path.stem, mask_names(folder))
+            mask = finder.find(masks / path.relative_to(at).parent, path.stem)
         if label != GOOD and mask is None:
             mask = mask_of(path.stem, {each.stem.casefold(): each for each in beside if each.parent == path.parent})
         yield Picture(path, label, mask, "")

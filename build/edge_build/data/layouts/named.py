@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_build.data.folder_names import Sound, sound_of_path
 from edge_build.data.layouts.found import Found
 from edge_build.data.layouts.masks_beside import masks_among
-from edge_build.data.masks import mask_names, mask_of
+from edge_build.data.masks import MaskFinder, mask_of
 from edge_build.data.pictures import GOOD, DatasetError, Picture, problem_lines
 from edge_runtime.errors import ConfigError
 from edge_runtime.imaging.reader import list_pictures
@@ -69,7 +69,7 @@ def _defects(folder: Path, masks: Path | None) -> list[Picture]:
             f"--defects {folder} holds {len(wrong)} pictures in folders that sound of good parts:\n"
             f"{problem_lines(wrong)}\ngive the folders of defects (--defects may be given again), and these to --good"
         )
-    beside = set(masks_among(paths))
+    beside, finder = set(masks_among(paths)), MaskFinder()
     found = []
     for path in paths:
         if path in beside:
@@ -77,7 +77,7 @@ def _defects(folder: Path, masks: Path | None) -> list[Picture]:
         inside = path.relative_to(folder)
         mask = mask_of(path.stem, {each.stem.casefold(): each for each in beside if each.parent == path.parent})
         places = [] if masks is None else [masks / inside.parent, masks / folder.name / inside.parent, masks]
-        mask = next((at for place in places if (at := mask_of(path.stem, mask_names(place)))), mask)
+        mask = next((at for place in places if (at := finder.find(place, path.stem))), mask)
         kind = inside.parts[0] if len(inside.parts) > 1 else folder.resolve().name
         found.append(Picture(path, "defect" if kind == GOOD else kind, mask, ""))
     return found

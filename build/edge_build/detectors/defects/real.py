@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_build.data.dataset import Dataset
-from edge_build.data.pictures import GOOD, Picture, problem_lines, read_facts, read_mask
+from edge_build.data.folder_names import Sound, sound_of
+from edge_build.data.masks import MaskFinder, mask_notes
+from edge_build.data.pictures import Picture, problem_lines, read_facts, read_mask
 from edge_build.progress import Progress
 from edge_build.recipe.input_size import size_text
 from edge_runtime.errors import ConfigError
@@ -84,6 +86,8 @@ def load_defects(folder: Path, dataset: Dataset, viewer: FrameViewer, progress: 
     facts = read_facts(found, progress)
     if problems := [each.mask_problem for each in facts if each.mask_problem]:
         raise ConfigError(f"cpr.defects: {len(problems)} masks are wrong:\n{problem_lines(problems)}")
+    for note in mask_notes([each.mask for each in facts if each.mask is not None]):
+        progress.say(f"cpr.defects: {note}")
     pictures = tuple(each.picture for each in facts)
     others = {picture.pixels: picture.path for picture in (*dataset.good, *dataset.test)}
     if leaks := [f"{p.path} is the same picture as {others[p.pixels]}" for p in pictures if p.pixels in others]:
@@ -125,17 +129,12 @@ def _find(folder: Path) -> list[Picture]:
             f"cpr.defects: {folder} has neither a folder `pictures` (with `masks` beside it) nor MVTec's `test` (with "
             "`ground_truth`)"
         )
-    found, missing = [], []
+    found, missing, finder = [], [], MaskFinder()
     for path in list_pictures(layout[0], recursive=True):
         inside = path.relative_to(layout[0])
-        if inside.parts[0] == GOOD:
+        if len(inside.parts) > 1 and sound_of(inside.parts[0]) is Sound.GOOD:
             continue
-        names = (
-            layout[1] / inside.parent / f"{path.stem}{end}{suffix}"
-            for end in ("_mask", "")
-            for suffix in PICTURE_SUFFIXES
-        )
-        mask = next((name for name in names if name.is_file()), None)
+        mask = finder.find(layout[1] / inside.parent, path.stem)
         if mask is None:
             missing.append(f"{path}: expected {layout[1] / inside.parent / path.stem}_mask.png")
         found.append(Picture(path, inside.parts[0] if len(inside.parts) > 1 else "defect", mask, ""))

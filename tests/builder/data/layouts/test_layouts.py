@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.mvtec_dataset import picture, refusal, write, write_good, write_mask
+from tests.support.tiny_bundle import write_bundle
 
 from edge_build.data.dataset import Dataset, scan_dataset, scan_test
 from edge_build.data.pictures import GOOD, DatasetError, read_mask
+from edge_build.progress import SilentProgress
+from edge_build.recipe.recipe import recipe_from_yaml
+from edge_build.workflows.evaluate import WantedEngine, evaluate_bundle
+from edge_build.workflows.init import recipe_for
+from edge_runtime.engines.protocol import EngineKind
 
 
 def learned(dataset: Dataset) -> list[str]:
@@ -23,13 +29,17 @@ def measured(dataset: Dataset) -> list[tuple[str, str, str | None]]:
     ]
 
 
-def test_btad(tmp_path):
+def write_btad(root: Path) -> Path:
     for n in range(4):
-        write(tmp_path / f"train/ok/000{n}.bmp", picture(n))
-    write(tmp_path / "test/ok/0000.bmp", picture(10))
-    write(tmp_path / "test/ko/0001.bmp", picture(11))
-    write_mask(tmp_path / "ground_truth/ko/0001.png")
-    dataset = scan_dataset(tmp_path)
+        write(root / f"train/ok/000{n}.bmp", picture(n))
+    write(root / "test/ok/0000.bmp", picture(10))
+    write(root / "test/ko/0001.bmp", picture(11))
+    write_mask(root / "ground_truth/ko/0001.png")
+    return root
+
+
+def test_btad(tmp_path):
+    dataset = scan_dataset(write_btad(tmp_path))
     assert learned(dataset) == [f"train/ok/000{n}.bmp" for n in range(4)]
     assert measured(dataset) == [
         ("test/ko/0001.bmp", "ko", "ground_truth/ko/0001.png"),
@@ -253,8 +263,26 @@ def test_a_defect_with_an_empty_mask_is_one_and_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "write_layout", [write_mvtec_3d, write_visa, write_kolektor_2, write_mtd], ids=["3d", "visa", "kolektor", "mtd"]
+    ("write_layout", "good", "counts"),
+    [
+        (write_btad, 4, {"good": 1, "ko": 1}),
+        (write_mvtec_3d, 4, {"good": 1, "hole": 1}),
+        (write_visa, 6, {"Anomaly": 1}),
+        (write_kolektor_2, 4, {"good": 4, "defect": 1}),
+        (write_mtd, 4, {"MT_Crack": 1}),
+    ],
+    ids=["btad", "3d", "visa", "kolektor", "mtd"],
 )
-def test_what_is_learned_from_by_a_layout_can_also_be_measured(tmp_path, write_layout):
-    root = write_layout(tmp_path)
-    assert measured(scan_test(root)) == measured(scan_dataset(root))
+def test_init_build_and_evaluate_read_the_same_pictures(tmp_path, write_layout, good, counts):
+    root = write_layout(tmp_path / "data")
+    text = recipe_for(root)
+    recipe = recipe_from_yaml(text, Path("recipe.yaml"))
+    dataset = scan_dataset(recipe.dataset, None, recipe.exclude, recipe.all_good)  # what a build starts from
+
+    assert f"#   {good} good pictures to learn from" in text
+    assert len(dataset.good) == good
+    assert measured(scan_test(root)) == measured(dataset)
+    bundle = write_bundle(tmp_path / "bundle")
+    summary = evaluate_bundle(bundle, root, WantedEngine(EngineKind.ONNXRUNTIME), SilentProgress())
+    assert {kind.kind: kind.pictures for kind in summary.kinds} == counts
+    assert summary.masked == sum(n for kind, n in counts.items() if kind != GOOD)

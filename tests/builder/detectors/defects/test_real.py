@@ -49,6 +49,22 @@ def test_pictures_are_found_with_their_masks_in_either_layout(
         np.testing.assert_array_equal(found.masks[number], mask > 0)
 
 
+def test_good_parts_of_any_name_are_no_defects_and_masks_are_found_in_any_case(tmp_path: Path, dataset: Path) -> None:
+    write_defects(tmp_path, 2, 300, "test/scratch", "ground_truth/scratch")
+    write_defects(tmp_path, 2, 400, "test/OK", "unused")
+    for mask in (tmp_path / "ground_truth/scratch").iterdir():
+        image = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(mask), 255 - image)
+        mask.rename(mask.with_name(f"{mask.stem.removesuffix('_mask')}_Mask.PNG"))
+    output: list[str] = []
+
+    found = load(tmp_path, dataset, output)
+
+    assert len(found) == 2
+    assert any(line.startswith("cpr.defects: warning: 2 of 2 masks are black on white") for line in output)
+    np.testing.assert_array_equal(found.masks[0], part(300, scratched=True)[1] > 0)
+
+
 def refused(folder: Path, dataset: Path) -> str:
     with pytest.raises(ConfigError) as caught:
         load(folder, dataset)
