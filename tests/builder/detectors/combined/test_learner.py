@@ -11,6 +11,7 @@ from edge_build.detectors.cpr.model import score_of
 from edge_build.detectors.cpr.validation import pick_validation_rows
 from edge_build.progress import PlainProgress, SilentProgress
 from edge_build.recipe.detector_settings import CombinedSettings, CprSettings
+from edge_runtime.errors import ConfigError
 
 QUICK, FEW = CprSettings(pool=12, steps=8, width=12), CombinedSettings(entries=40)
 
@@ -107,4 +108,5 @@ def test_no_background_is_looked_for_unless_the_view_knows_the_part_or_the_recip
 
     assert note("auto") == "kind: texture: no foreground is separated"
     assert note("auto", np.ones((64, 64), np.float32)) != note("auto")
-    assert note("object").startswith("kind: object, as the recipe says")
+    with pytest.raises(ConfigError, match=r"cpr\.kind is object, but"):  # nothing stands out in these small parts
+        note("object")
