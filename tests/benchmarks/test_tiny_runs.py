@@ -18,7 +18,7 @@ from benchmarks.accuracy import (
     pose,
     precisions,
 )
-from benchmarks.cost import cpr_references, daemon, device, graph_cost, latency_model, many_pictures, see
+from benchmarks.cost import cpr_references, daemon, device, graph_cost, large_inputs, latency_model, many_pictures, see
 from benchmarks.peers import coreset, cpr_faster, patchcore
 from benchmarks.reliability import faults, mutated_pictures
 
@@ -51,6 +51,14 @@ def test_bank_int8(cpr_bundle: Path, category: Path, capsys: pytest.CaptureFixtu
     bank_int8.main([str(cpr_bundle), str(category)])
 
     assert [row[:2] for row in rows_of(capsys.readouterr().out)] == [["parts", "FP16"], ["parts", "INT8"]]
+
+
+def test_large_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    large_inputs.main(["--sizes", "64", "96", "--entries", "20", "--rounds", "1"])
+
+    rows = rows_of(capsys.readouterr().out)
+    assert [row[:2] for row in rows] == [["64x64", "64"], ["96x96", "144"]]
+    assert all(float(cell) > 0 for row in rows for cell in row[2:])
 
 
 def test_cpr_ablation(category: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,14 +19,16 @@ from tests.support.made_network import made_backbone, made_pictures
 HEIGHT, WIDTH = 64, 96
 
 
-def made_patchcore(dimensions: int | None = None, neighbors: int = 9) -> PatchCore:
+def made_patchcore(
+    dimensions: int | None = None, neighbors: int = 9, size: tuple[int, int] = (HEIGHT, WIDTH), every: int = 5
+) -> PatchCore:
     features = PatchFeatures(made_backbone())
     with torch.inference_mode():
         patches = features(made_pictures(3, HEIGHT, WIDTH)).permute(0, 2, 3, 1).flatten(0, 2)
     projection = fit_projection(patches, None, dimensions)
-    bank = projection(patches)[::5].contiguous()
+    bank = projection(patches)[::every].contiguous()
     scales = torch.linspace(0.7, 1.3, len(bank))
-    return PatchCore(features, projection, bank, scales, (HEIGHT, WIDTH), neighbors, neighbors == 1)
+    return PatchCore(features, projection, bank, scales, size, neighbors, neighbors == 1)
 
 
 def trained_branch(channels: int = 24, width: int = 24, dimensions: int = 16, seed: int = 0) -> LocalBranch:
