@@ -38,7 +38,13 @@ from edge_build.recipe.recipe import Recipe
 from edge_build.stages import Stages
 from edge_build.views.learn import golden_frames
 from edge_build.views.where import where_judged
-from edge_build.workflows.build_inputs import BuildInputs, GoodPictures, find_inputs, read_good_pictures
+from edge_build.workflows.build_inputs import (
+    BuildInputs,
+    GoodPictures,
+    find_inputs,
+    read_good_pictures,
+    refuse_at_once,
+)
 from edge_build.workflows.build_stages import INT8, JUDGING, LEARNING, MEASURING, PACKING, PICTURES, stages_of
 from edge_build.workflows.screening import threshold_without_suspects
 from edge_runtime.bundle.manifest import Dataset as DatasetRecord
@@ -95,9 +101,10 @@ def build(
     The test pictures are measured last, and nothing is chosen on them.
     """
     started = time.monotonic()
+    refuse_at_once(recipe, out, thorough)
     stages = Stages(stages_of(recipe), progress)
     stages.begin(PICTURES)
-    inputs = find_inputs(recipe, recipe_text, out, thorough, progress, exclude_suspects)
+    inputs = find_inputs(recipe, recipe_text, thorough, progress, exclude_suspects)
     with open_unfinished(out / f"{recipe.label}.unfinished", inputs.provenance, resume, progress) as unfinished:
         inputs, good = read_good_pictures(inputs, progress)
         stages.begin(LEARNING)

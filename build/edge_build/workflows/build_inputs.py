@@ -1,6 +1,6 @@
 """What a build starts from: found and checked before anything is learned, then read.
 
-inputs = find_inputs(recipe, recipe_text, out, thorough=False, progress=progress)
+inputs = find_inputs(recipe, recipe_text, thorough=False, progress=progress)
 inputs, good = read_good_pictures(inputs, progress)
 """
 
@@ -101,16 +101,23 @@ class GoodPictures:
         return self.prepared.of(self.splits.calibration)
 
 
+def refuse_at_once(recipe: Recipe, out: Path, thorough: bool) -> None:
+    """What needs no picture to be refused. Raises ConfigError and StorageError."""
+    if thorough and recipe.detector == "patchcore":
+        raise ConfigError(
+            "--thorough is for detectors that are trained; patchcore learns the same in any time: leave it out"
+        )
+    check_place(out, recipe.label, "raise `version` in the recipe")
+
+
 def find_inputs(
-    recipe: Recipe, recipe_text: str, out: Path, thorough: bool, progress: Progress, exclude_suspects: bool = False
+    recipe: Recipe, recipe_text: str, thorough: bool, progress: Progress, exclude_suspects: bool = False
 ) -> BuildInputs:
     """Everything that can be refused before the long work is. Raises an EdgeError that says what to do."""
     if thorough:
-        _refuse_thorough(recipe)
         recipe_text = f"# built with --thorough\n{recipe_text}"
     if exclude_suspects:
         recipe_text = f"# built with --exclude-suspects\n{recipe_text}"
-    check_place(out, recipe.label, "raise `version` in the recipe")
     builder = _builder(find_weights(recipe.active.backbone, recipe.active.backbone_weights))
     dataset = _dataset(recipe, progress)
     learned = learn_view(dataset.good, recipe.view, recipe.size, progress)
@@ -129,13 +136,6 @@ def read_good_pictures(inputs: BuildInputs, progress: Progress) -> tuple[BuildIn
     splits = split(good, recipe.threshold, recipe.calibration.set_aside, recipe.seed)
     prepared = prepared.without({suspect.picture for suspect in suspects if suspect.left_out})
     return inputs, GoodPictures(splits, prepared, limits_of_good(good, progress), suspects)
-
-
-def _refuse_thorough(recipe: Recipe) -> None:
-    if recipe.detector == "patchcore":
-        raise ConfigError(
-            "--thorough is for detectors that are trained; patchcore learns the same in any time: leave it out"
-        )
 
 
 def _dataset(recipe: Recipe, progress: Progress) -> Dataset:
