@@ -13,7 +13,7 @@ def test_a_flood_of_everything_leaves_a_bound_on_answers_log_and_memory_and_does
     write_pictures(bench.pictures, "on")
     daemon = bench.daemon(bench.station(broker.port, source=", loop: true", mode="triggered"))
     listener.wait_state("READY")
-    for number in range(2000):
+    for _ in range(2000):
         listener.client.publish("ev1/press/1/command", b"SELFTEST", 0)
     for number in range(15_000):
         listener.client.publish("ev1/press/1/trigger", f"{number + 1};{1 + number % 60_000};x".encode(), 0)
