@@ -1,7 +1,7 @@
 """The stages of a build, and how long each takes beside the others: what its estimate of the time left rests on.
 
-The weights come from builds of 40 to 320 pictures on two and four cores. They only need to be about right: the times of
-the stages that are done correct them.
+The weights come from one build of the rendered sample with PatchCore on two cores; CPR's share is an estimate. They
+only need to be about right: the times of the stages that are done correct them.
 """
 
 from __future__ import annotations
