@@ -89,7 +89,7 @@ class EditSession:
         self._path = path
         self._recipe = read_recipe(path)
         self._text = _read(path)
-        self._dataset = scan_dataset(self._recipe.dataset, progress)
+        self._dataset = scan_dataset(self._recipe.dataset, progress, self._recipe.exclude, self._recipe.all_good)
         self._shown: list[Picture] = evenly(self._dataset.good, SHOWN)
         self._lock = Lock()
         self._proposed = 0
