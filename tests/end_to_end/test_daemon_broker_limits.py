@@ -143,9 +143,9 @@ def test_a_station_whose_verdicts_the_broker_drops_is_not_ready_says_so_and_goes
     broker.reread()
     assert heard(listener, 1) == [1]
     listener.wait_state("READY")
+    listener.wait_for("counters", b"1;1;0;0;1;0;0")  # one verdict, one trigger missed, none waits
     assert daemon.terminate() == 0
     assert said in daemon.log
-    assert "0 wait for the broker" in daemon.log
 
 
 def test_a_consumer_that_acknowledges_shows_that_verdicts_arrive_where_the_station_may_not_read_them(

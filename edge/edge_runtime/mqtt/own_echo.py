@@ -65,8 +65,12 @@ class OwnEcho:
         since_s = min((self._awaited.pop(seq) for seq in had), default=now_s)
         if self._ever_came or now_s - since_s < 1.0:  # the line may be on its way
             return False
-        self._is_blind, self.is_on = True, False
+        self.stop_waiting()
         return True
+
+    def stop_waiting(self) -> None:
+        """Lines do not come back, and that means nothing: from now on none is awaited."""
+        self._is_blind, self.is_on = True, False
 
     def overdue(self, now_s: float) -> int | None:
         """The oldest verdict that should have come back by now."""

@@ -41,7 +41,7 @@ class RecordSender:
         self._waiting: deque[Message] = deque()  # begun, and not handed over while messages go one at a time
         self._limits, self._ended_by, self._echo, self._held = BrokerLimits(), EndedBy(), OwnEcho(), HeldBack()
         self._refused: dict[str, str] = {}  # topics of verdicts on which the last message was refused, and why
-        self._is_silent = False  # verdicts do not come back
+        self._is_silent, self._silent_seq = False, 0  # verdicts do not come back, from this one on
         self._try_again_s = clock()
         self._throttle = LogThrottle(clock)
 
@@ -142,7 +142,11 @@ class RecordSender:
     def acknowledged(self, upto: int) -> None:
         """A consumer has every verdict up to a seq: nobody waits for these, and the broker passes verdicts on."""
         self._held.acknowledged(upto)
-        if self._echo.acknowledged(upto, self._clock()):
+        is_blind = self._echo.acknowledged(upto, self._clock())
+        if self._is_silent and upto >= self._silent_seq:
+            self._echo.stop_waiting()
+            is_blind = True
+        if is_blind:
             log.warning(
                 "verdicts reach a consumer and do not come back to this station, which therefore does not wait for "
                 "them: let the broker's access list read %s, too",
@@ -155,7 +159,7 @@ class RecordSender:
         now_s = self._clock()
         overdue = self._echo.overdue(now_s)
         if overdue is not None and not self._is_silent:
-            self._is_silent = True
+            self._is_silent, self._silent_seq = True, overdue
             log.error(
                 "verdict %d was confirmed by the broker and does not come back on %s: let its access list write and "
                 "read this topic, and its size limit pass the line; one is tried again every %d s, all are kept",
