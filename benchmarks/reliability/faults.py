@@ -9,6 +9,7 @@
     python -m benchmarks.reliability.faults soak --count 100000
     python -m benchmarks.reliability.faults clocks --count 1000              # triggers; needs libfaketime
     python -m benchmarks.reliability.faults names --count 1000
+    python -m benchmarks.reliability.faults packets --count 1000             # triggers
     python -m benchmarks.reliability.faults camera-triggers --count 10000
     python -m benchmarks.reliability.faults camera-kills --count 200
     python -m benchmarks.reliability.faults camera-packets --count 600       # seconds
@@ -41,6 +42,7 @@ from tests.support.faults.dropped_pictures import drop_by_ftp, stall_share
 from tests.support.faults.kills import kill_daemon
 from tests.support.faults.odd_names import name_pictures_oddly
 from tests.support.faults.outage import spool_a_day
+from tests.support.faults.packets import inject_packets
 from tests.support.faults.power_cuts import cut_power
 from tests.support.faults.soak import soak
 from tests.support.faults.streams import kill_rtsp_server
@@ -67,6 +69,7 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
     "soak": soak,
     "clocks": step_clock,
     "names": name_pictures_oddly,
+    "packets": inject_packets,
     "camera-triggers": trigger_camera,
     "camera-kills": kill_camera,
     "camera-packets": lose_packets,

@@ -137,7 +137,8 @@ def start_broker(folder: Path) -> Broker:
     passwords.touch(mode=0o600)
     for user in ("station", "plc"):
         subprocess.run(["mosquitto_passwd", "-b", passwords, user, PASSWORD], check=True)
-    broker = Broker(folder, "allow_anonymous false", f"password_file {passwords}")
+    broker = Broker(folder)
+    broker.configure("allow_anonymous false", f"password_file {passwords}")
     broker.start()
     return broker
 

@@ -12,6 +12,7 @@ from tests.support.faults.drain import drain_backlog
 from tests.support.faults.kills import kill_daemon
 from tests.support.faults.odd_names import name_pictures_oddly
 from tests.support.faults.outage import spool_a_day
+from tests.support.faults.packets import inject_packets
 from tests.support.faults.power_cuts import can_cut_power, cut_power
 from tests.support.faults.stand import Stand
 from tests.support.faults.triggers import trigger_through_faults
@@ -55,6 +56,12 @@ def test_pictures_whose_names_are_no_text(tmp_path):
     found = name_pictures_oddly(tmp_path / "stand", 60)
     assert found.is_clean, found
     assert found.account.errors > 0
+
+
+def test_malformed_packets_from_the_broker(tmp_path):
+    found = inject_packets(tmp_path / "stand", 60, between=6)
+    assert found.is_clean, found
+    assert found.connections_ended > 0
 
 
 def test_an_outage_is_spooled_in_few_bytes_and_every_verdict_comes_back_as_it_was(tmp_path):

@@ -10,25 +10,7 @@ import socket
 import threading
 from contextlib import suppress
 
-
-def remaining_length(number):
-    """As in a fixed header.
-
-    >>> remaining_length(321).hex()
-    'c102'
-    """
-    out = bytearray()
-    while True:
-        number, low = divmod(number, 128)
-        out.append(low | (0x80 if number else 0))
-        if not number:
-            return bytes(out)
-
-
-def publish(topic, payload, qos=0):
-    """A PUBLISH packet as it should be."""
-    body = len(topic).to_bytes(2, "big") + topic + (b"\x00\x07" if qos else b"") + payload
-    return bytes([0x30 | qos << 1]) + remaining_length(len(body)) + body
+from tests.support.faults.malformed_packets import remaining_length
 
 
 class FakeBroker:

@@ -10,7 +10,8 @@ import time
 import tracemalloc
 
 import pytest
-from tests.support.fake_broker import FakeBroker, publish, remaining_length
+from tests.support.fake_broker import FakeBroker
+from tests.support.faults.malformed_packets import kinds, publish, spoilt
 
 from edge_runtime.config.station import MqttSettings, SourceSettings, Station
 from edge_runtime.mqtt.bounded_client import LONGEST_IN
@@ -20,34 +21,8 @@ from edge_runtime.mqtt.paho_connection import PahoConnection
 
 WAIT_S = 10
 TOPIC = b"ev1/l/c/trigger"
-KINDS = {  # each kind of packet that a broker may send: well formed, to be spoilt
-    "CONNACK": b"\x20\x02\x00\x00",
-    "PUBLISH at QoS 0": publish(TOPIC, b"1;0;a"),
-    "PUBLISH at QoS 1": publish(TOPIC, b"1;0;a", 1),
-    "PUBLISH at QoS 2": publish(TOPIC, b"1;0;a", 2),
-    "PUBACK": b"\x40\x02\x00\x01",
-    "PUBREC": b"\x50\x02\x00\x01",
-    "PUBREL": b"\x62\x02\x00\x01",
-    "PUBCOMP": b"\x70\x02\x00\x01",
-    "SUBACK": b"\x90\x06\x00\x01\x01\x01\x01\x01",
-    "UNSUBACK": b"\xb0\x02\x00\x01",
-    "PINGRESP": b"\xd0\x00",
-    "DISCONNECT": b"\xe0\x02\x00\x05",
-    "AUTH": b"\xf0\x02\x18\x00",
-}
+KINDS = kinds(TOPIC)
 NAMES = (b"\xff\xfe", b"\x00", "ü".encode(), b"a\x00b", b"+/#", b"", b"x" * 300, b"\xed\xa0\x80")
-
-
-def spoilt(packet):
-    """A packet shortened to each length, with a length that says so and with the old one; and changed lengths."""
-    kind, body = packet[:1], packet[2:]
-    for length in range(len(body)):
-        yield kind + remaining_length(length) + body[:length]
-    yield packet[:-1] if len(packet) > 2 else kind  # the end is missing
-    yield kind + remaining_length(len(body) + 7) + body
-    yield kind + b"\xff\xff\xff\x7f" + body  # 256 MB are announced
-    yield kind + b"\xff\xff\xff\xff\xff" + body  # a length that never ends
-    yield bytes([packet[0] | 0x0F]) + packet[1:]  # flags that no packet has
 
 
 def station_at(port, tmp_path, protocol="3.1.1"):

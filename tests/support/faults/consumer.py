@@ -34,6 +34,7 @@ class Consumer:
     def __init__(self, port: int, asks_by_ack: bool = False) -> None:
         self.ledger = Ledger()
         self.unreadable: list[bytes] = []
+        self.spooled = 0  # how many verdicts wait for the broker, as `/counters` said last
         self.replies: dict[str, int] = {}  # how often each word came on /trigger/ack
         self._asks_by_ack = asks_by_ack
         self._lock = threading.Condition()
@@ -43,7 +44,7 @@ class Consumer:
         self.client = paho.Client(CallbackAPIVersion.VERSION2, "consumer", clean_session=True)
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = lambda client, *_: client.subscribe(
-            [(f"{PREFIX}/{topic}", 1) for topic in ("verdict/json", "replay/data", "trigger/ack", "state")]
+            [(f"{PREFIX}/{topic}", 1) for topic in ("verdict/json", "replay/data", "trigger/ack", "state", "counters")]
         )
         self.client.on_message = self._take
         self.client.on_socket_open = lambda _client, _userdata, sock: send_at_once(sock)
@@ -78,6 +79,18 @@ class Consumer:
         """Let `wait_state` look only at what comes from now on."""
         while not self._states.empty():
             self._states.get()
+
+    def wait_all(self, within_s: float) -> bool:
+        """Wait until every number came, every accepted trigger has its verdict, and none waits for the broker."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            with self._lock:
+                self._ask()
+                account = self.ledger.account()
+            if not (account.lost or account.unanswered or self.spooled):
+                return True
+            time.sleep(0.1)
+        return False
 
     def stop_machine(self) -> None:
         """The trigger in hand is answered, and none follows."""
@@ -124,6 +137,9 @@ class Consumer:
         name, payload = message.topic.removeprefix(f"{PREFIX}/"), bytes(message.payload)
         if name == "state":
             self._states.put(payload.decode("ascii"))
+            return
+        if name == "counters":
+            self.spooled = int(payload.rsplit(b";", 1)[1])
             return
         if name == "trigger/ack":
             number, _, word = payload.decode("ascii").partition(";")

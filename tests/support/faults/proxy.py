@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
@@ -32,6 +33,8 @@ class FaultProxy:
         self.up_silent = self.down_silent = False  # towards the target, and back: bytes wait, the connection stays
         self.delay_s = 0.0
         self.slice_bytes = 0
+        self.spoil_next: Callable[[bytes], bytes] | None = None  # done to what comes next from the target, once
+        self.connections = 0  # how many were made
 
     def __enter__(self) -> FaultProxy:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -88,6 +91,7 @@ class FaultProxy:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._pairs.append((near, far))
+                self.connections += 1
             for source, sink, upward in ((near, far, True), (far, near, False)):
                 threading.Thread(target=self._pass, args=(source, sink, upward), daemon=True).start()
 
@@ -105,6 +109,8 @@ class FaultProxy:
                 data = source.recv(CHUNK)
                 if not data:
                     break
+                if not upward and self.spoil_next is not None:
+                    data, self.spoil_next = self.spoil_next(data), None
                 if self.delay_s:
                     time.sleep(self.delay_s)
                 step = self.slice_bytes or len(data)

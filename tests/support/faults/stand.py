@@ -29,12 +29,21 @@ PREFIX = "ev1/press/1"
 class Broker(Interruptible):
     """mosquitto on loopback, without a database of its own: when it is killed, everything that it held is gone."""
 
-    def __init__(self, folder: Path, *lines: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
+        self.configure("allow_anonymous true")
+
+    def configure(self, *lines: str) -> None:
+        """What is in its configuration besides its port; in force with the next start or `reread`."""
         more = ["user root"] if os.getuid() == 0 else []
         listener = [f"listener {self.port} 127.0.0.1", "max_queued_messages 0", "set_tcp_nodelay true"]
-        self._config.write_text("\n".join([*listener, *(lines or ["allow_anonymous true"]), *more]) + "\n")
+        self._config.write_text("\n".join([*listener, *lines, *more]) + "\n")
+
+    def reread(self) -> None:
+        """Let it read its configuration and its access list again, while it works."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
