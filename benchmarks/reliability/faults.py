@@ -10,6 +10,8 @@
     python -m benchmarks.reliability.faults clocks --count 1000              # triggers; needs libfaketime
     python -m benchmarks.reliability.faults names --count 1000
     python -m benchmarks.reliability.faults packets --count 1000             # triggers
+    python -m benchmarks.reliability.faults limits --count 1000              # parts
+    python -m benchmarks.reliability.faults floods --count 1000              # triggers
     python -m benchmarks.reliability.faults camera-triggers --count 10000
     python -m benchmarks.reliability.faults camera-kills --count 200
     python -m benchmarks.reliability.faults camera-packets --count 600       # seconds
@@ -39,7 +41,9 @@ from tests.support.faults.cameras import kill_camera, lose_datagrams, lose_packe
 from tests.support.faults.clocks import step_clock
 from tests.support.faults.drain import drain_backlog
 from tests.support.faults.dropped_pictures import drop_by_ftp, stall_share
+from tests.support.faults.floods import flood
 from tests.support.faults.kills import kill_daemon
+from tests.support.faults.limits import change_limits
 from tests.support.faults.odd_names import name_pictures_oddly
 from tests.support.faults.outage import spool_a_day
 from tests.support.faults.packets import inject_packets
@@ -70,6 +74,8 @@ FAULTS: dict[str, Callable[[Path, int, int], Result]] = {
     "clocks": step_clock,
     "names": name_pictures_oddly,
     "packets": inject_packets,
+    "limits": change_limits,
+    "floods": flood,
     "camera-triggers": trigger_camera,
     "camera-kills": kill_camera,
     "camera-packets": lose_packets,

@@ -9,7 +9,9 @@ from tests.support.faults.broker_kills import kill_broker
 from tests.support.faults.clocks import fake_clock, step_clock
 from tests.support.faults.consumer import Consumer
 from tests.support.faults.drain import drain_backlog
+from tests.support.faults.floods import FLOODS, flood
 from tests.support.faults.kills import kill_daemon
+from tests.support.faults.limits import LIMITS, change_limits
 from tests.support.faults.odd_names import name_pictures_oddly
 from tests.support.faults.outage import spool_a_day
 from tests.support.faults.packets import inject_packets
@@ -58,10 +60,22 @@ def test_pictures_whose_names_are_no_text(tmp_path):
     assert found.account.errors > 0
 
 
+def test_a_broker_that_takes_less_for_a_while_and_then_everything_again(tmp_path):
+    found = change_limits(tmp_path / "stand", 30, between=8, under_s=(0.5, 1.5), limits=LIMITS[:4])
+    assert found.is_clean, found
+    assert found.account.verdicts > 10
+
+
 def test_malformed_packets_from_the_broker(tmp_path):
     found = inject_packets(tmp_path / "stand", 60, between=6)
     assert found.is_clean, found
     assert found.connections_ended > 0
+
+
+def test_another_client_floods_the_station(tmp_path):
+    found = flood(tmp_path / "stand", 30, between=5, flood_s=0.4)
+    assert found.is_clean, found
+    assert found.floods == 2 * found.stops == 2 * len(FLOODS)
 
 
 def test_an_outage_is_spooled_in_few_bytes_and_every_verdict_comes_back_as_it_was(tmp_path):

@@ -10,7 +10,7 @@ there are, in which order and of which type; a key carries the field of that nam
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -81,8 +81,22 @@ KEYS = tuple(VerdictLine.model_fields)
 _KEYS_OF = {record: _keys_of(record) for record in (Verdict, Decision, Timings)}
 
 
+def with_texts_cut(verdict: Verdict) -> Verdict:
+    """The verdict as its line has it: a part id and a detail keep their first 256 characters, a source its last."""
+    decision = verdict.decision
+    if max(len(verdict.part_id), len(verdict.source), len(decision.detail)) <= TEXT_LENGTH:
+        return verdict
+    return replace(
+        verdict,
+        part_id=verdict.part_id[:TEXT_LENGTH],
+        source=verdict.source[-TEXT_LENGTH:],
+        decision=replace(decision, detail=decision.detail[:TEXT_LENGTH]),
+    )
+
+
 def encode_json(verdict: Verdict) -> bytes:
     """One line, ASCII, without a line end. Long texts are cut at 256 characters: a source keeps its end."""
+    verdict = with_texts_cut(verdict)
     decision = verdict.decision
     values: dict[str, Any] = {
         **vars(verdict),
@@ -92,10 +106,7 @@ def encode_json(verdict: Verdict) -> bytes:
         "outcome": decision.outcome.name,
         "error": int(decision.error),
         "error_name": decision.error.name,
-        "part_id": verdict.part_id[:TEXT_LENGTH],
         "regions": [vars(region) for region in decision.regions],
-        "source": verdict.source[-TEXT_LENGTH:],
-        "detail": decision.detail[:TEXT_LENGTH],
     }
     line = {key: values[key] for key in KEYS}
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode("ascii")

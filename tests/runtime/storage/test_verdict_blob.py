@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from tests.support.kept_verdicts import ERROR, NOK, OK, PACKED
@@ -18,6 +19,13 @@ from edge_runtime.storage.verdict_blob import pack_verdict, unpack_verdict
 def test_a_verdict_comes_back_as_it_was(outcome):
     verdict = sample_verdict(outcome=outcome)
     assert unpack_verdict(pack_verdict(verdict)) == verdict
+
+
+def test_texts_that_a_line_cuts_come_back_cut():
+    verdict = sample_verdict(outcome=Outcome.ERROR)
+    long = replace(verdict, source="y" + "s" * 256, decision=replace(verdict.decision, detail="d" * 256 + "y"))
+    cut = replace(verdict, source="s" * 256, decision=replace(verdict.decision, detail="d" * 256))
+    assert unpack_verdict(pack_verdict(long)) == cut
 
 
 def test_no_flipped_bit_gives_another_verdict():
