@@ -50,6 +50,9 @@ def test_every_command_of_the_tutorial_works_as_printed(tmp_path: Path) -> None:
 
     lines = heard.read_text().splitlines()
     verdicts = [line.split(" ", 1)[1].rstrip() for line in lines if line.startswith("ev1/tutorial/1/verdict ")]
+    tried_by_check = [verdict for verdict in verdicts if verdict.endswith(";edge-check")]
+    assert tried_by_check == ["1;0000000000;ERR;302;0000;0.0000;0.5000;0000;edge-check"]
+    verdicts.remove(tried_by_check[0])
     assert len(verdicts) == 4 + 4 + 1
     assert verdicts[-1].startswith("1;0000000009;")
     assert verdicts[-1].endswith(";PART-7")
