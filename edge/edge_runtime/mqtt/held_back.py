@@ -50,8 +50,8 @@ class HeldBack:
         if not topics:
             self._topics.pop(seq, None)
 
-    def acknowledged(self, upto: int) -> None:
-        """A consumer has all verdicts up to a seq, by whatever record."""
+    def forget(self, upto: int) -> None:
+        """Nobody waits for the verdicts up to a seq any more."""
         for seq in [seq for seq in self._topics if seq <= upto]:
             del self._topics[seq]
 

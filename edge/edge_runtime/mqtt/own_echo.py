@@ -34,11 +34,11 @@ class OwnEcho:
         """The connection is gone: what was confirmed and did not come back is backlog."""
         self.is_on = False
         self.forget()
+        self._early.clear()
 
     def forget(self) -> None:
-        """Nothing is awaited any more; what was is sent again."""
+        """Nothing is awaited any more; what was is sent again. What came back early stays: it is not sent again."""
         self._awaited.clear()
-        self._early.clear()
 
     def confirmed(self, seq: int, now_s: float) -> bool:
         """The broker has a verdict in full. Returns whether it is delivered."""

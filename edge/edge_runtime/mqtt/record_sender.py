@@ -141,7 +141,7 @@ class RecordSender:
 
     def acknowledged(self, upto: int) -> None:
         """A consumer has every verdict up to a seq: nobody waits for these, and the broker passes verdicts on."""
-        self._held.acknowledged(upto)
+        self._held.forget(upto)
         is_blind = self._echo.acknowledged(upto, self._clock())
         if self._is_silent and upto >= self._silent_seq:
             self._echo.stop_waiting()
@@ -167,7 +167,8 @@ class RecordSender:
             )
         if self._limits.let_barred_go(now_s):
             self._in_flight.start_over()
-        if (self._is_silent or self._refused) and self._connection is not None and now_s >= self._try_again_s:
+        is_in_trouble = self._is_silent or self._refused or self._held
+        if is_in_trouble and self._connection is not None and now_s >= self._try_again_s:
             self._try_again_s = now_s + TRY_AGAIN_S
             self._try_one_again()
 
@@ -250,11 +251,14 @@ class RecordSender:
             )
 
     def _try_one_again(self) -> None:
-        waiting = self._spool.undelivered(*self._in_flight.everything, 1)
+        first, last = self._in_flight.everything
+        waiting = self._spool.undelivered(first, last, 1)
+        # What was delivered before, and refused when it was repeated, or was dropped by age: nobody waits for these.
+        self._held.forget(waiting[0].seq - 1 if waiting else last)
         if not waiting:  # a consumer has them
             self._is_silent = False
             self._refused.clear()
-        elif not self._in_flight.is_out(waiting[0].seq):
+        elif (self._is_silent or self._refused) and not self._in_flight.is_out(waiting[0].seq):
             self._echo.forget()
             self.send_verdict(replayed(waiting[0]))
 

@@ -15,6 +15,7 @@ from edge_runtime.monitoring.counters import Counters
 from edge_runtime.mqtt.connection import Confirmed, Down, Refused, Up
 from edge_runtime.mqtt.delivery import GIVE_UP_S, LIVE_WINDOW, MOMENT_S
 from edge_runtime.mqtt.publisher import Publisher
+from edge_runtime.mqtt.record_sender import TRY_AGAIN_S
 from edge_runtime.records import ErrorCode, Flag, Verdict
 from edge_runtime.storage.spool import Spool
 from edge_runtime.wire.commands import SeqRange
@@ -50,6 +51,12 @@ class ScriptedConnection:
         self.holds = False
         for mid in range(1, self._mid + 1):
             self._publisher.on_connection_event(Confirmed(mid))
+
+    def refuse_all(self):
+        """What was held; from now on each is confirmed at once."""
+        self.holds = False
+        for mid in range(1, self._mid + 1):
+            self._publisher.on_connection_event(Refused(mid, "Not authorized"))
 
     def drop(self):
         self.drops += 1
@@ -359,6 +366,25 @@ def test_a_message_that_the_broker_refuses_is_logged_once_and_the_verdict_stays(
     assert not stage.publisher.drained().wait(0.2)
     assert caplog.text.count("is held back: the broker refuses it (Not authorized): check its access list") == 3
     assert stage.spool.waiting == 1
+
+
+def test_a_delivered_verdict_that_is_refused_when_it_is_repeated_is_no_trouble_that_lasts(stage):
+    problems = []
+    stage.publisher.start(stage.connection, on_problem=lambda problem: problems.append(problem.stops))
+    stage.up()
+    stage.publish(1)
+    assert stage.publisher.drained().wait(WAIT_S)
+    stage.connection.holds = True
+    stage.publisher.publish_again(sample_verdict(seq=1))
+    stage.connection.next_on(TOPICS.verdict_json)
+    stage.connection.next_on(TOPICS.verdict_json)
+    stage.connection.refuse_all()
+    for _ in range(2):
+        stage.connection.skip_heartbeats(3)
+        stage.clock.ahead_s += TRY_AGAIN_S + 0.1
+    stage.connection.skip_heartbeats(3)
+    assert problems[-1:] in ([], [""])
+    assert stage.spool.waiting == 0
 
 
 def test_an_outage_is_logged_once(stage, caplog):
