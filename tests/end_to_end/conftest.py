@@ -112,8 +112,12 @@ class Listener:
 
     def wait_for(self, topic, payload):
         """Until exactly this has been published on a topic, whatever came before or after it."""
-        if not any(found[:2] == (f"ev1/press/1/{topic}", payload) for found in self.seen):
-            self.next_on(topic, lambda found: found == payload)
+        self.wait_for_one(topic, lambda found: found == payload)
+
+    def wait_for_one(self, topic, matches, wait_s=WAIT_S):
+        """Until a message on a topic has matched, whatever came before or after it."""
+        if not any(found[0] == f"ev1/press/1/{topic}" and matches(found[1]) for found in self.seen):
+            self.next_on(topic, matches, wait_s)
 
     def take(self, topic, count, wait_s=WAIT_S):
         return [self.next_on(topic, wait_s=wait_s) for _ in range(count)]

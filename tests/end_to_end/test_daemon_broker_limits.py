@@ -54,7 +54,7 @@ def test_mqtt_5_a_line_beyond_the_stated_limit_is_held_back_and_said_and_everyth
         listener.send("trigger", f"{number};0;".encode())
         assert heard(listener, 1) == [number]
     listener.next_on("state", lambda payload: payload.startswith(b"DEGRADED;305;"))
-    listener.next_on("counters", lambda payload: payload.startswith(b"3;") and payload.endswith(b";1"))
+    listener.wait_for_one("counters", lambda payload: payload.startswith(b"3;") and payload.endswith(b";1"))
     assert daemon.terminate() == 0
     assert {line["seq"] for line in lines(listener)} == {1, 3}
     found = re.findall(
